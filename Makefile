@@ -1,0 +1,64 @@
+# Everything a developer or CI runs. `make help` lists the targets.
+SHELL := /bin/bash
+GO ?= go
+BIN := bin/protei-bulk
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+LDFLAGS := -s -w -X main.version=$(VERSION)
+
+# Tools, pinned. They are built from the Go module proxy into bin/tools.
+GOLANGCI_VERSION := v2.5.0
+GOFUMPT_VERSION := v0.9.1
+TOOLS := bin/tools
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+
+.PHONY: build
+build: ## build the binary into bin/
+	@mkdir -p bin
+	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN) ./cmd/protei-bulk
+
+.PHONY: demo
+demo: build ## carry real messages end to end and print the verdict (about 100 s)
+	./$(BIN) demo
+
+.PHONY: test
+test: ## run every test
+	$(GO) vet ./...
+	$(GO) test -timeout 20m ./...
+
+.PHONY: race
+race: ## run the tests of the concurrent packages under the race detector
+	$(GO) test -race -timeout 20m ./smpp/... ./smsc/... ./bulk/... ./load/... ./internal/...
+
+.PHONY: fuzz
+fuzz: ## fuzz each parser for FUZZTIME (default 5s)
+	./test/fuzz.sh $${FUZZTIME:-5s}
+
+.PHONY: bench
+bench: build ## print the figures of bench/README.md, measured here
+	./bench/run.sh
+
+.PHONY: lint
+lint: $(TOOLS)/golangci-lint $(TOOLS)/gofumpt ## gofumpt, vet, golangci-lint
+	@out=$$($(TOOLS)/gofumpt -l $$(git ls-files '*.go')); if [ -n "$$out" ]; then echo "gofumpt: $$out"; exit 1; fi
+	$(GO) vet ./...
+	$(TOOLS)/golangci-lint run ./...
+
+.PHONY: check
+check: lint test race fuzz ## what must pass before a change lands
+
+.PHONY: clean
+clean: ## remove what the build made
+	rm -rf bin dist report.html
+
+$(TOOLS)/golangci-lint:
+	@mkdir -p $(TOOLS)
+	GOBIN=$(abspath $(TOOLS)) $(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_VERSION)
+
+$(TOOLS)/gofumpt:
+	@mkdir -p $(TOOLS)
+	GOBIN=$(abspath $(TOOLS)) $(GO) install mvdan.cc/gofumpt@$(GOFUMPT_VERSION)

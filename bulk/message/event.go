@@ -1,0 +1,187 @@
+package message
+
+// Kind says what an Event does.
+type Kind uint8
+
+// The kinds of event. The numbers are stored in the journal: never renumber them.
+const (
+	// Accept: a new message; Event.Msg carries all of it.
+	Accept Kind = iota + 1
+	// Submitted: the SMSC answered ESME_ROK for a part and gave SMSCID.
+	Submitted
+	// Settle: a part reached a final state (receipt, rejection, expiry, cancel, unknown).
+	Settle
+	// Requeue: a part, or all waiting parts (AllParts), tries again at Due with a new LaneSeq.
+	Requeue
+	// Hold: the outcome is unclear and the connector's policy is hold.
+	Hold
+	// Notified: the customer confirmed the final state, or it was given up.
+	Notified
+)
+
+// AllParts as Event.Part means every part that is not final.
+const AllParts = 0xFFFF
+
+// Event is one change of one message: the unit of the journal, of apply and of the
+// hooks. It is a value; Msg is the live message that it belongs to.
+type Event struct {
+	Kind   Kind
+	Msg    *Message
+	Part   uint16
+	Status Status // Settle: the final state
+	Error  uint32 // Submitted, Settle, Requeue: command_status or receipt error
+	SMSCID string // Submitted
+	At     int64  // Unix ms
+	Due    int64  // Requeue: Unix ms, 0: at once
+	Seq    uint64 // Accept, Requeue: lane sequence, given by the store at commit
+	Dup    bool   // Requeue: set PossibleDuplicate
+
+	// Set by Apply for the hooks that run after it.
+	Changed bool   // the event did something (a second final state does not)
+	Was     Status // the message's status before
+	Now     Status // the message's status after
+}
+
+// Apply changes e.Msg as e says and fills Changed, Was and Now. It is the only code
+// that writes a message's state, and runs the same way live and at replay: an event
+// that was applied already, or comes too late, changes nothing.
+func (e *Event) Apply() {
+	m := e.Msg
+	e.Was = m.Status
+	switch e.Kind {
+	case Accept:
+		e.Changed = true
+		m.LaneSeq = e.Seq
+	case Submitted:
+		e.Changed = m.submitted(e)
+	case Settle:
+		e.Changed = m.settle(e)
+	case Requeue:
+		e.Changed = m.requeue(e)
+	case Hold:
+		e.Changed = m.each(e.Part, func(p *Part) bool { return move(p, Held) })
+		if e.Changed {
+			m.LaneSeq = 0
+		}
+	case Notified:
+		e.Changed = m.Notify == NotifyOpen
+		m.Notify = NotifyDone
+	}
+	if e.Changed && e.Kind != Accept && e.Kind != Notified {
+		m.Status = m.overall()
+		m.finish(e.At)
+	}
+	e.Now = m.Status
+}
+
+func (m *Message) submitted(e *Event) bool {
+	if int(e.Part) >= len(m.Parts) {
+		return false
+	}
+	p := &m.Parts[e.Part]
+	if p.Status.Final() && p.SMSCID != "" {
+		return false
+	}
+	p.SMSCID, p.SentAt, p.Error = e.SMSCID, e.At, 0
+	p.Attempts++
+	if !p.Status.Final() {
+		p.Status = Sent
+	}
+	if !m.anyWaiting() {
+		m.LaneSeq = 0
+	}
+	return true
+}
+
+func (m *Message) settle(e *Event) bool {
+	changed := m.each(e.Part, func(p *Part) bool {
+		if !move(p, e.Status) {
+			return false
+		}
+		p.Error, p.DoneAt = e.Error, e.At
+		return true
+	})
+	if changed && !m.anyWaiting() {
+		m.LaneSeq = 0
+	}
+	return changed
+}
+
+func (m *Message) requeue(e *Event) bool {
+	changed := m.each(e.Part, func(p *Part) bool {
+		if p.Status.Final() {
+			return false
+		}
+		if e.Error != 0 {
+			p.Attempts++
+			p.Error = e.Error
+		}
+		p.Status = Pending
+		return true
+	})
+	if changed {
+		m.LaneSeq, m.DueAt = e.Seq, e.Due
+		m.PossibleDuplicate = m.PossibleDuplicate || e.Dup
+	}
+	return changed
+}
+
+// each runs f on the parts that part names and reports whether any call did.
+func (m *Message) each(part uint16, f func(*Part) bool) bool {
+	if part != AllParts {
+		return int(part) < len(m.Parts) && f(&m.Parts[part])
+	}
+	changed := false
+	for i := range m.Parts {
+		if f(&m.Parts[i]) {
+			changed = true
+		}
+	}
+	return changed
+}
+
+func move(p *Part, to Status) bool {
+	if !p.Status.CanBecome(to) {
+		return false
+	}
+	p.Status = to
+	return true
+}
+
+func (m *Message) anyWaiting() bool {
+	for i := range m.Parts {
+		if m.Parts[i].Status.Waiting() {
+			return true
+		}
+	}
+	return false
+}
+
+// finish notes the end of the message and opens its outbox entry.
+func (m *Message) finish(at int64) {
+	if !m.Status.Final() {
+		return
+	}
+	m.DoneAt = at
+	if m.Flags&NotifyFinal == 0 || m.Status == Delivered && m.Flags&NotifyFailureOnly != 0 {
+		return
+	}
+	m.Notify = NotifyOpen
+}
+
+// ReceiptKey is how an SMSC names a part: the connector group it belongs to and the
+// message_id it gave.
+type ReceiptKey struct {
+	Group  uint16
+	SMSCID string
+}
+
+// Receipt is a delivery receipt as it came from an SMSC (SMPP 3.4 appendix B), before
+// or without its message. The store journals one that has no message yet.
+type Receipt struct {
+	Key    ReceiptKey
+	Dest   string // the recipient, as the receipt names it (source_addr of deliver_sm)
+	Status Status // final state it reports
+	Error  uint32
+	At     int64 // Unix ms of arrival
+}

@@ -1,0 +1,42 @@
+package main
+
+import (
+	"fmt"
+	"runtime"
+
+	"github.com/spf13/cobra"
+)
+
+func newRootCommand(env *environment) *cobra.Command {
+	root := &cobra.Command{
+		Use:   "protei-bulk",
+		Short: "Bulk-messaging platform and load tester",
+		Long: `protei-bulk carries bulk SMS (REST and SMPP in, SMPP out, receipts back), load-tests
+any messaging platform, and simulates an SMSC.`,
+		Example: `  protei-bulk demo --quick          the whole path in 20 seconds, with a verdict
+  protei-bulk serve --dev           a platform to try out on http://127.0.0.1:8080
+  protei-bulk load --headless -u 500 -r 50 -t 2m -H http://127.0.0.1:8080`,
+		SilenceUsage:               true,
+		SilenceErrors:              true,
+		SuggestionsMinimumDistance: 2,
+	}
+	root.SetIn(env.Stdin)
+	root.SetOut(env.Stdout)
+	root.SetErr(env.Stderr)
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return usageError("%w (see %s --help)", err, cmd.CommandPath())
+	})
+	root.AddCommand(newVersionCommand(env))
+	return root
+}
+
+func newVersionCommand(env *environment) *cobra.Command {
+	return &cobra.Command{
+		Use:   "version",
+		Short: "Print the version",
+		Args:  cobra.NoArgs,
+		Run: func(*cobra.Command, []string) {
+			fmt.Fprintf(env.Stdout, "protei-bulk %s %s %s/%s\n", version, runtime.Version(), runtime.GOOS, runtime.GOARCH)
+		},
+	}
+}
