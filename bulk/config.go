@@ -1,0 +1,427 @@
+package bulk
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"net/url"
+	"os"
+	"reflect"
+	"regexp"
+	"sort"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/goccy/go-yaml"
+)
+
+// Config is everything an operator can set. Each field has the same name in the YAML
+// file (the yaml tag, nested by dots) and in the environment (PROTEI_BULK_ and the
+// name in upper case with underscores). Defaults stand in DefaultConfig alone.
+type Config struct {
+	Data       string   `yaml:"data" doc:"folder of the journal, the database, CDRs and logs"`
+	HTTP       string   `yaml:"http" doc:"listen address of the REST API"`
+	SMPP       string   `yaml:"smpp" doc:"listen address of the SMPP server; \"off\" closes it"`
+	Store      string   `yaml:"store" doc:"embedded"`
+	Queue      string   `yaml:"queue" doc:"memory"`
+	Upstream   string   `yaml:"upstream" doc:"default connector, smpp://system_id:password@host:port?binds=2&window=100"`
+	Durability string   `yaml:"durability" doc:"fsync, or none: accepted messages may be lost in a crash"`
+	Node       int      `yaml:"node" doc:"node number in message ids, 0 to 511"`
+	Retention  Duration `yaml:"retention" doc:"how long settled messages are kept, such as 30d"`
+	// MinFreeDisk stops acceptance (503) before the disk is full.
+	MinFreeDisk Size `yaml:"min_free_disk" doc:"free space below which nothing more is accepted"`
+
+	Limits   Limits         `yaml:"limits"`
+	Webhooks WebhookConfig  `yaml:"webhooks"`
+	CDR      CDRConfig      `yaml:"cdr"`
+	Log      LogConfig      `yaml:"log"`
+	TLS      TLSConfig      `yaml:"tls"`
+	Validity ValidityConfig `yaml:"validity"`
+}
+
+// Limits bounds what the platform holds in memory.
+type Limits struct {
+	MaxParts           int `yaml:"max_parts" doc:"parts of a long message, 1 to 255"`
+	LaneMemory         int `yaml:"lane_memory" doc:"unsent messages kept in memory for each connector"`
+	MaxBacklog         int `yaml:"max_backlog" doc:"messages not yet in the database before new ones are refused"`
+	MaxUnsyncedSettles int `yaml:"max_unsynced_settles" doc:"answers of the SMSC not yet durable before sending pauses"`
+	ReceiptCache       int `yaml:"receipt_cache" doc:"messages awaiting a receipt kept in memory"`
+	MaxBinds           int `yaml:"max_binds" doc:"SMPP connections of all customers together"`
+}
+
+// WebhookConfig says where webhooks may go.
+type WebhookConfig struct {
+	Allow       []string `yaml:"allow" doc:"private networks (CIDR) that webhooks may reach"`
+	Concurrency int      `yaml:"concurrency" doc:"requests at the same time to one endpoint"`
+	GiveUp      Duration `yaml:"give_up" doc:"age at which an undelivered webhook is given up"`
+}
+
+// CDRConfig says how CDR files are cut.
+type CDRConfig struct {
+	RotateBytes Size     `yaml:"rotate_bytes" doc:"size at which a CDR file is closed"`
+	RotateEvery Duration `yaml:"rotate_every" doc:"age at which a CDR file is closed"`
+	Keep        Duration `yaml:"keep" doc:"age at which a closed CDR file is deleted; 0 keeps all"`
+}
+
+// LogConfig says what is logged where.
+type LogConfig struct {
+	Level    string `yaml:"level" doc:"debug, info, warn or error"`
+	File     string `yaml:"file" doc:"log file, under the data folder unless absolute"`
+	MaxBytes Size   `yaml:"max_bytes" doc:"size at which the log file is rotated"`
+	Keep     int    `yaml:"keep" doc:"rotated log files kept"`
+}
+
+// TLSConfig names certificate and key for HTTP and SMPP; both empty: plain.
+type TLSConfig struct {
+	Cert string `yaml:"cert" doc:"certificate file (PEM) for HTTP and SMPP"`
+	Key  string `yaml:"key" doc:"private key file (PEM)"`
+}
+
+// ValidityConfig bounds how long a message is tried.
+type ValidityConfig struct {
+	Default Duration `yaml:"default" doc:"validity of a message that names none"`
+	Max     Duration `yaml:"max" doc:"longest validity a customer may ask for"`
+}
+
+// DefaultConfig returns the settings of a platform that was told nothing.
+func DefaultConfig() Config {
+	return Config{
+		Data: "data", HTTP: "127.0.0.1:8080", SMPP: "127.0.0.1:2775",
+		Store: "embedded", Queue: "memory", Durability: "fsync",
+		Retention: Duration(30 * 24 * time.Hour), MinFreeDisk: 1 << 30,
+		Limits: Limits{
+			MaxParts: 10, LaneMemory: 200_000, MaxBacklog: 400_000,
+			MaxUnsyncedSettles: 10_000, ReceiptCache: 1_000_000, MaxBinds: 10_000,
+		},
+		Webhooks: WebhookConfig{Concurrency: 4, GiveUp: Duration(72 * time.Hour)},
+		CDR:      CDRConfig{RotateBytes: 256 << 20, RotateEvery: Duration(time.Hour), Keep: Duration(90 * 24 * time.Hour)},
+		Log:      LogConfig{Level: "info", File: "logs/system.log", MaxBytes: 100 << 20, Keep: 10},
+		Validity: ValidityConfig{Default: Duration(24 * time.Hour), Max: Duration(7 * 24 * time.Hour)},
+	}
+}
+
+// Setting is one line of the configuration, for help, `config print` and the docs.
+type Setting struct {
+	Key, Env, Doc string
+	Value         string
+}
+
+// Settings lists every setting with its value, in the order of the struct.
+func (c *Config) Settings() []Setting {
+	var all []Setting
+	c.walk(func(key, doc string, v reflect.Value) {
+		all = append(all, Setting{Key: key, Env: envName(key), Doc: doc, Value: show(v)})
+	})
+	return all
+}
+
+// LoadFile reads a YAML file over c. An unknown key is an error that names the nearest
+// known one, with line and column.
+func (c *Config) LoadFile(path string) error {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return fmt.Errorf("read configuration: %w", err)
+	}
+	next := *c
+	dec := yaml.NewDecoder(bytes.NewReader(text), yaml.Strict())
+	if err := dec.Decode(&next); err != nil && !errors.Is(err, io.EOF) {
+		return fmt.Errorf("configuration %s: %s", path, c.explain(err))
+	}
+	keepEmptied(reflect.ValueOf(&next).Elem(), reflect.ValueOf(c).Elem())
+	*c = next
+	return nil
+}
+
+// keepEmptied gives sections that a file names without a value (or a file of comments
+// only) what they held before: an empty section is not a wish for zeroes.
+func keepEmptied(next, old reflect.Value) {
+	if next.IsZero() {
+		next.Set(old)
+		return
+	}
+	for i := range next.NumField() {
+		if next.Field(i).Kind() == reflect.Struct {
+			keepEmptied(next.Field(i), old.Field(i))
+		}
+	}
+}
+
+var unknownField = regexp.MustCompile(`unknown field "([^"]+)"`)
+
+func (c *Config) explain(err error) string {
+	text := err.Error()
+	m := unknownField.FindStringSubmatch(text)
+	if m == nil {
+		return text
+	}
+	known := map[string]bool{}
+	for _, s := range c.Settings() {
+		for part := range strings.SplitSeq(s.Key, ".") {
+			known[part] = true
+		}
+	}
+	if near := nearest(m[1], known); near != "" {
+		return fmt.Sprintf("unknown key %q, did you mean %q?\n%s", m[1], near, text)
+	}
+	return fmt.Sprintf("unknown key %q\n%s", m[1], text)
+}
+
+// LoadEnv sets every field whose variable is set.
+func (c *Config) LoadEnv(getenv func(string) string) error {
+	var errs []error
+	c.walk(func(key, _ string, v reflect.Value) {
+		if text := getenv(envName(key)); text != "" {
+			if err := parseInto(v, text); err != nil {
+				errs = append(errs, fmt.Errorf("%s=%q: %w", envName(key), text, err))
+			}
+		}
+	})
+	return errors.Join(errs...)
+}
+
+// Validate names every fault at once.
+func (c *Config) Validate() error {
+	var errs []error
+	bad := func(key, format string, args ...any) {
+		errs = append(errs, fmt.Errorf("%s: %s", key, fmt.Sprintf(format, args...)))
+	}
+	for key, addr := range map[string]string{"http": c.HTTP, "smpp": c.SMPP} {
+		if _, _, err := net.SplitHostPort(addr); err != nil && (key != "smpp" || addr != "off") {
+			bad(key, "%q is not host:port", addr)
+		}
+	}
+	if c.Store != "embedded" {
+		bad("store", "%q: this version has the embedded store only", redactURL(c.Store))
+	}
+	if c.Queue != "memory" {
+		bad("queue", "%q: this version has the memory queue only", redactURL(c.Queue))
+	}
+	if c.Durability != "fsync" && c.Durability != "none" {
+		bad("durability", "%q: fsync or none", c.Durability)
+	}
+	if c.Node < 0 || c.Node > 511 {
+		bad("node", "%d is outside 0 to 511", c.Node)
+	}
+	c.validateLimits(bad)
+	for _, text := range c.Webhooks.Allow {
+		if _, err := netip.ParsePrefix(text); err != nil {
+			bad("webhooks.allow", "%q is not a network such as 10.0.0.0/8", text)
+		}
+	}
+	switch c.Log.Level {
+	case "debug", "info", "warn", "error":
+	default:
+		bad("log.level", "%q: debug, info, warn or error", c.Log.Level)
+	}
+	if (c.TLS.Cert == "") != (c.TLS.Key == "") {
+		bad("tls", "cert and key belong together")
+	}
+	sort.Slice(errs, func(i, j int) bool { return errs[i].Error() < errs[j].Error() })
+	return errors.Join(errs...)
+}
+
+func (c *Config) validateLimits(bad func(key, format string, args ...any)) {
+	if c.Limits.MaxParts < 1 || c.Limits.MaxParts > 255 {
+		bad("limits.max_parts", "%d is outside 1 to 255", c.Limits.MaxParts)
+	}
+	for key, n := range map[string]int{
+		"limits.lane_memory": c.Limits.LaneMemory, "limits.max_backlog": c.Limits.MaxBacklog,
+		"limits.max_unsynced_settles": c.Limits.MaxUnsyncedSettles, "limits.receipt_cache": c.Limits.ReceiptCache,
+		"limits.max_binds": c.Limits.MaxBinds, "webhooks.concurrency": c.Webhooks.Concurrency,
+	} {
+		if n < 1 {
+			bad(key, "%d: at least 1", n)
+		}
+	}
+	for key, d := range map[string]Duration{
+		"retention": c.Retention, "webhooks.give_up": c.Webhooks.GiveUp, "cdr.rotate_every": c.CDR.RotateEvery,
+		"validity.default": c.Validity.Default, "validity.max": c.Validity.Max,
+	} {
+		if d <= 0 {
+			bad(key, "%s: longer than nothing", d)
+		}
+	}
+	if c.Validity.Default > c.Validity.Max {
+		bad("validity.default", "%s is above validity.max, %s", c.Validity.Default, c.Validity.Max)
+	}
+}
+
+// walk calls f for every leaf field.
+func (c *Config) walk(f func(key, doc string, v reflect.Value)) {
+	var into func(prefix string, v reflect.Value)
+	into = func(prefix string, v reflect.Value) {
+		for i := range v.NumField() {
+			field := v.Type().Field(i)
+			key := prefix + field.Tag.Get("yaml")
+			if field.Type.Kind() == reflect.Struct {
+				into(key+".", v.Field(i))
+				continue
+			}
+			f(key, field.Tag.Get("doc"), v.Field(i))
+		}
+	}
+	into("", reflect.ValueOf(c).Elem())
+}
+
+func envName(key string) string {
+	return "PROTEI_BULK_" + strings.ToUpper(strings.ReplaceAll(key, ".", "_"))
+}
+
+func parseInto(v reflect.Value, text string) error {
+	switch p := v.Addr().Interface().(type) {
+	case *string:
+		*p = text
+	case *int:
+		n, err := strconv.Atoi(text)
+		if err != nil {
+			return fmt.Errorf("not a whole number")
+		}
+		*p = n
+	case *[]string:
+		*p = strings.FieldsFunc(text, func(r rune) bool { return r == ',' || r == ' ' })
+	case *Duration:
+		return p.UnmarshalText([]byte(text))
+	case *Size:
+		return p.UnmarshalText([]byte(text))
+	default:
+		panic("bulk: setting of an unknown type: " + v.Type().String())
+	}
+	return nil
+}
+
+func show(v reflect.Value) string {
+	switch x := v.Interface().(type) {
+	case string:
+		return redactURL(x)
+	case []string:
+		return strings.Join(x, ",")
+	default:
+		return fmt.Sprint(x)
+	}
+}
+
+// redactURL hides the password of a URL.
+func redactURL(text string) string {
+	if !strings.Contains(text, "://") {
+		return text
+	}
+	u, err := url.Parse(text)
+	if err != nil {
+		return "(not a URL)"
+	}
+	return u.Redacted()
+}
+
+// Duration is a time.Duration that also reads days: 30d, 1d12h.
+type Duration time.Duration
+
+func (d Duration) String() string {
+	if d != 0 && time.Duration(d)%(24*time.Hour) == 0 {
+		return strconv.Itoa(int(time.Duration(d)/(24*time.Hour))) + "d"
+	}
+	return time.Duration(d).String()
+}
+
+// MarshalText writes what UnmarshalText reads.
+func (d Duration) MarshalText() ([]byte, error) { return []byte(d.String()), nil }
+
+// UnmarshalText reads Go durations with days in front: 30d, 1d12h, 90s.
+func (d *Duration) UnmarshalText(b []byte) error {
+	text := string(b)
+	var days time.Duration
+	if head, rest, ok := strings.Cut(text, "d"); ok {
+		n, err := strconv.Atoi(head)
+		if err != nil || n < 0 || n > 36500 {
+			return fmt.Errorf("%q is not a duration such as 30d, 12h or 90s", text)
+		}
+		days, text = time.Duration(n)*24*time.Hour, rest
+	}
+	var clock time.Duration
+	if text != "" && text != "0" {
+		var err error
+		if clock, err = time.ParseDuration(text); err != nil || clock < 0 {
+			return fmt.Errorf("%q is not a duration such as 30d, 12h or 90s", b)
+		}
+	} else if len(b) == 0 {
+		return errors.New("a duration is missing")
+	}
+	*d = Duration(days + clock)
+	return nil
+}
+
+// Size is a number of bytes that reads and writes KiB, MiB, GiB and TiB.
+type Size int64
+
+var sizeUnits = []struct {
+	name  string
+	bytes int64
+}{{"TiB", 1 << 40}, {"GiB", 1 << 30}, {"MiB", 1 << 20}, {"KiB", 1 << 10}}
+
+func (s Size) String() string {
+	for _, u := range sizeUnits {
+		if int64(s) >= u.bytes && int64(s)%u.bytes == 0 {
+			return strconv.FormatInt(int64(s)/u.bytes, 10) + u.name
+		}
+	}
+	return strconv.FormatInt(int64(s), 10)
+}
+
+// MarshalText writes what UnmarshalText reads.
+func (s Size) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+
+// UnmarshalText reads 1073741824, 1GiB or 500MiB.
+func (s *Size) UnmarshalText(b []byte) error {
+	text, unit := strings.TrimSpace(string(b)), int64(1)
+	for _, u := range sizeUnits {
+		if head, ok := strings.CutSuffix(text, u.name); ok {
+			text, unit = strings.TrimSpace(head), u.bytes
+			break
+		}
+	}
+	n, err := strconv.ParseInt(text, 10, 64)
+	if err != nil || n < 0 || n > (1<<62)/unit {
+		return fmt.Errorf("%q is not a size such as 500MiB or 1GiB", b)
+	}
+	*s = Size(n * unit)
+	return nil
+}
+
+// nearest returns the known word with the smallest edit distance, if it is near.
+func nearest(word string, known map[string]bool) string {
+	best, bestDist := "", 3
+	names := make([]string, 0, len(known))
+	for k := range known {
+		names = append(names, k)
+	}
+	sort.Strings(names)
+	for _, k := range names {
+		if d := editDistance(word, k); d < bestDist || d == bestDist && d <= len(word)/3 && best == "" {
+			best, bestDist = k, d
+		}
+	}
+	return best
+}
+
+func editDistance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diag := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			cost := diag
+			if a[i] != b[j] {
+				cost++
+			}
+			diag = row[j+1]
+			row[j+1] = min(cost, row[j]+1, diag+1)
+		}
+	}
+	return row[len(b)]
+}
