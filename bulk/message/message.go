@@ -76,6 +76,18 @@ type Message struct {
 	DoneAt int64 // Unix ms of the final state, or 0
 	Parts  []Part
 	one    [1]Part
+
+	// Store is the bookkeeping of the store that holds the message: nobody else
+	// reads or writes it, and a copy of a message carries it for nothing.
+	Store Bookkeeping
+}
+
+// Bookkeeping is what a store notes about a message it holds. It lives here so that
+// the store needs no second table of the same messages.
+type Bookkeeping struct {
+	Applied uint64 // number of the last journal record that changed the message
+	Row     Status // status of its row in the database; 0: it has none
+	Flags   uint8  // the store's own
 }
 
 // NotifyState is the outbox state of a message.
