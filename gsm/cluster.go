@@ -50,10 +50,11 @@ const zwj = 0x200D // ZERO WIDTH JOINER
 
 func regional(r rune) bool { return r >= 0x1F1E6 && r <= 0x1F1FF }
 
-// flagsBefore counts the regional indicators that end at at, up to keepTogether octets.
+// flagsBefore counts the regional indicators that end at at; body is at most one part
+// up to there.
 func flagsBefore(body []byte, at int) int {
 	n := 0
-	for at > 0 && n < keepTogether/4 {
+	for at > 0 {
 		r, size := runeBefore(body, at)
 		if !regional(r) {
 			break
