@@ -1,0 +1,305 @@
+package intake
+
+import (
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"net/url"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"protei-bulk/bulk/message"
+	"protei-bulk/bulk/route"
+	"protei-bulk/gsm"
+)
+
+// Bounds of a message's fields.
+const (
+	MaxClientRef = 64   // characters
+	MaxDLRURL    = 2048 // octets
+
+	maxSingleOctets  = 140
+	maxSingleSeptets = 160
+	maxPooledPayload = 64 << 10
+	udhIndicator     = 0x40 // esm_class, SMPP 3.4 §5.2.12
+)
+
+// build makes messages of Requests. It is scratch space for one call at a time.
+type build struct {
+	in      *Intake
+	now     time.Time
+	nowMs   int64
+	ids     []message.ID
+	msgs    []*message.Message
+	payload []byte
+	ends    []uint32
+	text    []byte
+	dest    [maxWritten]byte
+	query   route.Query
+}
+
+func (b *build) begin(in *Intake, n int) {
+	b.in = in
+	b.now = in.opts.Now()
+	b.nowMs = b.now.UnixMilli()
+	if cap(b.ids) < n {
+		b.ids = make([]message.ID, n)
+	}
+	b.ids = b.ids[:n]
+	in.opts.IDs.Fill(b.ids)
+}
+
+// nextID hands out the ids that begin took, in order.
+func (b *build) nextID() message.ID {
+	id := b.ids[0]
+	b.ids = b.ids[1:]
+	return id
+}
+
+// message makes the message of one request, or says why not.
+func (b *build) message(req *Request) (*message.Message, *Refusal) {
+	m := &message.Message{
+		ID: b.nextID(), Account: req.Account.ID, Batch: req.Batch, Campaign: req.Campaign, Ordinal: req.Ordinal,
+		Priority: req.Priority, SubmittedAt: b.nowMs, Status: message.Pending,
+	}
+	if req.Priority >= message.NumPriorities {
+		return nil, &Refusal{Code: InvalidPriority, Field: "priority", Detail: fmt.Sprintf("%d is not a priority", req.Priority)}
+	}
+	r := b.content(m, req)
+	if r == nil {
+		r = b.notify(m, req)
+	}
+	if r == nil {
+		r = b.route(m)
+	}
+	if r != nil {
+		return nil, r
+	}
+	if m.ScheduleAt != 0 {
+		m.Status, m.DueAt = message.Scheduled, m.ScheduleAt
+		for i := range m.Parts {
+			m.Parts[i].Status = message.Scheduled
+		}
+	}
+	if m.ValidUntil == 0 {
+		m.ValidUntil = max(m.ScheduleAt, b.nowMs) + b.in.opts.DefaultValidity.Milliseconds()
+	}
+	return m, nil
+}
+
+// content sets addresses, times, payload and parts.
+func (b *build) content(m *message.Message, req *Request) *Refusal {
+	if req.Raw != nil {
+		return b.raw(m, req)
+	}
+	if r := b.source(m, req); r != nil {
+		return r
+	}
+	digits, ton, detail := parseRecipient(b.dest[:0], req.To)
+	if detail != "" {
+		if req.To == "" {
+			return &Refusal{Code: MissingRecipient, Field: "to", Detail: "is needed"}
+		}
+		return &Refusal{Code: InvalidRecipient, Field: "to", Detail: detail}
+	}
+	m.Dest = message.Address{TON: ton, NPI: npiISDN}
+	if r := b.names(m, digits, req.ClientRef); r != nil {
+		return r
+	}
+	if r := b.times(m, req); r != nil {
+		return r
+	}
+	m.Flags |= message.WantReceipt | message.NotifyFinal
+	return b.segment(m, req)
+}
+
+func (b *build) source(m *message.Message, req *Request) *Refusal {
+	from := req.From
+	if from == "" {
+		from = req.Account.DefaultSender
+	}
+	if a, ok := b.in.senders.get(from); ok {
+		m.Source = a
+		return nil
+	}
+	if from == "" {
+		return &Refusal{Code: MissingSender, Field: "from", Detail: "is needed: the account has no default sender"}
+	}
+	a, detail := parseSender(from)
+	if detail != "" {
+		return &Refusal{Code: InvalidSender, Field: "from", Detail: detail}
+	}
+	b.in.senders.put(strings.Clone(from), a)
+	m.Source = a
+	return nil
+}
+
+// names keeps the recipient and the client's reference in one allocation.
+func (b *build) names(m *message.Message, dest []byte, ref string) *Refusal {
+	if ref == "" {
+		m.Dest.Addr = string(dest)
+		return nil
+	}
+	if detail := checkClientRef(ref); detail != "" {
+		return &Refusal{Code: InvalidClientRef, Field: "client_ref", Detail: detail}
+	}
+	n := len(dest)
+	both := string(append(dest, ref...))
+	m.Dest.Addr, m.ClientRef = both[:n], both[n:]
+	return nil
+}
+
+func checkClientRef(ref string) (detail string) {
+	if len(ref) > MaxClientRef && utf8.RuneCountInString(ref) > MaxClientRef {
+		return fmt.Sprintf("has %d characters, at most %d are allowed", utf8.RuneCountInString(ref), MaxClientRef)
+	}
+	for _, c := range ref {
+		if c < ' ' || c == 0x7f || c > 0x7f && !unicode.IsPrint(c) {
+			return fmt.Sprintf("has the character %U, which cannot be shown", c)
+		}
+	}
+	return ""
+}
+
+func (b *build) times(m *message.Message, req *Request) (r *Refusal) {
+	start := b.now
+	if req.ScheduleAt != "" {
+		if m.ScheduleAt, r = b.in.parseSchedule(req.ScheduleAt, b.now); r != nil {
+			return r
+		}
+		if m.ScheduleAt != 0 {
+			start = time.UnixMilli(m.ScheduleAt)
+		}
+	}
+	if req.ValidityPeriod != "" {
+		m.ValidUntil, r = b.in.parseValidity(req.ValidityPeriod, start)
+	}
+	return r
+}
+
+// segment turns the text into parts.
+func (b *build) segment(m *message.Message, req *Request) *Refusal {
+	if req.Text == "" {
+		return &Refusal{Code: MissingText, Field: "text", Detail: "is needed"}
+	}
+	o := gsm.Options{Encoding: req.Encoding, MaxParts: b.in.opts.MaxParts, Flash: req.Flash}
+	if o.Encoding == gsm.Auto {
+		o.Encoding = req.Account.DefaultEncoding
+	}
+	var info gsm.Info
+	var err error
+	if o.Encoding == gsm.Binary {
+		b.text, err = hex.AppendDecode(b.text[:0], []byte(req.Text))
+		if err != nil {
+			return &Refusal{Code: InvalidText, Field: "text", Detail: "is not pairs of hex digits, as encoding BINARY needs"}
+		}
+		o.Ref = b.reference(m, len(b.text) > maxSingleOctets)
+		b.payload, b.ends, info, err = gsm.SegmentBinary(b.payload[:0], b.ends[:0], b.text, o)
+	} else {
+		o.Ref = b.reference(m, len(req.Text) > 70)
+		b.payload, b.ends, info, err = gsm.Segment(b.payload[:0], b.ends[:0], req.Text, o)
+	}
+	if err != nil {
+		return textRefusal(err)
+	}
+	b.parts(m, info)
+	return nil
+}
+
+// reference returns the next concatenation reference of the pair when the text may be long.
+func (b *build) reference(m *message.Message, long bool) uint16 {
+	if !long {
+		return 0
+	}
+	return b.in.refs.Next(m.Source.Addr, m.Dest.Addr)
+}
+
+// parts copies payload and ends into the message.
+func (b *build) parts(m *message.Message, info gsm.Info) {
+	m.Encoding, m.DataCoding = uint8(info.Encoding), info.DataCoding
+	if info.UDHI {
+		m.ESMClass |= udhIndicator
+	}
+	m.Payload = append(make([]byte, 0, len(b.payload)), b.payload...)
+	m.SetParts(len(b.ends))
+	for i, end := range b.ends {
+		m.Parts[i].End = end
+	}
+}
+
+func textRefusal(err error) *Refusal {
+	var unmappable *gsm.UnmappableError
+	var tooMany *gsm.TooManyPartsError
+	switch {
+	case errors.As(err, &unmappable):
+		return &Refusal{Code: UnmappableText, Field: "text", Detail: err.Error()}
+	case errors.As(err, &tooMany):
+		return &Refusal{Code: TextTooLong, Field: "text", Detail: fmt.Sprintf("needs %d parts, at most %d are allowed", tooMany.Parts, tooMany.Max)}
+	case errors.Is(err, gsm.ErrNoFlash):
+		return &Refusal{Code: InvalidEncoding, Field: "encoding", Detail: err.Error()}
+	}
+	return &Refusal{Code: InvalidText, Field: "text", Detail: err.Error()}
+}
+
+// notify decides whether and where the customer is told the final state.
+func (b *build) notify(m *message.Message, req *Request) *Refusal {
+	if req.DLRURL != "" {
+		u, r := b.webhook(req.DLRURL)
+		if r != nil {
+			return r
+		}
+		m.DLRURL = u
+	}
+	if m.Flags&message.ViaSMPP == 0 && m.DLRURL == "" && req.Account.DLRURL == "" {
+		m.Flags &^= message.NotifyFinal
+	}
+	return nil
+}
+
+func (b *build) webhook(raw string) (string, *Refusal) {
+	if u, ok := b.in.urls.get(raw); ok {
+		return u, nil
+	}
+	bad := func(detail string) (string, *Refusal) {
+		return "", &Refusal{Code: InvalidDLRURL, Field: "dlr_url", Detail: detail}
+	}
+	if len(raw) > MaxDLRURL {
+		return bad(fmt.Sprintf("has %d octets, at most %d are allowed", len(raw), MaxDLRURL))
+	}
+	u, err := url.Parse(raw)
+	switch {
+	case err != nil:
+		return bad(quote(raw) + " is not a URL")
+	case u.Scheme != "http" && u.Scheme != "https":
+		return bad(quote(raw) + " is not an http or https URL")
+	case u.Hostname() == "":
+		return bad(quote(raw) + " names no host")
+	case u.User != nil:
+		return bad("carries a user name or password, which is not allowed")
+	}
+	if b.in.opts.AllowURL != nil {
+		if err := b.in.opts.AllowURL(u); err != nil {
+			return "", &Refusal{Code: DLRURLNotAllowed, Field: "dlr_url", Detail: err.Error()}
+		}
+	}
+	own := strings.Clone(raw)
+	b.in.urls.put(own, own)
+	return own, nil
+}
+
+func (b *build) route(m *message.Message) *Refusal {
+	b.query = route.Query{Account: m.Account, Source: m.Source, Dest: m.Dest, Priority: m.Priority}
+	c, ok := b.in.opts.Router.Route(&b.query)
+	if !ok {
+		return &Refusal{Code: NoRoute, Detail: "no connector carries messages to " + m.Dest.Addr}
+	}
+	m.Connector = c.ID
+	if b.in.opts.Admit != nil {
+		if err := b.in.opts.Admit(m.Lane()); err != nil {
+			return AsRefusal(err)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,265 @@
+// Package intake is the one door into the platform: REST, SMPP and campaigns hand their
+// messages to an Intake, which validates them, segments the text, picks the route,
+// charges the account's rate and appends them to a Sink. A message that comes back
+// without a Refusal is durable.
+//
+// Refusals carry their HTTP and SMPP answers from one table. The package starts no
+// goroutine; it keeps bounded caches of checked senders and webhook addresses.
+package intake
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/url"
+	"sync"
+	"time"
+
+	"protei-bulk/bulk/account"
+	"protei-bulk/bulk/message"
+	"protei-bulk/bulk/route"
+	"protei-bulk/gsm"
+)
+
+// Request is one message as a door got it. Its strings and slices are only borrowed:
+// what a Message keeps is copied, so they may alias a buffer that is used again.
+type Request struct {
+	Account *account.Account
+
+	From, To string // as written by the customer; ignored when Raw is set
+	Text     string // UTF-8; hex digits when Encoding is gsm.Binary
+	Encoding gsm.Encoding
+	Flash    bool
+
+	Priority       message.Priority
+	ScheduleAt     string // RFC 3339 with zone; empty: now
+	ValidityPeriod string // ISO 8601 duration, RFC 3339 moment or seconds; empty: the default
+	DLRURL         string // http or https; empty: the account's
+	ClientRef      string
+
+	Batch, Campaign message.ID
+	Ordinal         uint32 // 1-based inside the campaign
+
+	Raw *Raw // set by SMPP instead of From, To, Text, Encoding, Flash, ScheduleAt, ValidityPeriod
+}
+
+// Raw is a submit_sm's part of a Request: octets that pass through as they are.
+type Raw struct {
+	Source, Dest     message.Address
+	DataCoding       uint8  // SMPP 3.4 §5.2.19
+	ESMClass         uint8  // SMPP 3.4 §5.2.12; with bit 6 Octets start with a user data header
+	ProtocolID       uint8  // SMPP 3.4 §5.2.13
+	Octets           []byte // short_message or message_payload; segmented when too long for one message
+	ScheduleAt       int64  // Unix ms, 0: now
+	ValidUntil       int64  // Unix ms, 0: the default
+	ReceiptRequested uint8  // registered_delivery bits 1-0: 0 none, 1 any final state, 2 failure only
+}
+
+// Outcome is what became of a Request: exactly one field is set.
+type Outcome struct {
+	Msg *message.Message // durable; its state belongs to the store
+	Err *Refusal
+}
+
+// Sink makes messages durable. Errors: ErrBusy, ErrDiskFull, ErrUnavailable.
+type Sink interface {
+	// Accept returns when all messages are durable, or none is.
+	Accept(ctx context.Context, msgs []*message.Message) error
+	// AcceptAsync calls done exactly once, when m is durable or refused, maybe before
+	// it returns. done must not block.
+	AcceptAsync(m *message.Message, done func(error))
+}
+
+// IDs issues message ids (message.IDSource).
+type IDs interface {
+	Next() message.ID
+	Fill(ids []message.ID)
+}
+
+// Router picks the connector (route.Router).
+type Router interface {
+	Route(q *route.Query) (route.Connector, bool)
+}
+
+// Options of an Intake. Sink, IDs and Router are needed.
+type Options struct {
+	Sink   Sink
+	IDs    IDs
+	Router Router
+	// Admit, when set, is asked before each message; an error (ErrBusy) refuses it: the
+	// back-pressure of a lane.
+	Admit func(lane message.Lane) error
+	// AllowURL, when set, refuses webhook addresses by policy with a reason.
+	AllowURL func(u *url.URL) error
+	// MaxParts bounds the parts of one message; 0: 10.
+	MaxParts int
+	// DefaultValidity is used when a message names none; 0: 24 h.
+	DefaultValidity time.Duration
+	// MaxValidity bounds what a message may name; 0: 30 days.
+	MaxValidity time.Duration
+	// MaxSchedule is how far ahead a message may be scheduled; 0: 365 days.
+	MaxSchedule time.Duration
+	Now         func() time.Time // nil: time.Now
+	Logger      *slog.Logger     // nil: silent
+}
+
+// Validate names every fault at once.
+func (o *Options) Validate() error {
+	var faults []error
+	if o.Sink == nil {
+		faults = append(faults, errors.New("intake: Sink is needed"))
+	}
+	if o.IDs == nil {
+		faults = append(faults, errors.New("intake: IDs is needed"))
+	}
+	if o.Router == nil {
+		faults = append(faults, errors.New("intake: Router is needed"))
+	}
+	if o.MaxParts < 0 || o.MaxParts > gsm.MaxParts {
+		faults = append(faults, errors.New("intake: MaxParts is between 1 and 255"))
+	}
+	if o.DefaultValidity < 0 || o.MaxValidity < 0 || o.MaxSchedule < 0 {
+		faults = append(faults, errors.New("intake: durations are not negative"))
+	}
+	return errors.Join(faults...)
+}
+
+func (o *Options) setDefaults() {
+	if o.MaxParts == 0 {
+		o.MaxParts = 10
+	}
+	if o.DefaultValidity == 0 {
+		o.DefaultValidity = 24 * time.Hour
+	}
+	if o.MaxValidity == 0 {
+		o.MaxValidity = 30 * 24 * time.Hour
+	}
+	if o.MaxSchedule == 0 {
+		o.MaxSchedule = 365 * 24 * time.Hour
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+}
+
+// Intake is the door. It is safe for concurrent use.
+type Intake struct {
+	opts    Options
+	refs    *gsm.Refs
+	senders cache[message.Address] // by what the customer wrote
+	urls    cache[string]          // webhook addresses that are allowed
+	builds  sync.Pool              // *build
+}
+
+// New returns an Intake.
+func New(opts Options) (*Intake, error) {
+	if err := opts.Validate(); err != nil {
+		return nil, err
+	}
+	opts.setDefaults()
+	in := &Intake{opts: opts, refs: gsm.NewRefs()}
+	in.builds.New = func() any { return new(build) }
+	return in, nil
+}
+
+// Submit takes the messages of one account; out has the length of reqs and gets one
+// Outcome each. It returns when the accepted ones are durable. An error means that none
+// was accepted, for a reason outside the messages (ErrBusy, ErrDiskFull, ErrUnavailable,
+// the context's): AsRefusal gives its answers.
+func (in *Intake) Submit(ctx context.Context, reqs []Request, out []Outcome) error {
+	b := in.builds.Get().(*build)
+	defer in.put(b)
+	b.begin(in, len(reqs))
+	if len(reqs) == 0 {
+		return nil
+	}
+	a := reqs[0].Account
+	if r := in.closed(a, b.now); r != nil {
+		refuseAll(out, r)
+		return nil
+	}
+	for i := range reqs {
+		m, r := b.message(&reqs[i])
+		out[i] = Outcome{m, r}
+		if r == nil {
+			b.msgs = append(b.msgs, m)
+		}
+	}
+	if len(b.msgs) == 0 {
+		return nil
+	}
+	if wait := a.Take(b.now, len(b.msgs)); wait > 0 {
+		refuseAll(out, rateLimited(a, wait))
+		return nil
+	}
+	return in.opts.Sink.Accept(ctx, b.msgs)
+}
+
+// SubmitAsync takes one message and calls done exactly once: with a Refusal before it
+// returns, or when the message is durable, from the sink's goroutine: done must not
+// block. req and what it points to may be used again when SubmitAsync returns.
+func (in *Intake) SubmitAsync(req *Request, done func(Outcome, error)) {
+	b := in.builds.Get().(*build)
+	b.begin(in, 1)
+	r := in.closed(req.Account, b.now)
+	var m *message.Message
+	if r == nil {
+		m, r = b.message(req)
+	}
+	if r == nil {
+		if wait := req.Account.Take(b.now, 1); wait > 0 {
+			r = rateLimited(req.Account, wait)
+		}
+	}
+	in.put(b)
+	if r != nil {
+		done(Outcome{Err: r}, nil)
+		return
+	}
+	in.opts.Sink.AcceptAsync(m, func(err error) {
+		if err != nil {
+			done(Outcome{}, err)
+			return
+		}
+		done(Outcome{Msg: m}, nil)
+	})
+}
+
+// closed refuses what an account may not send at all now.
+func (in *Intake) closed(a *account.Account, now time.Time) *Refusal {
+	if a.Disabled {
+		return &Refusal{Code: AccountDisabled, Detail: "the account is disabled"}
+	}
+	if wait := a.Wait(now); wait > 0 {
+		return rateLimited(a, wait)
+	}
+	return nil
+}
+
+func rateLimited(a *account.Account, wait time.Duration) *Refusal {
+	return &Refusal{
+		Code: RateLimited, Retry: wait,
+		Detail: "the account's limit of " + formatTPS(a.TPS) + " messages a second is used up",
+	}
+}
+
+// refuseAll refuses the messages that have no other refusal.
+func refuseAll(out []Outcome, r *Refusal) {
+	for i := range out {
+		if out[i].Err == nil {
+			out[i] = Outcome{Err: r}
+		}
+	}
+}
+
+func (in *Intake) put(b *build) {
+	clear(b.msgs)
+	b.msgs = b.msgs[:0]
+	if cap(b.payload) > maxPooledPayload {
+		b.payload = nil
+	}
+	in.builds.Put(b)
+}

@@ -1,0 +1,142 @@
+package intake
+
+import (
+	"errors"
+	"time"
+)
+
+// Code names the reason of a Refusal in the API, in bulk results and in logs.
+type Code string
+
+// The reasons. They are part of the API: never rename them.
+const (
+	InvalidSender     Code = "invalid_sender"
+	MissingSender     Code = "missing_sender"
+	InvalidRecipient  Code = "invalid_recipient"
+	MissingRecipient  Code = "missing_recipient"
+	MissingText       Code = "missing_text"
+	InvalidText       Code = "invalid_text"
+	TextTooLong       Code = "text_too_long"
+	UnmappableText    Code = "unmappable_character"
+	InvalidEncoding   Code = "invalid_encoding"
+	InvalidPriority   Code = "invalid_priority"
+	InvalidSchedule   Code = "invalid_schedule_at"
+	InvalidValidity   Code = "invalid_validity_period"
+	InvalidDLRURL     Code = "invalid_dlr_url"
+	DLRURLNotAllowed  Code = "dlr_url_not_allowed"
+	InvalidClientRef  Code = "invalid_client_ref"
+	InvalidHeader     Code = "invalid_user_data_header"
+	NoRoute           Code = "no_route"
+	AccountDisabled   Code = "account_disabled"
+	RateLimited       Code = "rate_limited"
+	WrongType         Code = "wrong_type"
+	DuplicateField    Code = "duplicate_field"
+	QueueFull         Code = "queue_full"
+	DiskFull          Code = "disk_full"
+	TemporarilyClosed Code = "unavailable"
+)
+
+// SMPP command_status values (SMPP 3.4 §5.1.3) as submit_sm_resp carries them.
+const (
+	rInvMsgLen   = 0x01
+	rInvPrtFlg   = 0x06
+	rInvSrcAdr   = 0x0A
+	rInvDstAdr   = 0x0B
+	rBindFail    = 0x0D
+	rMsgQFul     = 0x14
+	rInvESMClass = 0x43
+	rSubmitFail  = 0x45
+	rThrottled   = 0x58
+	rInvSched    = 0x61
+	rInvExpiry   = 0x62
+	rxTAppn      = 0x64
+)
+
+// verdict is what a Code means at each door.
+type verdict struct {
+	http int
+	smpp uint32
+}
+
+// verdicts is the one table from a Code to its HTTP and SMPP answers.
+var verdicts = map[Code]verdict{
+	InvalidSender:     {422, rInvSrcAdr},
+	MissingSender:     {422, rInvSrcAdr},
+	InvalidRecipient:  {422, rInvDstAdr},
+	MissingRecipient:  {422, rInvDstAdr},
+	MissingText:       {422, rInvMsgLen},
+	InvalidText:       {422, rSubmitFail},
+	TextTooLong:       {422, rInvMsgLen},
+	UnmappableText:    {422, rSubmitFail},
+	InvalidEncoding:   {422, rSubmitFail},
+	InvalidPriority:   {422, rInvPrtFlg},
+	InvalidSchedule:   {422, rInvSched},
+	InvalidValidity:   {422, rInvExpiry},
+	InvalidDLRURL:     {422, rSubmitFail},
+	DLRURLNotAllowed:  {422, rSubmitFail},
+	InvalidClientRef:  {422, rSubmitFail},
+	InvalidHeader:     {422, rInvESMClass},
+	WrongType:         {422, rSubmitFail},
+	DuplicateField:    {422, rSubmitFail},
+	NoRoute:           {422, rInvDstAdr},
+	AccountDisabled:   {403, rBindFail},
+	RateLimited:       {429, rThrottled},
+	QueueFull:         {503, rMsgQFul},
+	DiskFull:          {503, rxTAppn},
+	TemporarilyClosed: {503, rxTAppn},
+}
+
+// Refusal says why one message was not accepted. Nothing of it was stored.
+type Refusal struct {
+	Code    Code
+	Detail  string // for people; names the value and the bound
+	Field   string // API name of the field, empty when it is not one field's fault
+	Retry   time.Duration
+	Pointer string // RFC 6901 pointer into the request when the door knows better than "/"+Field
+}
+
+// Error implements error.
+func (r *Refusal) Error() string {
+	if r.Field == "" {
+		return r.Detail
+	}
+	return r.Field + ": " + r.Detail
+}
+
+// HTTPStatus returns the status of the REST answer.
+func (r *Refusal) HTTPStatus() int {
+	if v, ok := verdicts[r.Code]; ok {
+		return v.http
+	}
+	return 422
+}
+
+// SMPPStatus returns the command_status of submit_sm_resp (SMPP 3.4 §5.1.3).
+func (r *Refusal) SMPPStatus() uint32 {
+	if v, ok := verdicts[r.Code]; ok {
+		return v.smpp
+	}
+	return rSubmitFail
+}
+
+// Errors that a Sink returns when a whole batch cannot be accepted now. Any other error
+// counts as ErrUnavailable.
+var (
+	ErrBusy        = errors.New("too many messages are waiting")
+	ErrDiskFull    = errors.New("the disk is full")
+	ErrUnavailable = errors.New("messages cannot be stored now")
+)
+
+// AsRefusal turns the error of a whole batch into the refusal of each of its messages.
+func AsRefusal(err error) *Refusal {
+	var r *Refusal
+	switch {
+	case errors.As(err, &r):
+		return r
+	case errors.Is(err, ErrBusy):
+		return &Refusal{Code: QueueFull, Detail: "too many messages are waiting; try again later", Retry: time.Second}
+	case errors.Is(err, ErrDiskFull):
+		return &Refusal{Code: DiskFull, Detail: "the platform is out of disk space; try again later", Retry: 30 * time.Second}
+	}
+	return &Refusal{Code: TemporarilyClosed, Detail: "messages cannot be stored now; try again later", Retry: 5 * time.Second}
+}
