@@ -22,6 +22,10 @@ const (
 // AllParts as Event.Part means every part that is not final.
 const AllParts = 0xFFFF
 
+// FarDue is how far ahead, in milliseconds, a retry may be due and stay PENDING: lanes
+// keep those in memory. A later one is SCHEDULED and comes back by its due time.
+const FarDue = 60_000
+
 // Event is one change of one message: the unit of the journal, of apply and of the
 // hooks. It is a value; Msg is the live message that it belongs to.
 type Event struct {
@@ -34,7 +38,7 @@ type Event struct {
 	At     int64  // Unix ms
 	Due    int64  // Requeue: Unix ms, 0: at once
 	Seq    uint64 // Accept, Requeue: lane sequence, given by the store at commit
-	Dup    bool   // Requeue: set PossibleDuplicate
+	Dup    bool   // Requeue, Submitted: set PossibleDuplicate
 
 	// Set by Apply for the hooks that run after it.
 	Changed bool   // the event did something (a second final state does not)
@@ -84,6 +88,7 @@ func (m *Message) submitted(e *Event) bool {
 	}
 	p.SMSCID, p.SentAt, p.Error = e.SMSCID, e.At, 0
 	p.Attempts++
+	m.PossibleDuplicate = m.PossibleDuplicate || e.Dup
 	if !p.Status.Final() {
 		p.Status = Sent
 	}
@@ -109,7 +114,7 @@ func (m *Message) settle(e *Event) bool {
 
 func (m *Message) requeue(e *Event) bool {
 	changed := m.each(e.Part, func(p *Part) bool {
-		if p.Status.Final() {
+		if p.Status.Final() || e.Part == AllParts && !p.Status.Waiting() {
 			return false
 		}
 		if e.Error != 0 {
@@ -117,6 +122,9 @@ func (m *Message) requeue(e *Event) bool {
 			p.Error = e.Error
 		}
 		p.Status = Pending
+		if e.Due-e.At > FarDue {
+			p.Status = Scheduled
+		}
 		return true
 	})
 	if changed {
