@@ -66,6 +66,7 @@ var outside = map[string][]string{
 	"github.com/google/go-cmp":        {"..."},
 	"github.com/rogpeppe/go-internal": {"..."},
 	"golang.org/x/":                   {"..."},
+	"gopkg.in/natefinch/lumberjack":   {"cmd"},
 }
 
 // standardOnly lists folders that use the standard library and nothing else outside tests.
