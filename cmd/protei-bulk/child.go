@@ -1,0 +1,90 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"sync"
+	"time"
+)
+
+// errParentGone is the cause of a context that ended with the parent process.
+var errParentGone = errors.New("the parent process has ended")
+
+const (
+	parentPoll = 200 * time.Millisecond
+	// orphanGrace is how long an orderly end may take once the parent is gone.
+	orphanGrace = 30 * time.Second
+)
+
+// announceReady tells a parent that this process listens: it writes v as one line of
+// JSON to path, whole or not at all, by a rename.
+func announceReady(path string, v any) error {
+	line, err := json.Marshal(v)
+	if err != nil {
+		return fmt.Errorf("announce readiness: %w", err)
+	}
+	tmp, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*")
+	if err != nil {
+		return fmt.Errorf("announce readiness: %w", err)
+	}
+	_, err = tmp.Write(append(line, '\n'))
+	err = errors.Join(err, tmp.Close())
+	if err == nil {
+		err = os.Rename(tmp.Name(), path)
+	}
+	if err != nil {
+		return fmt.Errorf("announce readiness: %w", errors.Join(err, os.Remove(tmp.Name())))
+	}
+	return nil
+}
+
+// dieWithParent returns a context that ends when the process that started this one
+// ends, however it ends, with errParentGone as cause. Should the orderly end that
+// follows take more than orphanGrace, the process exits. stop ends the watch.
+//
+// On Linux the kernel also sends SIGTERM at that moment; the poll of getppid is for
+// other systems and for a parent that went before the kernel was asked.
+func dieWithParent(ctx context.Context) (child context.Context, stop func()) {
+	child, cancel := context.WithCancelCause(ctx)
+	parent := os.Getppid()
+	quit, done := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(done)
+		watchParent(parent, quit, cancel)
+	}()
+	var once sync.Once
+	return child, func() {
+		once.Do(func() { close(quit) })
+		<-done
+		cancel(nil)
+	}
+}
+
+func watchParent(parent int, quit <-chan struct{}, cancel context.CancelCauseFunc) {
+	// The kernel keeps the request with the thread that made it.
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	forget := askParentDeathSignal()
+	defer forget()
+
+	tick := time.NewTicker(parentPoll)
+	defer tick.Stop()
+	for os.Getppid() == parent {
+		select {
+		case <-quit:
+			return
+		case <-tick.C:
+		}
+	}
+	cancel(errParentGone)
+	select {
+	case <-quit:
+	case <-time.After(orphanGrace):
+		os.Exit(1)
+	}
+}
