@@ -1,0 +1,160 @@
+package journal
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Inspect prints what stands in the log of dir to w: segments, groups, records by
+// kind, and damage. It takes the lock, so it answers ErrInUse while the log is open.
+// Damage is printed and returned as an error too; nothing is changed.
+func Inspect(dir string, w io.Writer) error {
+	fs := OS()
+	numbers, err := listSegments(fs, dir)
+	if err != nil {
+		return err
+	}
+	lock, err := fs.Lock(filepath.Join(dir, lockName))
+	if err != nil {
+		return fmt.Errorf("lock journal %s: %w", dir, err)
+	}
+	defer lock.Close()
+	return inspect(fs, dir, numbers, w)
+}
+
+// inspection is what one segment holds.
+type inspection struct {
+	number       uint64
+	first, last  uint64 // group sequences
+	groups       int
+	torn         int
+	records      int
+	bytes        uint64
+	oldest, when int64 // Unix ms
+	unsynced     int
+}
+
+func inspect(fs FS, dir string, numbers []uint64, w io.Writer) error {
+	start, err := oldestStarted(fs, dir, numbers)
+	if err != nil {
+		return err
+	}
+	var (
+		segs  []*inspection
+		kinds [256]int
+	)
+	tipSeq := uint64(0)
+	if f, err := fs.OpenRead(filepath.Join(dir, tipName)); err == nil && start.number != 0 {
+		tipSeq = readTip(f, start.uuid)
+		f.Close()
+	}
+	r := &reader{fs: fs, dir: dir, numbers: numbers, from: Pos{Segment: start.number}, tipSeq: tipSeq}
+	r.fn = func(_ Pos, kind byte, _ []byte) error {
+		kinds[kind]++
+		return nil
+	}
+	r.onGroup = func(at Pos, h groupHeader, whole bool) {
+		if len(segs) == 0 || segs[len(segs)-1].number != at.Segment {
+			segs = append(segs, &inspection{number: at.Segment, first: h.seq, oldest: h.at})
+		}
+		segs[len(segs)-1].add(h, whole)
+	}
+	var damage error
+	if start.number != 0 {
+		damage = r.run()
+	}
+	out := &strings.Builder{}
+	fmt.Fprintf(out, "journal   %s\n", dir)
+	if r.uuid != nil {
+		fmt.Fprintf(out, "store     %x\n", *r.uuid)
+	}
+	fmt.Fprintf(out, "end       %s, after group %d\n", r.end, r.seq)
+	if r.torn != "" {
+		fmt.Fprintf(out, "torn      %s: it is cut at the next start\n", r.torn)
+	}
+	if damage != nil {
+		fmt.Fprintf(out, "DAMAGE    %v\n", damage)
+	}
+	printSegments(out, numbers, segs)
+	printKinds(out, kinds[:])
+	if _, err := io.WriteString(w, out.String()); err != nil {
+		return err
+	}
+	return damage
+}
+
+// oldestStarted returns the header with which the unbroken run of segments begins.
+func oldestStarted(fs FS, dir string, numbers []uint64) (segmentHeader, error) {
+	oldest := segmentHeader{}
+	for _, n := range slices.Backward(numbers) {
+		if oldest.number != 0 && n != oldest.number-1 {
+			break
+		}
+		s, err := openSegment(fs, filepath.Join(dir, segmentName(n)), n)
+		var version *VersionError
+		if errors.As(err, &version) {
+			return segmentHeader{}, err
+		}
+		if err != nil {
+			return segmentHeader{}, err
+		}
+		s.file.Close()
+		if s.started {
+			oldest = s.header
+		} else if n == 1 && oldest.number == 0 {
+			oldest.number = n
+		}
+	}
+	return oldest, nil
+}
+
+func (i *inspection) add(h groupHeader, whole bool) {
+	i.groups++
+	i.last = h.seq
+	i.when = h.at
+	i.records += int(h.count)
+	i.bytes += uint64(groupHeaderSize) + uint64(h.body)
+	if !whole {
+		i.torn++
+	}
+	if !h.synced {
+		i.unsynced++
+	}
+}
+
+func printSegments(out io.Writer, numbers []uint64, segs []*inspection) {
+	fmt.Fprintf(out, "\n%-20s %10s %22s %10s %12s  %s\n", "segment", "groups", "group numbers", "records", "bytes", "written")
+	for _, n := range numbers {
+		i := slices.IndexFunc(segs, func(s *inspection) bool { return s.number == n })
+		if i < 0 {
+			fmt.Fprintf(out, "%-20s %10s\n", segmentName(n), "-")
+			continue
+		}
+		s := segs[i]
+		note := ""
+		if s.torn > 0 {
+			note += "  torn at its end"
+		}
+		if s.unsynced > 0 {
+			note += fmt.Sprintf("  %d groups without sync", s.unsynced)
+		}
+		fmt.Fprintf(out, "%-20s %10d %22s %10d %12d  %s .. %s%s\n", segmentName(n), s.groups,
+			fmt.Sprintf("%d..%d", s.first, s.last), s.records, s.bytes, clock(s.oldest), clock(s.when), note)
+	}
+}
+
+func clock(ms int64) string { return time.UnixMilli(ms).UTC().Format("2006-01-02T15:04:05.000Z") }
+
+func printKinds(out io.Writer, kinds []int) {
+	fmt.Fprintf(out, "\n%-20s %10s\n", "record kind", "records")
+	for k, n := range kinds {
+		if n > 0 {
+			fmt.Fprintf(out, "%-20d %10d\n", k, n)
+		}
+	}
+}
