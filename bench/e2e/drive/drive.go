@@ -1,0 +1,252 @@
+// Package drive sends messages to a platform as fast as it answers and counts the
+// receipts that come back: the load of the end-to-end benchmarks. Driver owns its
+// goroutines: Run returns when its context has ended and they are done.
+package drive
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"slices"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/valyala/fasthttp"
+
+	"protei-bulk/load/httpload"
+	"protei-bulk/smpp"
+)
+
+// Counters are what a run counts; they only grow.
+type Counters struct {
+	Requests atomic.Int64 // HTTP requests or submit_sm answered
+	Accepted atomic.Int64 // messages answered with 201 or ESME_ROK
+	Refused  atomic.Int64 // requests answered with a refusal
+	Errors   atomic.Int64 // requests without an answer
+	Receipts atomic.Int64 // messages whose receipt came back
+	Latency  Latency      // of requests
+}
+
+// Latency keeps a sample of the latencies: every 16th request.
+type Latency struct {
+	mu  sync.Mutex
+	n   uint64          // guarded by mu
+	all []time.Duration // guarded by mu
+}
+
+const sampleEvery = 16
+
+// Add counts one latency.
+func (l *Latency) Add(d time.Duration) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.n++; l.n%sampleEvery == 0 {
+		l.all = append(l.all, d)
+	}
+}
+
+// Reset forgets all.
+func (l *Latency) Reset() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.all = l.all[:0]
+}
+
+// Sorted returns the sample in ascending order.
+func (l *Latency) Sorted() []time.Duration {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	all := slices.Clone(l.all)
+	slices.Sort(all)
+	return all
+}
+
+// Options of a Driver.
+type Options struct {
+	HTTP     string // URL of the platform
+	SMPP     string // its SMPP address
+	Conns    int    // connections or binds
+	Batch    int    // messages of one bulk request
+	Counters *Counters
+}
+
+// Driver drives one platform.
+type Driver struct {
+	opts   Options
+	target *httpload.Target
+	hook   *fasthttp.Server
+	url    string // of the webhook
+	seq    atomic.Uint64
+}
+
+// New starts the webhook's listener.
+func New(ctx context.Context, opts Options) (*Driver, error) {
+	d := &Driver{opts: opts}
+	var err error
+	if d.target, err = httpload.NewTarget(ctx, opts.HTTP, httpload.Options{Header: []string{
+		"X-API-Key: dev-api-key", "Content-Type: application/json",
+	}}); err != nil {
+		return nil, err
+	}
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, err
+	}
+	d.url = "http://" + ln.Addr().String() + "/dlr"
+	event := []byte(`"message_id"`)
+	d.hook = &fasthttp.Server{
+		MaxRequestBodySize: 64 << 20,
+		Handler: func(ctx *fasthttp.RequestCtx) {
+			opts.Counters.Receipts.Add(int64(bytes.Count(ctx.PostBody(), event)))
+		},
+	}
+	go func() { _ = d.hook.Serve(ln) }()
+	return d, nil
+}
+
+// Close ends the webhook's listener.
+func (d *Driver) Close() { _ = d.hook.Shutdown() }
+
+// Run drives the platform until ctx ends: mode is single, bulk or smpp.
+func (d *Driver) Run(ctx context.Context, mode string) {
+	var all sync.WaitGroup
+	defer all.Wait()
+	for range d.opts.Conns {
+		switch mode {
+		case "smpp":
+			all.Go(func() { d.overSMPP(ctx) })
+		case "bulk":
+			all.Go(func() { d.overHTTP(ctx, d.target.Head("POST", "/api/v1/messages/bulk"), d.bulk, d.opts.Batch) })
+		default:
+			all.Go(func() { d.overHTTP(ctx, d.target.Head("POST", "/api/v1/messages"), d.single, 1) })
+		}
+	}
+}
+
+func (d *Driver) overHTTP(ctx context.Context, head *httpload.Head, body func([]byte) []byte, messages int) {
+	c := d.target.NewClient(ctx)
+	defer c.Close()
+	count := d.opts.Counters
+	for ctx.Err() == nil {
+		req := c.Request()
+		req.Body = body(req.Body[:0])
+		res, err := c.Do(head, req)
+		switch {
+		case err != nil:
+			if ctx.Err() == nil {
+				count.Errors.Add(1)
+			}
+		case res.Status == http.StatusCreated:
+			count.Accepted.Add(int64(messages))
+		default:
+			count.Refused.Add(1)
+			time.Sleep(10 * time.Millisecond)
+		}
+		count.Requests.Add(1)
+		count.Latency.Add(res.Done - res.Sent)
+	}
+}
+
+const text = "Your order 4711 has left our house and will be with you tomorrow between 9 and 12."
+
+func (d *Driver) single(b []byte) []byte {
+	n := d.seq.Add(1)
+	b = append(b, `{"from":"Bench","to":"+15`...)
+	b = appendNumber(b, n)
+	b = append(b, `","text":"`+text+`","dlr_url":"`...)
+	b = append(b, d.url...)
+	return append(b, `"}`...)
+}
+
+func (d *Driver) bulk(b []byte) []byte {
+	b = append(b, `{"from":"Bench","dlr_url":"`...)
+	b = append(b, d.url...)
+	b = append(b, `","messages":[`...)
+	for i := range d.opts.Batch {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = append(b, `{"to":"+15`...)
+		b = appendNumber(b, d.seq.Add(1))
+		b = append(b, `","text":"`+text+`"}`...)
+	}
+	return append(b, `]}`...)
+}
+
+// appendNumber appends 9 digits that look like a random recipient's.
+func appendNumber(b []byte, n uint64) []byte {
+	return strconv.AppendUint(b, 100_000_000+(n*0x9E3779B97F4A7C15>>20)%900_000_000, 10)
+}
+
+// overSMPP keeps a window of submit_sm in flight on one bind.
+func (d *Driver) overSMPP(ctx context.Context) {
+	const window = 100
+	s, err := smpp.Dial(ctx, smpp.DialOptions{
+		Addr: d.opts.SMPP, SystemID: "dev", Password: "devpass1", BindType: smpp.Transceiver,
+		Session: smpp.SessionOptions{Window: window, Handler: smpp.HandlerFunc(d.receipt)},
+	})
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "bind:", err)
+		d.opts.Counters.Errors.Add(1)
+		return
+	}
+	pdu := &smpp.SubmitSM{
+		Source: smpp.Address{TON: 5, Addr: []byte("Bench")}, Dest: smpp.Address{TON: 1, NPI: 1},
+		RegisteredDelivery: 1, ShortMessage: []byte(text),
+	}
+	done := answered{d.opts.Counters}
+	for ctx.Err() == nil {
+		pdu.Dest.Addr = appendNumber(append(pdu.Dest.Addr[:0], "15"...), d.seq.Add(1))
+		if err := s.Send(ctx, pdu, done); err != nil {
+			break
+		}
+	}
+	// The bind stays for the receipts, until the process ends.
+}
+
+func (d *Driver) receipt(s *smpp.Session, r *smpp.Request) {
+	if p, ok := r.PDU.(*smpp.DeliverSM); ok && p.IsReceipt() {
+		d.opts.Counters.Receipts.Add(1)
+	}
+	_ = s.Respond(r.Seq, r.ID, smpp.ROK, &smpp.DeliverSMResp{})
+}
+
+type answered struct{ c *Counters }
+
+func (a answered) Complete(r smpp.Result) {
+	a.c.Requests.Add(1)
+	switch {
+	case r.Err != nil:
+		a.c.Errors.Add(1)
+	case r.Status != smpp.ROK:
+		a.c.Refused.Add(1)
+	default:
+		a.c.Accepted.Add(1)
+	}
+	a.c.Latency.Add(r.Done.Sub(r.Sent))
+}
+
+// Fetch saves what url answers in a file.
+func Fetch(url, path string) error {
+	resp, err := http.Get(url)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		return fmt.Errorf("%s answered %s", url, resp.Status)
+	}
+	f, err := os.Create(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	_, err = io.Copy(f, resp.Body)
+	return err
+}

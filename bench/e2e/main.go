@@ -1,0 +1,305 @@
+// Command e2e measures the platform end to end: it starts the real binary as platform
+// and as SMSC simulator, drives it over HTTP or SMPP in a closed loop, takes the
+// receipts back, waits for the last one and prints rates, latency and CPU per message.
+//
+//	go run ./bench/e2e -mode single   POST /messages, one message a request
+//	go run ./bench/e2e -mode bulk     POST /messages/bulk, 100 messages a request
+//	go run ./bench/e2e -mode smpp     submit_sm over 10 binds
+//
+// It talks to loopback addresses only and ends by itself.
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"protei-bulk/bench/e2e/drive"
+)
+
+type options struct {
+	binary     string
+	mode       string
+	conns      int
+	batch      int
+	warmup     time.Duration
+	duration   time.Duration
+	prefill    int
+	durability string
+	dir        string
+	profile    string
+	report     time.Duration
+}
+
+func main() {
+	var o options
+	flag.StringVar(&o.binary, "binary", "bin/protei-bulk", "the program to measure")
+	flag.StringVar(&o.mode, "mode", "single", "single, bulk or smpp")
+	flag.IntVar(&o.conns, "conns", 0, "connections or binds; 0: 256 for single, 16 for bulk, 10 for smpp")
+	flag.IntVar(&o.batch, "batch", 100, "messages of one bulk request")
+	flag.DurationVar(&o.warmup, "warmup", 3*time.Second, "time before the measurement")
+	flag.DurationVar(&o.duration, "duration", 15*time.Second, "measured time")
+	flag.IntVar(&o.prefill, "prefill", 0, "messages to store before, by bulk requests")
+	flag.StringVar(&o.durability, "durability", "fsync", "of the platform")
+	flag.StringVar(&o.dir, "dir", "", "working folder (default: one in the user's cache, removed at the end)")
+	flag.StringVar(&o.profile, "profile", "", "write a CPU profile of the platform into this file")
+	flag.DurationVar(&o.report, "report", 0, "also print the rate of every such period")
+	flag.Parse()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := run(ctx, o); err != nil {
+		fmt.Fprintln(os.Stderr, "e2e:", err)
+		os.Exit(1)
+	}
+}
+
+// bench is one run.
+type bench struct {
+	opts        options
+	dir         string
+	serve, smsc *exec.Cmd
+	at          struct{ HTTP, SMPP string }
+	far         struct{ SMPP, Control string }
+}
+
+func run(ctx context.Context, o options) error {
+	if o.conns == 0 {
+		o.conns = map[string]int{"single": 256, "bulk": 16, "smpp": 10}[o.mode]
+	}
+	b := &bench{opts: o, dir: o.dir}
+	if b.dir == "" {
+		cache, err := os.UserCacheDir()
+		if err != nil {
+			return err
+		}
+		if err := os.MkdirAll(cache, 0o700); err != nil {
+			return err
+		}
+		if b.dir, err = os.MkdirTemp(cache, "protei-bulk-e2e-"); err != nil {
+			return err
+		}
+		defer os.RemoveAll(b.dir)
+	}
+	defer b.stop()
+	if err := b.start(ctx); err != nil {
+		return err
+	}
+	c := &drive.Counters{}
+	d, err := drive.New(ctx, drive.Options{
+		HTTP: "http://" + b.at.HTTP, SMPP: b.at.SMPP, Conns: o.conns, Batch: o.batch, Counters: c,
+	})
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	if o.prefill > 0 {
+		if err := b.fill(ctx, d, c); err != nil {
+			return err
+		}
+	}
+	return b.measure(ctx, d, c)
+}
+
+func (b *bench) start(ctx context.Context) error {
+	var err error
+	ready := filepath.Join(b.dir, "smsc.json")
+	if b.smsc, err = b.launch("smsc", ready, &b.far, "smsc", "--listen", "127.0.0.1:0", "--control", "127.0.0.1:0",
+		"--parent-death", "--ready-file", ready); err != nil {
+		return err
+	}
+	ready = filepath.Join(b.dir, "serve.json")
+	b.serve, err = b.launch("serve", ready, &b.at, "serve", "--dev", "--http", "127.0.0.1:0", "--smpp", "127.0.0.1:0",
+		"--data", filepath.Join(b.dir, "data"), "--durability", b.opts.durability,
+		"--upstream", "smpp://x:y@"+b.far.SMPP+"?binds=2&window=1000&trace_tlv=1", "--parent-death", "--ready-file", ready)
+	return err
+}
+
+func (b *bench) launch(name, ready string, v any, args ...string) (*exec.Cmd, error) {
+	os.Remove(ready)
+	log, err := os.Create(filepath.Join(b.dir, name+".log"))
+	if err != nil {
+		return nil, err
+	}
+	defer log.Close()
+	cmd := exec.Command(b.opts.binary, args...)
+	cmd.Stdout, cmd.Stderr = log, log
+	cmd.Env = append(os.Environ(), "PROTEI_BULK_PPROF=1")
+	if err := cmd.Start(); err != nil {
+		return nil, err
+	}
+	for range 4000 {
+		if text, err := os.ReadFile(ready); err == nil {
+			return cmd, json.Unmarshal(text, v)
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+	text, _ := os.ReadFile(filepath.Join(b.dir, name+".log"))
+	return cmd, fmt.Errorf("%s did not get ready:\n%s", name, text)
+}
+
+func (b *bench) stop() {
+	for _, cmd := range []*exec.Cmd{b.serve, b.smsc} {
+		if cmd != nil && cmd.Process != nil {
+			_ = cmd.Process.Signal(syscall.SIGTERM)
+			_ = cmd.Wait()
+		}
+	}
+}
+
+// fill stores opts.prefill messages and waits for their receipts.
+func (b *bench) fill(ctx context.Context, d *drive.Driver, c *drive.Counters) error {
+	fmt.Printf("filling the store with %d messages\n", b.opts.prefill)
+	fillCtx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	var load sync.WaitGroup
+	load.Go(func() { d.Run(fillCtx, "bulk") })
+	for int(c.Accepted.Load()) < b.opts.prefill && ctx.Err() == nil {
+		time.Sleep(100 * time.Millisecond)
+	}
+	cancel()
+	load.Wait()
+	return b.settle(ctx, c)
+}
+
+// settle waits until every accepted message has its receipt.
+func (b *bench) settle(ctx context.Context, c *drive.Counters) error {
+	last, since := c.Receipts.Load(), time.Now()
+	for c.Receipts.Load() < c.Accepted.Load() {
+		if now := c.Receipts.Load(); now != last {
+			last, since = now, time.Now()
+		}
+		if time.Since(since) > 20*time.Second {
+			return fmt.Errorf("%d accepted, %d receipts: no more came for 20 s", c.Accepted.Load(), c.Receipts.Load())
+		}
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	return nil
+}
+
+func (b *bench) measure(ctx context.Context, d *drive.Driver, c *drive.Counters) error {
+	loadCtx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	var load sync.WaitGroup
+	load.Go(func() { d.Run(loadCtx, b.opts.mode) })
+	if !sleep(ctx, b.opts.warmup) {
+		return ctx.Err()
+	}
+	if b.opts.profile != "" {
+		go b.saveProfile()
+	}
+	begin, at := b.look(c), time.Now()
+	c.Latency.Reset()
+	if err := b.wait(ctx, c); err != nil {
+		return err
+	}
+	end, wall := b.look(c), time.Since(at)
+	latency := c.Latency.Sorted()
+	cancel()
+	load.Wait()
+	drainFrom := time.Now()
+	err := b.settle(ctx, c)
+	b.print(begin, end, wall, latency)
+	fmt.Printf("  drain        %v until the last receipt; %d accepted in all, %d receipts, %d refused, %d errors\n",
+		time.Since(drainFrom).Round(time.Millisecond), c.Accepted.Load(), c.Receipts.Load(), c.Refused.Load(), c.Errors.Load())
+	return err
+}
+
+func (b *bench) wait(ctx context.Context, c *drive.Counters) error {
+	if b.opts.report == 0 {
+		sleep(ctx, b.opts.duration)
+		return ctx.Err()
+	}
+	for end := time.Now().Add(b.opts.duration); time.Now().Before(end); {
+		from, at := c.Receipts.Load(), time.Now()
+		if !sleep(ctx, b.opts.report) {
+			return ctx.Err()
+		}
+		fmt.Printf("  %s  %8.0f receipts/s  rss %d MiB\n", at.Format("15:04:05"),
+			float64(c.Receipts.Load()-from)/time.Since(at).Seconds(), rss(b.serve.Process.Pid)>>20)
+	}
+	return nil
+}
+
+// look is one reading of everything.
+type look struct {
+	accepted, receipts, requests int64
+	serve, smsc, self            time.Duration
+}
+
+func (b *bench) look(c *drive.Counters) look {
+	return look{
+		accepted: c.Accepted.Load(), receipts: c.Receipts.Load(), requests: c.Requests.Load(),
+		serve: cpuOf(b.serve.Process.Pid), smsc: cpuOf(b.smsc.Process.Pid), self: cpuOf(os.Getpid()),
+	}
+}
+
+func (b *bench) print(from, to look, wall time.Duration, latency []time.Duration) {
+	accepted, receipts := to.accepted-from.accepted, to.receipts-from.receipts
+	fmt.Printf("%s, %d connections, durability %s, %.1f s\n", b.opts.mode, b.opts.conns, b.opts.durability, wall.Seconds())
+	fmt.Printf("  requests     %10.0f /s\n", float64(to.requests-from.requests)/wall.Seconds())
+	fmt.Printf("  accepted     %10.0f messages/s\n", float64(accepted)/wall.Seconds())
+	fmt.Printf("  receipts     %10.0f messages/s\n", float64(receipts)/wall.Seconds())
+	if n := len(latency); n > 0 {
+		fmt.Printf("  latency      p50 %v  p95 %v  p99 %v  max %v\n", round(latency[n/2]), round(latency[n*95/100]), round(latency[n*99/100]), round(latency[n-1]))
+	}
+	for _, row := range []struct {
+		name string
+		cpu  time.Duration
+	}{{"platform", to.serve - from.serve}, {"simulator", to.smsc - from.smsc}, {"generator", to.self - from.self}} {
+		fmt.Printf("  %-11s  %6.2f cores  %6.1f µs a message\n", row.name, row.cpu.Seconds()/wall.Seconds(), float64(row.cpu.Microseconds())/float64(max(accepted, 1)))
+	}
+	fmt.Printf("  platform memory %d MiB\n", rss(b.serve.Process.Pid)>>20)
+}
+
+func round(d time.Duration) time.Duration { return d.Round(10 * time.Microsecond) }
+
+func (b *bench) saveProfile() {
+	seconds := max(1, int(b.opts.duration.Seconds())-1)
+	if err := drive.Fetch(fmt.Sprintf("http://%s/debug/pprof/profile?seconds=%d", b.at.HTTP, seconds), b.opts.profile); err != nil {
+		fmt.Fprintln(os.Stderr, "e2e: profile:", err)
+	}
+}
+
+func sleep(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+func cpuOf(pid int) time.Duration {
+	text, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
+	if err != nil {
+		return 0
+	}
+	f := strings.Fields(string(text[strings.LastIndexByte(string(text), ')')+1:]))
+	user, _ := strconv.ParseInt(f[11], 10, 64)
+	sys, _ := strconv.ParseInt(f[12], 10, 64)
+	return time.Duration(user+sys) * 10 * time.Millisecond
+}
+
+func rss(pid int) int64 {
+	text, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/statm")
+	if err != nil {
+		return 0
+	}
+	pages, _ := strconv.ParseInt(strings.Fields(string(text))[1], 10, 64)
+	return pages * int64(os.Getpagesize())
+}
