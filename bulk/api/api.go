@@ -1,0 +1,131 @@
+// Package api is the REST face of the platform. API is the http.Handler for everything
+// under /api/v1 and /metrics; Server runs it on a listener with bounds on time, headers
+// and connections. Messages enter through intake, campaigns through campaign; what is
+// read comes through the small interfaces of this file, which package bulk wires.
+//
+// The endpoints that carry the load (POST, GET and DELETE of messages) are written by
+// hand: bodies are read into pooled buffers, scanned once without reflection and answered
+// append-style. Every error is an RFC 9457 problem document from one table. Only Server
+// starts goroutines: those of net/http, joined by Shutdown.
+package api
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"protei-bulk/bulk/account"
+	"protei-bulk/bulk/campaign"
+	"protei-bulk/bulk/intake"
+	"protei-bulk/bulk/message"
+)
+
+// Errors that the interfaces below return.
+var (
+	ErrNotFound = errors.New("no such message")
+	ErrTooLate  = errors.New("the message can no longer be cancelled")
+)
+
+// Query selects messages, newest first. Zero fields do not filter.
+type Query struct {
+	Account  uint32
+	Status   message.Status
+	From, To string
+	Campaign message.ID
+	Batch    message.ID
+	Since    time.Time // inclusive
+	Until    time.Time // exclusive
+
+	Cursor message.ID // only ids below it
+	Page   int        // 1-based, when there is no Cursor
+	Limit  int        // 1 to 1,000
+}
+
+// Messages reads what the platform knows of messages. What it returns are copies that
+// nobody else writes.
+type Messages interface {
+	// Message returns ErrNotFound for an unknown id. It sees every durable write.
+	Message(ctx context.Context, id message.ID) (*message.Message, error)
+	// List returns at most q.Limit messages, the cursor of the next call (0 at the end)
+	// and the moment that the list shows.
+	List(ctx context.Context, q Query) (msgs []*message.Message, next message.ID, asOf time.Time, err error)
+	// Cancel withdraws a waiting message, durably: ErrNotFound, ErrTooLate.
+	Cancel(ctx context.Context, id message.ID) error
+}
+
+// Counts are messages by status; the index is message.Status.
+type Counts [message.Unknown + 1]int64
+
+// Connector is the state of one way to SMSCs.
+type Connector struct {
+	ID        uint16  `json:"id"`
+	Name      string  `json:"name"`
+	Address   string  `json:"address"`
+	State     string  `json:"state"` // up, degraded, down, disabled
+	Binds     int     `json:"binds"` // wanted
+	Bound     int     `json:"bound"` // up now
+	Window    int     `json:"window"`
+	InFlight  int     `json:"in_flight"`
+	TPS       float64 `json:"tps"` // limit, 0: none
+	Submitted int64   `json:"submitted"`
+	Throttled int64   `json:"throttled"`
+	LastError string  `json:"last_error,omitempty"`
+}
+
+// Queue is the state of one lane.
+type Queue struct {
+	Connector string           `json:"connector"`
+	Priority  message.Priority `json:"-"`
+	Waiting   int64            `json:"waiting"` // due now, disk included
+	Delayed   int64            `json:"delayed"` // retries that wait for their time
+	InMemory  int64            `json:"in_memory"`
+}
+
+// Insight tells how the platform is doing. Its methods are quick and take no I/O.
+type Insight interface {
+	// Ready returns nil, or why the platform cannot take messages now.
+	Ready() error
+	// Counts returns the ledger of an account, of all accounts for 0.
+	Counts(account uint32) Counts
+	Connectors() []Connector
+	Queues() []Queue
+}
+
+// Options of an API. Accounts, Intake, Messages and Insight are needed.
+type Options struct {
+	Accounts  *account.Directory
+	Intake    *intake.Intake
+	Messages  Messages
+	Insight   Insight
+	Campaigns *campaign.Manager // nil: the campaign endpoints answer 404
+	IDs       intake.IDs        // batch ids
+
+	// SMSC names a connector in answers; nil: its number is shown.
+	SMSC func(connector uint16) string
+	// Metrics answers GET /metrics, to requests that need no credentials; nil: 404.
+	Metrics http.Handler
+	// Root answers everything outside /api/ and /metrics (the console); nil: 404.
+	Root http.Handler
+
+	Version string
+	Now     func() time.Time // nil: time.Now
+	Logger  *slog.Logger     // nil: silent
+}
+
+// Validate names every fault at once.
+func (o *Options) Validate() error {
+	var faults []error
+	need := func(ok bool, name string) {
+		if !ok {
+			faults = append(faults, errors.New("api: "+name+" is needed"))
+		}
+	}
+	need(o.Accounts != nil, "Accounts")
+	need(o.Intake != nil, "Intake")
+	need(o.Messages != nil, "Messages")
+	need(o.Insight != nil, "Insight")
+	need(o.IDs != nil, "IDs")
+	return errors.Join(faults...)
+}

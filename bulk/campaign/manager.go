@@ -1,0 +1,79 @@
+package campaign
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"time"
+
+	"protei-bulk/bulk/account"
+	"protei-bulk/bulk/intake"
+	"protei-bulk/bulk/message"
+)
+
+// Options of a Manager. Store, Intake, Accounts and IDs are needed.
+type Options struct {
+	Store    Store
+	Intake   *intake.Intake
+	Accounts *account.Directory
+	IDs      intake.IDs
+	Now      func() time.Time // nil: time.Now
+	Logger   *slog.Logger     // nil: silent
+}
+
+// Manager runs campaigns. It is safe for concurrent use.
+type Manager struct {
+	opts Options
+
+	mu      sync.Mutex
+	runs    map[message.ID]*run // guarded by mu: campaigns with a goroutine
+	locks   [64]sync.Mutex      // serialise the changes of one campaign
+	ctx     context.Context     // ends at Stop
+	cancel  context.CancelFunc
+	joined  sync.WaitGroup
+	slots   chan struct{} // campaigns that expand at the same time
+	stopped bool          // guarded by mu
+}
+
+// maxExpanding bounds the campaigns that make messages at the same time; the others wait.
+const maxExpanding = 16
+
+// New returns a Manager that runs nothing before Start.
+func New(opts Options) (*Manager, error) {
+	if opts.Store == nil || opts.Intake == nil || opts.Accounts == nil || opts.IDs == nil {
+		return nil, errors.New("campaign: Store, Intake, Accounts and IDs are needed")
+	}
+	if opts.Now == nil {
+		opts.Now = time.Now
+	}
+	if opts.Logger == nil {
+		opts.Logger = slog.New(slog.DiscardHandler)
+	}
+	m := &Manager{opts: opts, runs: make(map[message.ID]*run), slots: make(chan struct{}, maxExpanding)}
+	m.ctx, m.cancel = context.WithCancel(context.Background())
+	return m, nil
+}
+
+// Start goes on with the campaigns that were running or waiting for their time.
+func (m *Manager) Start(ctx context.Context) error { return m.resumeAll(ctx) }
+
+// Stop ends the goroutines and waits for them, until ctx ends. Campaigns keep their
+// status and go on at the next Start.
+func (m *Manager) Stop(ctx context.Context) error {
+	m.mu.Lock()
+	m.stopped = true
+	m.mu.Unlock()
+	m.cancel()
+	done := make(chan struct{})
+	go func() {
+		m.joined.Wait()
+		close(done)
+	}()
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
