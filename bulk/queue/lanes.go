@@ -1,0 +1,218 @@
+package queue
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"maps"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"protei-bulk/bulk/message"
+)
+
+// Store is what the lanes need of the store.
+type Store interface {
+	// LoadLane returns up to limit messages of the lane that are PENDING and have a
+	// sequence above after, in the order of their sequences, and the sequence up to
+	// which the answer is complete.
+	LoadLane(ctx context.Context, lane message.Lane, after uint64, limit int) (msgs []*message.Message, complete uint64, err error)
+	// LoadDue returns up to limit SCHEDULED messages that are due before the moment
+	// (Unix ms), earliest first.
+	LoadDue(ctx context.Context, before int64, limit int) ([]*message.Message, error)
+	// RecordMany commits events in this order; done runs when they are durable and applied.
+	RecordMany(evs []message.Event, done func(error))
+	// RecordHorizon makes seq the lane's send horizon; the last call counts, even if it
+	// is lower. done runs when it is durable.
+	RecordHorizon(lane message.Lane, seq uint64, done func(error))
+}
+
+// Options configure Lanes. Only Store is needed.
+type Options struct {
+	Store  Store
+	Memory int // items in memory per connector; 0: 200,000
+	// LoadBatch is how many messages one load asks for; 0: 10,000.
+	LoadBatch int
+	// DueEvery is how often the store is asked for messages whose schedule has come,
+	// beside those that were pushed here with a time; 0: 1 s.
+	DueEvery time.Duration
+	Logger   *slog.Logger
+	Now      func() time.Time // nil: time.Now
+}
+
+func (o Options) withDefaults() Options {
+	if o.Memory == 0 {
+		o.Memory = 200_000
+	}
+	if o.LoadBatch == 0 {
+		o.LoadBatch = 10_000
+	}
+	if o.DueEvery == 0 {
+		o.DueEvery = time.Second
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	return o
+}
+
+// Lanes holds the queues of all connectors.
+type Lanes struct {
+	o      Options
+	queues atomic.Pointer[map[uint16]*Queue] // replaced as a whole
+	homed  atomic.Int64                      // messages applied for a connector that has no queue
+
+	poked   chan struct{} // 1: wakes the loader
+	due     chan struct{} // 1: wakes the promoter
+	nextDue atomic.Int64  // Unix ms of the earliest schedule seen, 0: none
+
+	mu     sync.Mutex // guards adding queues, and stop
+	stop   context.CancelFunc
+	joined sync.WaitGroup
+}
+
+// LaneState is what the store knows about a lane at start.
+type LaneState struct {
+	Lane    message.Lane
+	Horizon uint64 // lane sequence up to which sending was permitted before the stop
+	Next    uint64 // lane sequence that the next message gets
+}
+
+// New returns lanes without connectors.
+func New(opts Options) (*Lanes, error) {
+	if opts.Store == nil {
+		return nil, errors.New("queue: no store")
+	}
+	if opts.Memory < 0 || opts.LoadBatch < 0 || opts.DueEvery < 0 {
+		return nil, errors.New("queue: Memory, LoadBatch and DueEvery cannot be negative")
+	}
+	l := &Lanes{o: opts.withDefaults(), poked: make(chan struct{}, 1), due: make(chan struct{}, 1)}
+	l.queues.Store(&map[uint16]*Queue{})
+	return l, nil
+}
+
+// Connector returns the queue of a connector and makes it when it is new.
+func (l *Lanes) Connector(id uint16) *Queue {
+	if q := (*l.queues.Load())[id]; q != nil {
+		return q
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	old := *l.queues.Load()
+	if q := old[id]; q != nil {
+		return q
+	}
+	next := maps.Clone(old)
+	next[id] = newQueue(id, &l.o, l.pokeLoader)
+	l.queues.Store(&next)
+	return next[id]
+}
+
+// Restore puts lanes where the store left them. Call it before Start and before the
+// first Applied: their messages are then loaded from the store as room permits, and
+// those up to the horizon come out of Take marked Suspect.
+func (l *Lanes) Restore(states []LaneState) {
+	for _, s := range states {
+		l.Connector(s.Lane.Connector).restore(s)
+	}
+	l.pokeLoader()
+}
+
+func (q *Queue) restore(s LaneState) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	l := &q.lanes[s.Lane.Priority]
+	l.horizon, l.asked = s.Horizon, s.Horizon
+	if s.Next <= 1 {
+		return
+	}
+	l.appended, l.recoverNext = s.Next-1, s.Next
+	l.suspectTo = min(s.Horizon, s.Next-1)
+	l.disk, l.loaded = true, 0
+	q.now = max(q.now, q.o.Now().UnixMilli())
+}
+
+// Applied takes what a committed group means for the lanes: new messages, retries and
+// cancels. It belongs into the store's Applied hook and runs on its applier goroutine.
+func (l *Lanes) Applied(evs []message.Event) {
+	var q *Queue
+	for i := range evs {
+		ev := &evs[i]
+		if ev.Kind != message.Accept && ev.Kind != message.Requeue && (ev.Kind != message.Settle || ev.Status != message.Cancelled) {
+			continue
+		}
+		if q == nil || q.connector != ev.Msg.Connector {
+			q.release()
+			if q = (*l.queues.Load())[ev.Msg.Connector]; q == nil {
+				l.homed.Add(1)
+				continue
+			}
+			q.mu.Lock()
+		}
+		if due := q.applied(ev); due != 0 {
+			l.noteDue(due)
+		}
+	}
+	q.release()
+}
+
+// release unlocks q after Applied used it, and wakes its taker.
+func (q *Queue) release() {
+	if q == nil {
+		return
+	}
+	wake := q.waiting
+	q.mu.Unlock()
+	if wake {
+		q.signal()
+	}
+}
+
+// applied needs mu. It returns the due time of a message that the store keeps until then.
+func (q *Queue) applied(ev *message.Event) (scheduled int64) {
+	m := ev.Msg
+	if ev.Kind == message.Settle {
+		q.unbury(m.Priority, m.ID)
+		return 0
+	}
+	if !ev.Changed {
+		return 0
+	}
+	if m.LaneSeq == ev.Seq && m.Status != message.Scheduled {
+		q.push(ItemOf(m))
+		return 0
+	}
+	// It stays in the store, or another event in the same group came after this one.
+	lane := &q.lanes[m.Priority]
+	if lane.appended < ev.Seq {
+		lane.appended = ev.Seq
+	}
+	if m.Status == message.Scheduled {
+		return m.DueAt
+	}
+	return 0
+}
+
+// Cancel takes a message out of its lane and reports whether it did; false means that
+// it has been taken for sending. The caller passes the message's state and holds the lock
+// that keeps it from changing; on true it records Settle with Cancelled.
+func (l *Lanes) Cancel(lane message.Lane, id message.ID, seq uint64, status message.Status) bool {
+	q := (*l.queues.Load())[lane.Connector]
+	return q != nil && q.cancel(lane.Priority, id, seq, status)
+}
+
+// Depths appends the depth of every lane to dst.
+func (l *Lanes) Depths(dst []Depth) []Depth {
+	for _, q := range *l.queues.Load() {
+		dst = q.Depths(dst)
+	}
+	return dst
+}
+
+// Homeless is the number of messages that were applied for connectors without a queue.
+// They stay in the store.
+func (l *Lanes) Homeless() int64 { return l.homed.Load() }

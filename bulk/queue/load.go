@@ -1,0 +1,248 @@
+package queue
+
+import (
+	"context"
+	"time"
+
+	"protei-bulk/bulk/message"
+)
+
+const (
+	loadRetry   = 250 * time.Millisecond // pause after a load that failed or brought nothing
+	promoteMany = 1000                   // SCHEDULED messages made PENDING in one go
+)
+
+// Start starts the loader and the promoter. They end with Stop.
+func (l *Lanes) Start() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.stop != nil {
+		return
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	l.stop = cancel
+	l.joined.Go(func() { l.loader(ctx) })
+	l.joined.Go(func() { l.promoter(ctx) })
+}
+
+// Stop ends the loader and the promoter and waits for them. What waits in the lanes is
+// in the store.
+func (l *Lanes) Stop() {
+	l.mu.Lock()
+	stop := l.stop
+	l.mu.Unlock()
+	if stop != nil {
+		stop()
+	}
+	l.joined.Wait()
+}
+
+func (l *Lanes) pokeLoader() {
+	select {
+	case l.poked <- struct{}{}:
+	default:
+	}
+}
+
+// loader refills lanes in disk mode whenever one of them is half empty.
+func (l *Lanes) loader(ctx context.Context) {
+	timer := time.NewTimer(loadRetry)
+	defer timer.Stop()
+	for {
+		for _, q := range *l.queues.Load() {
+			for p := range q.lanes {
+				l.loadLane(ctx, q, &q.lanes[p])
+			}
+		}
+		timer.Reset(loadRetry)
+		select {
+		case <-ctx.Done():
+			return
+		case <-l.poked:
+		case <-timer.C:
+		}
+	}
+}
+
+// loadLane loads until the lane is full enough, or the store has nothing more at once.
+func (l *Lanes) loadLane(ctx context.Context, q *Queue, ln *lane) {
+	for ctx.Err() == nil {
+		after, limit := q.beginLoad(ln, l.o.LoadBatch)
+		if limit == 0 {
+			return
+		}
+		msgs, complete, err := l.o.Store.LoadLane(ctx, ln.id, after, limit)
+		if err == nil && len(msgs) >= limit {
+			complete = msgs[len(msgs)-1].LaneSeq
+		}
+		progress := q.endLoad(ln, msgs, complete, err)
+		if err != nil && ctx.Err() == nil {
+			l.o.Logger.Error("load lane", "connector", ln.id.Connector, "priority", ln.id.Priority, "after", after, "err", err)
+		}
+		if !progress {
+			return
+		}
+	}
+}
+
+// wantsLoad needs mu.
+func (q *Queue) wantsLoad(now int64) bool {
+	for p := range q.lanes {
+		if l := &q.lanes[p]; l.disk && !l.loading && now >= l.retryAt && q.halfEmpty(l) {
+			return true
+		}
+	}
+	return false
+}
+
+func (q *Queue) halfEmpty(l *lane) bool { return l.memory() <= q.capacity(l)/2 }
+
+// beginLoad returns where to load from and how many, 0 when the lane needs nothing now.
+func (q *Queue) beginLoad(l *lane, batch int) (after uint64, limit int) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if !l.disk || q.closed || q.o.Now().UnixMilli() < l.retryAt || !q.halfEmpty(l) {
+		return 0, 0
+	}
+	l.loading, l.sideFull, l.sideFrom = true, false, l.appended
+	return l.loaded, min(batch, max(1, q.capacity(l)-l.memory()))
+}
+
+// endLoad takes over what a load brought, complete up to that sequence, and what was
+// pushed meanwhile when the two meet. It reports whether another load makes sense now.
+func (q *Queue) endLoad(l *lane, msgs []*message.Message, complete uint64, err error) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	before := l.loaded
+	if err == nil {
+		for _, m := range msgs {
+			q.loadedOne(l, ItemOf(m), m.Status)
+		}
+		l.loaded = max(l.loaded, complete)
+		if l.loaded >= l.sideFrom {
+			q.takeSide(l)
+		}
+	}
+	l.side.reset()
+	l.loading = false
+	for _, id := range l.prune {
+		delete(q.tombs, id)
+	}
+	l.prune = l.prune[:0]
+	if l.loaded == before && l.disk {
+		l.retryAt = q.o.Now().Add(loadRetry).UnixMilli()
+	}
+	if q.waiting {
+		q.signal()
+	}
+	return l.disk && l.loaded != before
+}
+
+func (q *Queue) loadedOne(l *lane, it Item, status message.Status) {
+	if it.Seq <= l.loaded {
+		return
+	}
+	l.loaded = it.Seq
+	old := it.Seq < l.recoverNext
+	if old {
+		l.waiting++ // nobody pushed it
+	}
+	if _, gone := q.tombs[it.Msg.ID]; gone {
+		return
+	}
+	if status == message.Scheduled || status.Final() {
+		l.waiting--
+		return
+	}
+	if old {
+		it.Suspect = it.Seq <= l.suspectTo && it.Due <= q.now
+		it.Dup = it.Dup || it.Suspect
+	}
+	q.keep(l, it)
+}
+
+// takeSide moves what was pushed during the load behind what was loaded. When nothing is
+// missing after that, the lane is back in memory mode.
+func (q *Queue) takeSide(l *lane) {
+	for it := l.side.front(); it != nil; it = l.side.front() {
+		one := *it
+		l.side.pop()
+		if one.Seq > l.loaded {
+			l.loaded = one.Seq
+			q.keep(l, one)
+		}
+	}
+	if l.sideFull {
+		return
+	}
+	l.disk = false
+	l.waiting = int64(l.memory())
+}
+
+// promoter makes SCHEDULED messages PENDING when their time has come.
+func (l *Lanes) promoter(ctx context.Context) {
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-l.due:
+		case <-timer.C:
+		}
+		now := l.o.Now()
+		if due := l.nextDue.Load(); due != 0 && due <= now.UnixMilli() {
+			l.nextDue.CompareAndSwap(due, 0)
+		}
+		more, err := l.promote(ctx, now.UnixMilli())
+		if err != nil && ctx.Err() == nil {
+			l.o.Logger.Error("load due messages", "err", err)
+		}
+		wait := l.o.DueEvery
+		if due := l.nextDue.Load(); due != 0 {
+			wait = min(wait, max(0, time.UnixMilli(due).Sub(now)))
+		}
+		if more && err == nil {
+			wait = 0
+		}
+		timer.Reset(wait)
+	}
+}
+
+// promote puts one batch of due messages at the end of their lanes and waits until that
+// is applied, so that the next batch does not bring the same ones.
+func (l *Lanes) promote(ctx context.Context, now int64) (more bool, err error) {
+	msgs, err := l.o.Store.LoadDue(ctx, now+1, promoteMany)
+	if err != nil || len(msgs) == 0 {
+		return false, err
+	}
+	evs := make([]message.Event, len(msgs))
+	for i, m := range msgs {
+		evs[i] = message.Event{Kind: message.Requeue, Msg: m, Part: message.AllParts, At: now}
+	}
+	done := make(chan error, 1)
+	l.o.Store.RecordMany(evs, func(err error) { done <- err })
+	select {
+	case err := <-done:
+		return len(msgs) == promoteMany, err
+	case <-ctx.Done():
+		return false, ctx.Err()
+	}
+}
+
+// noteDue lets the promoter know of a time that comes before its next round.
+func (l *Lanes) noteDue(due int64) {
+	for {
+		old := l.nextDue.Load()
+		if old != 0 && old <= due {
+			return
+		}
+		if l.nextDue.CompareAndSwap(old, due) {
+			break
+		}
+	}
+	select {
+	case l.due <- struct{}{}:
+	default:
+	}
+}
