@@ -1,0 +1,165 @@
+package scenario
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"protei-bulk/load/stats"
+)
+
+// receipt is one event of a webhook; the slices belong to the request's body.
+type receipt struct {
+	id, ref, status []byte
+}
+
+// final is the ledger's view of a status; ok is false for one that is not final.
+func (r receipt) final() (f stats.Final, ok bool) {
+	switch string(r.status) {
+	case "DELIVERED":
+		return stats.FinalDelivered, true
+	case "FAILED", "REJECTED", "EXPIRED", "CANCELLED", "UNKNOWN", "UNDELIVERABLE":
+		return stats.FinalFailed, true
+	}
+	return 0, false
+}
+
+// eachReceipt calls fn for every event of {"events":[{…}]}.
+func eachReceipt(body []byte, fn func(receipt)) error {
+	c := cursor{b: body}
+	if !c.enter('{') {
+		return c.err
+	}
+	for key, ok := c.key(); ok; key, ok = c.key() {
+		if string(key) != "events" || c.next() != '[' {
+			c.skip()
+			continue
+		}
+		for c.enter('['); c.item(); {
+			r, ok := c.receipt()
+			if !ok {
+				return c.err
+			}
+			fn(r)
+		}
+	}
+	return c.err
+}
+
+func (c *cursor) receipt() (r receipt, ok bool) {
+	if !c.enter('{') {
+		return r, false
+	}
+	for key, ok := c.key(); ok; key, ok = c.key() {
+		switch string(key) {
+		case "message_id":
+			r.id = c.text()
+		case "client_ref":
+			r.ref = c.text()
+		case "status":
+			r.status = c.text()
+		default:
+			c.skip()
+		}
+	}
+	return r, c.err == nil
+}
+
+// maxWebhookBytes bounds one webhook request.
+const maxWebhookBytes = 16 << 20
+
+// webhook is the listener that takes delivery receipts: one server, one goroutine per
+// connection of the target. It ends with Close.
+type webhook struct {
+	url    string
+	server *http.Server
+	bodies sync.Pool // *[]byte
+	handle func(receipt)
+	done   chan struct{}
+
+	bad atomic.Uint64 // requests that were no webhook of ours
+}
+
+// listenWebhook listens on addr. url is what the target is told, made from the address
+// when empty.
+func listenWebhook(addr, url string, log *slog.Logger, handle func(receipt)) (*webhook, error) {
+	ln, err := net.Listen("tcp", addr)
+	if err != nil {
+		return nil, fmt.Errorf("listen for delivery receipts (--dlr-listen): %w", err)
+	}
+	w := &webhook{url: url, handle: handle, done: make(chan struct{})}
+	if w.url == "" {
+		w.url = "http://" + ln.Addr().String() + "/dlr/" + rand.Text()[:8]
+	}
+	w.bodies.New = func() any { b := make([]byte, 0, 64<<10); return &b }
+	w.server = &http.Server{
+		Handler:           w,
+		ReadHeaderTimeout: 10 * time.Second,
+		ReadTimeout:       time.Minute,
+		IdleTimeout:       5 * time.Minute,
+		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+	}
+	go func() {
+		defer close(w.done)
+		if err := w.server.Serve(ln); !errors.Is(err, http.ErrServerClosed) {
+			log.Error("delivery receipts: listener ended", "error", err)
+		}
+	}()
+	return w, nil
+}
+
+// ServeHTTP takes one batch of events.
+func (w *webhook) ServeHTTP(rw http.ResponseWriter, req *http.Request) {
+	if req.Method != http.MethodPost {
+		rw.WriteHeader(http.StatusMethodNotAllowed)
+		return
+	}
+	buf := w.bodies.Get().(*[]byte)
+	defer w.bodies.Put(buf)
+	body, err := readAll((*buf)[:0], http.MaxBytesReader(rw, req.Body, maxWebhookBytes))
+	*buf = body[:0]
+	if err == nil {
+		err = eachReceipt(body, w.handle)
+	}
+	if err != nil {
+		w.bad.Add(1)
+		http.Error(rw, err.Error(), http.StatusBadRequest)
+		return
+	}
+	rw.WriteHeader(http.StatusNoContent)
+}
+
+// Close stops the listener; requests under way may finish within a second.
+func (w *webhook) Close() {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	if w.server.Shutdown(ctx) != nil {
+		w.server.Close()
+	}
+	<-w.done
+}
+
+// readAll is io.ReadAll into a buffer that is there already.
+func readAll(b []byte, r io.Reader) ([]byte, error) {
+	for {
+		if len(b) == cap(b) {
+			b = append(b, 0)[:len(b)]
+		}
+		n, err := r.Read(b[len(b):cap(b)])
+		b = b[:len(b)+n]
+		if err == io.EOF {
+			return b, nil
+		}
+		if err != nil {
+			return b, err
+		}
+	}
+}
