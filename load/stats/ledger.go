@@ -1,6 +1,11 @@
 package stats
 
-import "time"
+import (
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"time"
+)
 
 // Final is the final state that a delivery receipt reports.
 type Final uint8
@@ -20,14 +25,14 @@ const (
 	Settled   Effect = iota // the message's first final receipt
 	Duplicate               // the message was settled before
 	Unknown                 // no such message was submitted by this worker, or it was rejected
-	Parked                  // by SMSC id only: the receipt came before the response; kept until it comes
+	Parked                  // by SMSC id only: the receipt came before the response and is kept until that comes
 )
 
 // Resolution is the answer to "what became of it?" for a message still open after the drain.
 type Resolution uint8
 
-// Resolutions, see DESIGN.md: pending = the target still says PENDING or SENT; lost = the target says it is final or
-// unknown, or cannot be asked.
+// Resolutions: pending = the target still says PENDING or SENT; lost = the target says that it is final or unknown, or
+// cannot be asked.
 const (
 	ResolvedPending Resolution = 1
 	ResolvedLost    Resolution = 2
@@ -37,12 +42,343 @@ const (
 type LedgerOptions struct {
 	Run       uint32 // identifies the run in client_ref
 	Worker    uint16
-	MaxIDs    int // SMSC ids in flight, default 4,000,000; beyond it an id is not kept and IDsRefused counts
-	MaxParked int // receipts waiting for their response, default 65,536; beyond it a receipt counts as unknown
+	MaxIDs    int // SMSC ids in flight, default 4,000,000; an id beyond it is not kept and IDsRefused counts
+	MaxParked int // receipts waiting for their response, default 65,536; one beyond it counts as unknown
 	Stripes   int // counter stripes, default 2×GOMAXPROCS
 }
 
-// Counts are the ledger's totals. They close:
+func (o *LedgerOptions) setDefaults() {
+	if o.MaxIDs <= 0 {
+		o.MaxIDs = 4_000_000
+	}
+	if o.MaxParked <= 0 {
+		o.MaxParked = 1 << 16
+	}
+	if o.Stripes <= 0 {
+		o.Stripes = 2 * runtime.GOMAXPROCS(0)
+	}
+}
+
+// Ledger follows every message from submit to final receipt. All methods are safe for concurrent use.
+//
+// Messages are numbered in order of issue. Their states stand in chunks of 16,384, one byte each; send times and
+// target ids stand beside them while the chunk is young, 12 bytes each, and are packed away by [Ledger.Compact] for
+// those that stay open, 16 bytes each. So a settled message costs one byte, one in flight 13 to 25, and up to 55 more
+// when its SMSC id is kept for SMPP receipts.
+//
+//	state byte:  7 6 5 4 3 2 1 0
+//	             │ │ │ │ └┬┘ └┬┘
+//	             │ │ │ │  │   └── answer: 0 awaited, 1 accepted, 2 rejected, 3 unanswered
+//	             │ │ │ │  └────── receipt: 0 none, 1 delivered, 2 failed
+//	             │ │ │ └───────── issued
+//	             │ │ └─────────── receipt came before the answer
+//	             └─┴───────────── resolution after the drain: 0 none, 1 pending, 2 lost
+type Ledger struct {
+	run    uint32
+	worker uint16
+
+	next    atomic.Uint64 // sequence numbers issued
+	chunks  atomic.Pointer[[]*ledgerChunk]
+	growing sync.Mutex // guards growth of chunks and compaction
+
+	stripes []ledgerStripe
+	ids     idTable
+	latency [2][]liveHistogram // submit → DLR, striped like the counters, double-buffered like the recorder
+	active  atomic.Uint32
+	dense   int // chunks below it are compact; guarded by growing
+}
+
+// ledgerStripe is padded to two cache lines so that stripes do not disturb each other.
+type ledgerStripe struct {
+	accepted, rejected, unanswered, delivered, failed atomic.Uint64
+	pending, lost                                     atomic.Uint64
+	receipts, duplicates, unknown, early, idsRefused  atomic.Uint64
+	_                                                 [4]uint64
+}
+
+// NewLedger makes a ledger.
+func NewLedger(o LedgerOptions) *Ledger {
+	o.setDefaults()
+	l := &Ledger{run: o.Run, worker: o.Worker, stripes: make([]ledgerStripe, o.Stripes)}
+	l.chunks.Store(&[]*ledgerChunk{})
+	for i := range l.latency {
+		l.latency[i] = make([]liveHistogram, o.Stripes)
+	}
+	l.ids.init(o.MaxIDs, o.MaxParked)
+	return l
+}
+
+func (l *Ledger) stripe(seq uint64) *ledgerStripe { return &l.stripes[seq%uint64(len(l.stripes))] }
+
+// Issue takes n consecutive sequence numbers for messages about to be sent at `at` (since the run's start).
+func (l *Ledger) Issue(n int, at time.Duration) (first uint64) {
+	last := l.next.Add(uint64(n))
+	first = last - uint64(n)
+	stamp := stampOf(at)
+	for seq := first; seq < last; seq++ {
+		c := l.chunk(seq)
+		if c == nil {
+			c = l.grow(seq)
+		}
+		c.issue(int(seq%ledgerChunkSize), stamp)
+	}
+	return first
+}
+
+// Sent corrects the send time of a message whose sending had to wait.
+func (l *Ledger) Sent(seq uint64, at time.Duration) {
+	if c := l.chunk(seq); c != nil {
+		if y := c.young.Load(); y != nil {
+			atomic.StoreUint32(&y.sent[seq%ledgerChunkSize], stampOf(at))
+		}
+	}
+}
+
+// Accept notes a positive answer. id is the target's message id and may be nil; one of 16 hex digits is kept while the
+// message is open, for asking the target after the drain.
+func (l *Ledger) Accept(seq uint64, id []byte) {
+	c := l.chunk(seq)
+	if c == nil {
+		return
+	}
+	i := int(seq % ledgerChunkSize)
+	if n, ok := parseID(id); ok {
+		if y := c.young.Load(); y != nil {
+			atomic.StoreUint64(&y.ids[i], n)
+		}
+	}
+	for {
+		old := c.load(i)
+		if a := old & answerMask; old&issuedBit == 0 || a == answerAccepted || a == answerRejected {
+			return
+		}
+		if !c.swap(i, old, old&^answerMask|answerAccepted) {
+			continue
+		}
+		s := l.stripe(seq)
+		if old&answerMask == answerUnanswered {
+			s.unanswered.Add(^uint64(0))
+		}
+		s.accepted.Add(1)
+		return
+	}
+}
+
+// AcceptSMPP is [Ledger.Accept] for a submit_sm_resp: it also makes the message findable by [Ledger.ReceiptID], and
+// settles it when its receipt is parked already.
+func (l *Ledger) AcceptSMPP(seq uint64, id []byte) {
+	l.Accept(seq, id)
+	if len(id) == 0 {
+		return
+	}
+	parked, found, kept := l.ids.bind(l.ids.hash(id), seq)
+	if !kept {
+		l.stripe(seq).idsRefused.Add(1)
+	}
+	if found {
+		l.settle(seq, parked.final, parked.at, true)
+	}
+}
+
+// Reject notes a negative answer, a throttled one included.
+func (l *Ledger) Reject(seq uint64) {
+	if l.answer(seq, answerRejected) {
+		l.stripe(seq).rejected.Add(1)
+	}
+}
+
+// Unanswered notes that no answer came. A receipt that comes later still settles the message.
+func (l *Ledger) Unanswered(seq uint64) {
+	if l.answer(seq, answerUnanswered) {
+		l.stripe(seq).unanswered.Add(1)
+	}
+}
+
+// answer sets the answer of a message that has none.
+func (l *Ledger) answer(seq uint64, answer uint32) bool {
+	c := l.chunk(seq)
+	if c == nil {
+		return false
+	}
+	i := int(seq % ledgerChunkSize)
+	for {
+		old := c.load(i)
+		if old&issuedBit == 0 || old&answerMask != answerAwaited {
+			return false
+		}
+		if c.swap(i, old, old|answer) {
+			return true
+		}
+	}
+}
+
+// Receipt notes a final receipt found by client_ref, at `at` since the run's start.
+func (l *Ledger) Receipt(seq uint64, f Final, at time.Duration) Effect {
+	l.stripe(seq).receipts.Add(1)
+	return l.settle(seq, f, at, false)
+}
+
+// ReceiptID notes a final receipt found by the SMSC's message id, as deliver_sm carries it.
+func (l *Ledger) ReceiptID(id []byte, f Final, at time.Duration) Effect {
+	seq, match := l.ids.receipt(l.ids.hash(id), parkedReceipt{final: f, at: at})
+	s := l.stripe(seq)
+	s.receipts.Add(1)
+	switch match {
+	case idLive:
+		return l.settle(seq, f, at, false)
+	case idSettled:
+		s.duplicates.Add(1)
+		return Duplicate
+	case idParked:
+		return Parked
+	default:
+		s.unknown.Add(1)
+		return Unknown
+	}
+}
+
+// UnknownReceipt counts a receipt whose client_ref is not ours.
+func (l *Ledger) UnknownReceipt() {
+	l.stripes[0].receipts.Add(1)
+	l.stripes[0].unknown.Add(1)
+}
+
+// settle applies a receipt; wasParked means that it came before the response.
+func (l *Ledger) settle(seq uint64, f Final, at time.Duration, wasParked bool) Effect {
+	s := l.stripe(seq)
+	c := l.chunk(seq)
+	if c == nil {
+		s.unknown.Add(1)
+		return Unknown
+	}
+	i := int(seq % ledgerChunkSize)
+	for {
+		old := c.load(i)
+		switch {
+		case old&issuedBit == 0, old&answerMask == answerRejected:
+			s.unknown.Add(1)
+			return Unknown
+		case old&receiptMask != 0:
+			s.duplicates.Add(1)
+			return Duplicate
+		}
+		state := old&^resolutionMask | uint32(f)<<receiptShift
+		early := wasParked || old&answerMask == answerAwaited
+		if early {
+			state |= earlyBit
+		}
+		if old&answerMask == answerUnanswered {
+			state = state&^answerMask | answerAccepted
+		}
+		if !c.swap(i, old, state) {
+			continue
+		}
+		if early {
+			s.early.Add(1)
+		}
+		l.countSettled(s, old, f)
+		l.observe(seq, c, i, at)
+		return Settled
+	}
+}
+
+// countSettled moves the totals for a message whose state was old.
+func (l *Ledger) countSettled(s *ledgerStripe, old uint32, f Final) {
+	if old&answerMask == answerUnanswered {
+		s.unanswered.Add(^uint64(0))
+		s.accepted.Add(1)
+	}
+	switch Resolution(old >> resolutionShift & 3) {
+	case ResolvedPending:
+		s.pending.Add(^uint64(0))
+	case ResolvedLost:
+		s.lost.Add(^uint64(0))
+	}
+	if f == FinalDelivered {
+		s.delivered.Add(1)
+	} else {
+		s.failed.Add(1)
+	}
+}
+
+// observe records submit → DLR.
+func (l *Ledger) observe(seq uint64, c *ledgerChunk, i int, at time.Duration) {
+	sent, _, ok := c.flight(i)
+	if !ok {
+		return
+	}
+	h := l.latency[l.active.Load()]
+	h[seq%uint64(len(h))].record(sinceStamp(sent, at))
+}
+
+// Resolve notes what the target says about an open message after the drain. An unanswered message that the target
+// knows counts as accepted.
+func (l *Ledger) Resolve(seq uint64, r Resolution) {
+	c := l.chunk(seq)
+	if c == nil {
+		return
+	}
+	i := int(seq % ledgerChunkSize)
+	for {
+		old := c.load(i)
+		if old&issuedBit == 0 || old&receiptMask != 0 || old&answerMask == answerRejected || old&resolutionMask != 0 {
+			return
+		}
+		state := old&^answerMask | answerAccepted | uint32(r)<<resolutionShift
+		if !c.swap(i, old, state) {
+			continue
+		}
+		s := l.stripe(seq)
+		switch old & answerMask {
+		case answerUnanswered:
+			s.unanswered.Add(^uint64(0))
+			s.accepted.Add(1)
+		case answerAwaited:
+			s.accepted.Add(1)
+		}
+		if r == ResolvedPending {
+			s.pending.Add(1)
+		} else {
+			s.lost.Add(1)
+		}
+		return
+	}
+}
+
+// OpenMessages calls fn for every message that was not rejected and has neither receipt nor resolution, oldest first,
+// until fn returns false.
+func (l *Ledger) OpenMessages(fn func(OpenMessage) bool) {
+	total := l.next.Load()
+	for n, c := range *l.chunks.Load() {
+		for i := range ledgerChunkSize {
+			seq := uint64(n)*ledgerChunkSize + uint64(i)
+			if seq >= total {
+				return
+			}
+			state := c.load(i)
+			if !isOpen(state) {
+				continue
+			}
+			m := OpenMessage{Seq: seq, Answered: state&answerMask == answerAccepted}
+			if sent, id, ok := c.flight(i); ok {
+				m.Sent, m.ID = time.Duration(sent)*stampUnit, id
+			}
+			if !fn(m) {
+				return
+			}
+		}
+	}
+}
+
+// OpenMessage is a message without a final receipt.
+type OpenMessage struct {
+	Seq      uint64
+	ID       uint64        // the target's message id when it is 16 hex digits, else 0
+	Sent     time.Duration // since the start of the run, modulo 11.9 hours
+	Answered bool          // accepted; false = awaiting or unanswered
+}
+
+// Counts are the ledger's totals. They close when nothing is under way:
 //
 //	Issued   = Accepted + Rejected + Unanswered + Awaiting
 //	Accepted = Delivered + Failed + Open + Pending + Lost
@@ -51,18 +387,168 @@ type LedgerOptions struct {
 type Counts struct {
 	Issued, Accepted, Rejected, Unanswered, Awaiting uint64
 	Delivered, Failed, Open, Pending, Lost           uint64
-	Receipts                                         uint64 // all receipts that came, duplicates and unknown ones included
-	Duplicates                                       uint64 // receipts for messages settled before
-	UnknownReceipts                                  uint64 // receipts without a submit
-	EarlyReceipts                                    uint64 // receipts before the response
-	Parked                                           uint64 // of the early ones: still waiting for their response
-	IDsRefused                                       uint64 // SMSC ids not kept because MaxIDs was reached
+
+	Receipts        uint64 // all receipts that came, duplicates and unknown ones included
+	Duplicates      uint64 // receipts for messages settled before
+	UnknownReceipts uint64 // receipts without a submit
+	EarlyReceipts   uint64 // receipts before the response
+	Parked          uint64 // receipts by SMSC id that still wait for a response
+	IDsRefused      uint64 // SMSC ids not kept because MaxIDs was reached
 }
 
-// OpenMessage is a message without a final receipt.
-type OpenMessage struct {
-	Seq      uint64
-	ID       uint64        // the target's message id when it is 16 hex digits, else 0
-	Sent     time.Duration // since the start of the run
-	Answered bool          // accepted; false = awaiting or unanswered
+// Counts sums the totals. While messages are under way the sums are taken one after the other, so they may be off by
+// what happens meanwhile.
+func (l *Ledger) Counts() Counts {
+	var c Counts
+	for i := range l.stripes {
+		s := &l.stripes[i]
+		c.Delivered += s.delivered.Load()
+		c.Failed += s.failed.Load()
+		c.Accepted += s.accepted.Load()
+		c.Rejected += s.rejected.Load()
+		c.Unanswered += s.unanswered.Load()
+		c.Pending += s.pending.Load()
+		c.Lost += s.lost.Load()
+		c.Receipts += s.receipts.Load()
+		c.Duplicates += s.duplicates.Load()
+		c.UnknownReceipts += s.unknown.Load()
+		c.EarlyReceipts += s.early.Load()
+		c.IDsRefused += s.idsRefused.Load()
+	}
+	c.Issued = l.next.Load()
+	c.Parked = uint64(l.ids.parked())
+	c.Awaiting = sub(c.Issued, c.Accepted+c.Rejected+c.Unanswered)
+	c.Open = sub(c.Accepted, c.Delivered+c.Failed+c.Pending+c.Lost)
+	return c
+}
+
+// sub is a − b, or 0 when sums taken one after the other cross.
+func sub(a, b uint64) uint64 {
+	if a < b {
+		return 0
+	}
+	return a - b
+}
+
+// ExpireParked gives up on parked receipts older than `before` (since the run's start): they count as receipts without
+// a submit. It returns how many there were.
+func (l *Ledger) ExpireParked(before time.Duration) int {
+	n := l.ids.expireParked(before)
+	l.stripes[0].unknown.Add(uint64(n))
+	return n
+}
+
+// drainLatency moves the submit → DLR latencies recorded since the last call into dst; all also takes what the current
+// second has so far.
+func (l *Ledger) drainLatency(dst *Histogram, all bool) {
+	which := l.active.Load()
+	l.active.Store(which ^ 1)
+	for i := range l.latency[which] {
+		l.latency[which][i].drainInto(dst)
+	}
+	if all {
+		for i := range l.latency[which^1] {
+			l.latency[which^1][i].drainInto(dst)
+		}
+	}
+}
+
+// parseID reads a message id of exactly 16 hex digits.
+func parseID(id []byte) (n uint64, ok bool) {
+	if len(id) != 16 {
+		return 0, false
+	}
+	for _, c := range id {
+		switch {
+		case c >= '0' && c <= '9':
+			c -= '0'
+		case c >= 'a' && c <= 'f':
+			c -= 'a' - 10
+		default:
+			return 0, false
+		}
+		n = n<<4 | uint64(c)
+	}
+	return n, n != 0
+}
+
+const refDigits = "0123456789abcdefghijklmnopqrstuvwxyz"
+
+// AppendRef appends the client_ref of seq: run, worker and sequence in base 36, joined by hyphens.
+func (l *Ledger) AppendRef(dst []byte, seq uint64) []byte {
+	dst = appendBase36(dst, uint64(l.run))
+	dst = append(dst, '-')
+	dst = appendBase36(dst, uint64(l.worker))
+	dst = append(dst, '-')
+	return appendBase36(dst, seq)
+}
+
+func appendBase36(dst []byte, v uint64) []byte {
+	var b [13]byte
+	i := len(b)
+	for {
+		i--
+		b[i] = refDigits[v%36]
+		if v /= 36; v == 0 {
+			return append(dst, b[i:]...)
+		}
+	}
+}
+
+// Ref is a parsed client_ref.
+type Ref struct {
+	Run    uint32
+	Worker uint16
+	Seq    uint64
+}
+
+// ParseRef reads a client_ref of any run and worker.
+func ParseRef(ref []byte) (Ref, bool) {
+	run, rest, ok := cutBase36(ref, '-', 1<<32-1)
+	if !ok {
+		return Ref{}, false
+	}
+	worker, rest, ok := cutBase36(rest, '-', 1<<16-1)
+	if !ok {
+		return Ref{}, false
+	}
+	seq, _, ok := cutBase36(rest, 0, 1<<63-1)
+	return Ref{uint32(run), uint16(worker), seq}, ok
+}
+
+// cutBase36 reads digits up to end (0 = the end of b) and returns what follows.
+func cutBase36(b []byte, end byte, limit uint64) (v uint64, rest []byte, ok bool) {
+	for i, c := range b {
+		switch {
+		case c == end && end != 0:
+			return v, b[i+1:], i > 0
+		case i >= 12:
+			return 0, nil, false
+		case c >= '0' && c <= '9':
+			v = v*36 + uint64(c-'0')
+		case c >= 'a' && c <= 'z':
+			v = v*36 + uint64(c-'a') + 10
+		default:
+			return 0, nil, false
+		}
+		if v > limit {
+			return 0, nil, false
+		}
+	}
+	return v, nil, end == 0 && len(b) > 0
+}
+
+// ParseRef reads a client_ref of this run and worker; ok is false for any other.
+func (l *Ledger) ParseRef(ref []byte) (seq uint64, ok bool) {
+	r, ok := ParseRef(ref)
+	return r.Seq, ok && r.Run == l.run && r.Worker == l.worker && r.Seq < l.next.Load()
+}
+
+// MemoryBytes estimates what the ledger holds.
+func (l *Ledger) MemoryBytes() int {
+	n := l.ids.bytes()
+	for _, c := range *l.chunks.Load() {
+		n += c.bytes()
+	}
+	return n + 8*len(*l.chunks.Load())
 }
