@@ -1,0 +1,221 @@
+package upstream
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"protei-bulk/smpp"
+)
+
+// stableAfter is how long a bind must live for its next reconnect to begin with the
+// shortest backoff again.
+const stableAfter = 10 * time.Second
+
+// numCounted is how many command_status values have a counter of their own.
+const numCounted = 0x108
+
+// link is one bind of a Group.
+type link struct {
+	g      *Group
+	index  int
+	bind   smpp.BindType
+	window int32
+
+	session  atomic.Pointer[smpp.Session] // nil: not bound
+	inFlight atomic.Int32
+	paused   atomic.Bool // throttled
+	stepped  atomic.Bool // pause is not 0: an answer may change it
+
+	status [numCounted]atomic.Uint64 // submit_sm_resp by command_status
+	other  atomic.Uint64             // of a status above
+	lost   atomic.Uint64             // submit_sm without an answer
+	late   atomic.Uint64             // answers after the timeout
+	pauses atomic.Uint64
+
+	mu       sync.Mutex // guards what follows
+	state    State
+	since    time.Time
+	err      string // why it is not bound
+	binds    uint64 // successful ones
+	pause    time.Duration
+	pausedAt time.Time
+	resume   *time.Timer
+}
+
+// State is where a bind stands.
+type State string
+
+// The states of a bind.
+const (
+	Connecting State = "connecting"
+	Bound      State = "bound"
+	Waiting    State = "waiting" // for the next try to connect
+	Stopped    State = "stopped"
+)
+
+func (l *link) set(s State, err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.state, l.since = s, time.Now()
+	switch {
+	case err != nil:
+		l.err = err.Error()
+	case s == Bound:
+		l.err = ""
+		l.binds++
+	}
+}
+
+// run keeps the link bound until ctx ends.
+func (l *link) run(ctx context.Context) {
+	o := &l.g.o
+	backoff := o.BackoffMin
+	for ctx.Err() == nil {
+		l.set(Connecting, nil)
+		s, err := l.dial(ctx)
+		if err == nil {
+			began := time.Now()
+			l.bound(s)
+			err = l.serve(ctx, s)
+			if time.Since(began) >= stableAfter {
+				backoff = o.BackoffMin
+			}
+		}
+		if ctx.Err() != nil {
+			break
+		}
+		l.set(Waiting, err)
+		wait := backoff/2 + rand.N(backoff/2+1)
+		o.Logger.Warn("bind down", "connector", o.Name, "bind", l.index, "type", l.bind, "err", err, "retry_in", wait.Round(time.Millisecond))
+		backoff = min(2*backoff, o.BackoffMax)
+		select {
+		case <-time.After(wait):
+		case <-ctx.Done():
+		}
+	}
+	l.set(Stopped, nil)
+}
+
+func (l *link) dial(ctx context.Context) (*smpp.Session, error) {
+	o := &l.g.o
+	s, err := smpp.Dial(ctx, smpp.DialOptions{
+		Addr: o.Addr, TLS: o.TLS, BindType: l.bind,
+		SystemID: o.SystemID, Password: o.Password, SystemType: o.SystemType, InterfaceVersion: o.Version,
+		Session: smpp.SessionOptions{
+			Window: o.Window, ResponseTimeout: o.ResponseTimeout, EnquireLink: o.EnquireLink,
+			MaxInFlight: maxReceiptsInFlight, Handler: o.Handler, Logger: o.Logger,
+			ReadBuffer: 64 << 10, WriteBuffer: max(64<<10, o.Window*bytesPerSubmit),
+		},
+	})
+	if err != nil {
+		return nil, fmt.Errorf("bind %s as %s: %w", o.Addr, o.SystemID, err)
+	}
+	return s, nil
+}
+
+const (
+	// maxReceiptsInFlight is how many deliver_sm of one bind may wait for the store
+	// before the session stops reading.
+	maxReceiptsInFlight = 10_000
+	// bytesPerSubmit makes the write buffer large enough for a whole window.
+	bytesPerSubmit = 512
+)
+
+func (l *link) bound(s *smpp.Session) {
+	l.set(Bound, nil)
+	l.g.o.Logger.Info("bound", "connector", l.g.o.Name, "bind", l.index, "type", l.bind, "smsc", s.SystemID(), "addr", s.RemoteAddr().String())
+	l.session.Store(s)
+	l.g.signal()
+}
+
+// serve waits for the end of the session and returns why it ended. When ctx ends, it
+// unbinds.
+func (l *link) serve(ctx context.Context, s *smpp.Session) error {
+	select {
+	case <-s.Done():
+	case <-ctx.Done():
+		l.g.unbind(s)
+		<-s.Done()
+	}
+	l.session.Store(nil)
+	l.g.signal() // whoever waits for room learns that there is none
+	return s.Err()
+}
+
+// free returns how many submit_sm the link takes now.
+func (l *link) free() int32 {
+	if l.session.Load() == nil || l.paused.Load() {
+		return 0
+	}
+	return max(0, l.window-l.inFlight.Load())
+}
+
+// finished accounts for the end of one submit_sm.
+func (l *link) finished(r *smpp.Result) {
+	l.inFlight.Add(-1)
+	switch {
+	case r.Err != nil:
+		l.lost.Add(1)
+	case r.Status < numCounted:
+		l.status[r.Status].Add(1)
+	default:
+		l.other.Add(1)
+	}
+	if r.Err == nil && Throttled(r.Status) {
+		l.throttle(r.Sent)
+	} else if r.Err == nil && l.stepped.Load() {
+		l.calm(r.Sent)
+	}
+	l.g.signal()
+}
+
+// Throttled reports whether the status asks us to slow down (SMPP.md item 39).
+func Throttled(st smpp.Status) bool { return st == smpp.RTHROTTLED || st == smpp.RMSGQFUL }
+
+// throttle pauses the link. The answers to what was sent before the pause began do not
+// lengthen it; one to what was sent after it doubles the next.
+func (l *link) throttle(sent time.Time) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.paused.Load() || l.pause != 0 && sent.Before(l.pausedAt) {
+		return
+	}
+	o := &l.g.o
+	l.pause = min(max(2*l.pause, o.PauseMin), o.PauseMax)
+	l.pausedAt = time.Now()
+	l.stepped.Store(true)
+	l.paused.Store(true)
+	l.pauses.Add(1)
+	if l.resume == nil {
+		l.resume = time.AfterFunc(l.pause, l.goOn)
+	} else {
+		l.resume.Reset(l.pause)
+	}
+}
+
+func (l *link) goOn() {
+	l.paused.Store(false)
+	l.g.signal()
+}
+
+// calm forgets the length of the last pause once something sent after it went well.
+func (l *link) calm(sent time.Time) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !l.paused.Load() && sent.After(l.pausedAt) {
+		l.pause = 0
+		l.stepped.Store(false)
+	}
+}
+
+func (l *link) stopPause() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.resume != nil {
+		l.resume.Stop()
+	}
+}
