@@ -75,11 +75,7 @@ type Query struct {
 }
 
 // ReceiptMatch is the answer to one receipt's lookup.
-type ReceiptMatch struct {
-	Msg   *message.Message
-	Part  int
-	Found bool
-}
+type ReceiptMatch = message.ReceiptMatch
 
 // LaneState is what the store knows about a lane at start.
 type LaneState struct {
