@@ -1,7 +1,6 @@
 package journal
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"path/filepath"
@@ -80,7 +79,7 @@ func inspect(fs FS, dir string, numbers []uint64, w io.Writer) error {
 	if damage != nil {
 		fmt.Fprintf(out, "DAMAGE    %v\n", damage)
 	}
-	printSegments(out, numbers, segs)
+	printSegments(out, numbers, segs, r.end)
 	printKinds(out, kinds[:])
 	if _, err := io.WriteString(w, out.String()); err != nil {
 		return err
@@ -91,15 +90,11 @@ func inspect(fs FS, dir string, numbers []uint64, w io.Writer) error {
 // oldestStarted returns the header with which the unbroken run of segments begins.
 func oldestStarted(fs FS, dir string, numbers []uint64) (segmentHeader, error) {
 	oldest := segmentHeader{}
-	for _, n := range slices.Backward(numbers) {
-		if oldest.number != 0 && n != oldest.number-1 {
+	for i, n := range slices.Backward(numbers) {
+		if i+1 < len(numbers) && n != numbers[i+1]-1 {
 			break
 		}
 		s, err := openSegment(fs, filepath.Join(dir, segmentName(n)), n)
-		var version *VersionError
-		if errors.As(err, &version) {
-			return segmentHeader{}, err
-		}
 		if err != nil {
 			return segmentHeader{}, err
 		}
@@ -127,12 +122,16 @@ func (i *inspection) add(h groupHeader, whole bool) {
 	}
 }
 
-func printSegments(out io.Writer, numbers []uint64, segs []*inspection) {
+func printSegments(out io.Writer, numbers []uint64, segs []*inspection, end Pos) {
 	fmt.Fprintf(out, "\n%-20s %10s %22s %10s %12s  %s\n", "segment", "groups", "group numbers", "records", "bytes", "written")
 	for _, n := range numbers {
 		i := slices.IndexFunc(segs, func(s *inspection) bool { return s.number == n })
 		if i < 0 {
-			fmt.Fprintf(out, "%-20s %10s\n", segmentName(n), "-")
+			note := "ready for use"
+			if n <= end.Segment {
+				note = "released, or without a valid header"
+			}
+			fmt.Fprintf(out, "%-20s %10s  %s\n", segmentName(n), "-", note)
 			continue
 		}
 		s := segs[i]

@@ -147,10 +147,10 @@ func (r *reader) run() error {
 		switch {
 		case err != nil:
 			return err
-		case next != nil && next.prev == r.from: // the log was begun again here
+		case next != nil && next.prev == r.from: // restart began it
 			number++
-		case r.lenient && len(r.numbers) == 0:
-			return r.restart("all segments are missing")
+		case next == nil && r.lenient && !r.from.IsZero() && r.nothingAfter(number+1):
+			return r.restart("the segment is missing")
 		default:
 			return r.corrupt(number, 0, "the segment is missing")
 		}
@@ -162,6 +162,11 @@ func (r *reader) run() error {
 			return err
 		}
 	}
+}
+
+// nothingAfter reports whether no segment file is above number.
+func (r *reader) nothingAfter(number uint64) bool {
+	return len(r.numbers) == 0 || r.numbers[len(r.numbers)-1] <= number
 }
 
 // segment reads one segment and reports whether the log goes on in the next one.
@@ -355,8 +360,9 @@ func (r *reader) restart(reason string) error {
 	return nil
 }
 
-// headerLost reports whether the first group of a segment without a valid header is
-// the one that follows the last whole group.
+// headerLost reports whether the damage may begin with the header of segment number,
+// behind which a later group stands: it must have had one. Only when its first group
+// is readable and does not follow the last whole group, the damage begins before it.
 func (r *reader) headerLost(number uint64) bool {
 	s, err := openSegment(r.fs, r.path(number), number)
 	if err != nil {
@@ -365,7 +371,7 @@ func (r *reader) headerLost(number uint64) bool {
 	defer s.file.Close()
 	raw, err := s.read(segmentHeaderSize, groupHeaderSize)
 	var h groupHeader
-	return err == nil && h.parse(raw, Pos{number, segmentHeaderSize}) && h.seq == r.seq+1
+	return err == nil && (!h.parse(raw, Pos{number, segmentHeaderSize}) || h.seq == r.seq+1)
 }
 
 // laterGroup looks for the header of a group that was written after the next one
