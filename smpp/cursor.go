@@ -78,12 +78,14 @@ func (c *cursor) stamp(field string, st Status) []byte {
 	return s
 }
 
-func (c *cursor) address(size int, prefix string, st Status) Address {
-	return Address{
-		TON:  c.byte(prefix + "_ton"),
-		NPI:  c.byte(prefix + "_npi"),
-		Addr: c.str(size, prefix, st),
+func (c *cursor) address(size int, field string, st Status) Address {
+	if len(c.b) < 2 {
+		c.fail(field, RINVCMDLEN, "has no TON and NPI")
+		return Address{}
 	}
+	ton, npi := c.b[0], c.b[1]
+	c.b = c.b[2:]
+	return Address{TON: ton, NPI: npi, Addr: c.str(size, field, st)}
 }
 
 // octets reads the short message: its length and as many octets (SMPP 3.4 §5.2.21).
