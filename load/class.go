@@ -18,6 +18,10 @@ type UserClass struct {
 	Every int
 	Wait  Wait
 	Tasks []TaskInfo
+	// Messages is the mean number of messages that an iteration sends, and Binds the
+	// SMPP binds of a user: for the plan printed before a run.
+	Messages float64
+	Binds    int
 
 	start func(u *User) (runner, error)
 }

@@ -68,6 +68,9 @@ const retryStart = time.Second
 // Class is the user's class.
 func (u *User) Class() *UserClass { return &u.engine.opts.Classes[u.class] }
 
+// Sleep pauses the user for d; false says that it is to end.
+func (u *User) Sleep(d time.Duration) bool { return u.sleepUntil(u.Now() + d) }
+
 // live is the user's goroutine.
 func (u *User) live() {
 	r := u.begin()

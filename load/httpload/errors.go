@@ -122,3 +122,12 @@ func ioError(err error, began bool) *Error {
 	}
 	return &Error{Kind: KindOther, Err: err}
 }
+
+// NameConnectError names an error of net.Dial or TLS as KindOf would; "" when it has no
+// name of its own. It serves clients of other protocols.
+func NameConnectError(err error) string {
+	if k := connectError(err).Kind; k != KindOther {
+		return k.String()
+	}
+	return ""
+}

@@ -1,0 +1,297 @@
+// Package scenario holds what virtual users do. For now that is the built-in messaging
+// scenario: [Messaging] makes the user classes MessagingUser (HTTP) and SMPPUser, listens
+// for delivery receipts, proves with one canary message per protocol that they come, and
+// asks the target at the end what became of messages without one.
+//
+// A Messaging owns its webhook listener and its SMPP binds, which outlive their users so
+// that receipts still come while the run drains; Close ends both.
+package scenario
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/url"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"protei-bulk/load"
+	"protei-bulk/load/httpload"
+	"protei-bulk/load/smppload"
+	"protei-bulk/load/stats"
+)
+
+// Options configure the messaging scenario. Host, APIKey, Recorder, Ledger and Clock are
+// required.
+type Options struct {
+	Host     string // base URL of the target
+	APIKey   string
+	SMPP     *SMPPAddress // nil: no SMPPUser can run
+	Classes  []string     // user classes to run; none: all
+	Settings Settings
+
+	// NoReceipts leaves delivery receipts out: none are asked for.
+	NoReceipts bool
+	// DLRListen is the address of the webhook listener: by default one of this host that
+	// the target can reach, on a free port. DLRURL is what the target is told.
+	DLRListen, DLRURL string
+
+	Timeout  time.Duration // of one HTTP exchange or SMPP answer
+	Header   []string      // added to every HTTP request
+	TLS      *tls.Config   // for https and smpps
+	Recorder *stats.Recorder
+	Ledger   *stats.Ledger
+	Clock    *load.Clock
+	Logger   *slog.Logger
+}
+
+// Messaging is a run's instance of the scenario.
+type Messaging struct {
+	opts    Options
+	target  *httpload.Target
+	hook    *webhook // nil with NoReceipts
+	heads   heads
+	entries entries
+	parts   bodyParts
+
+	smppAddr string
+	tls      *tls.Config
+	canary   atomic.Pointer[canary]
+
+	mu     sync.Mutex
+	binds  []*smppload.Client // guarded by mu: every bind made, to close at the end
+	parked []*smppUser        // guarded by mu: users that ended, whose bind the next one takes over
+}
+
+type heads struct {
+	single, bulk, status, list, campaign *httpload.Head
+}
+
+type entries struct {
+	single, bulk, status, list, campaign, bind, submit stats.Entry
+}
+
+// New resolves the target and starts the webhook listener.
+func New(ctx context.Context, opts Options) (*Messaging, error) {
+	if opts.Logger == nil {
+		opts.Logger = slog.New(slog.DiscardHandler)
+	}
+	if err := CheckClasses(opts.Classes); err != nil {
+		return nil, err
+	}
+	m := &Messaging{opts: opts, tls: opts.TLS}
+	var err error
+	m.target, err = httpload.NewTarget(ctx, opts.Host, httpload.Options{
+		Timeout: opts.Timeout, TLS: opts.TLS, Clock: opts.Clock.Now,
+		Header: append([]string{"X-API-Key: " + opts.APIKey}, opts.Header...),
+	})
+	if err != nil {
+		return nil, err
+	}
+	if err := m.resolveSMPP(ctx); err != nil {
+		return nil, err
+	}
+	m.register()
+	if !opts.NoReceipts {
+		listen := opts.DLRListen
+		if listen == "" {
+			listen = reachableAddr(m.target.Addr())
+		}
+		if m.hook, err = listenWebhook(listen, opts.DLRURL, opts.Logger, m.receipt); err != nil {
+			return nil, err
+		}
+	}
+	m.parts = m.newBodyParts()
+	return m, nil
+}
+
+// reachableAddr is a free port on the address of this host that faces the target.
+func reachableAddr(target string) string {
+	conn, err := net.Dial("udp", target) // sends nothing: it only picks the route
+	if err != nil {
+		return ":0"
+	}
+	defer conn.Close()
+	host, _, _ := net.SplitHostPort(conn.LocalAddr().String())
+	return net.JoinHostPort(host, "0")
+}
+
+// resolveSMPP looks the host up once, so that a bind does not measure the resolver.
+func (m *Messaging) resolveSMPP(ctx context.Context) error {
+	if m.opts.SMPP == nil {
+		return nil
+	}
+	host, port, err := net.SplitHostPort(m.opts.SMPP.Addr)
+	if err != nil {
+		return fmt.Errorf("SMPP address %s: %w", m.opts.SMPP.Addr, err)
+	}
+	m.smppAddr = m.opts.SMPP.Addr
+	if net.ParseIP(host) == nil && host != "localhost" {
+		ips, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
+		if err != nil {
+			return fmt.Errorf("resolve %s: %w", host, err)
+		}
+		m.smppAddr = net.JoinHostPort(ips[0].Unmap().String(), port)
+	}
+	if m.opts.SMPP.TLS {
+		cfg := &tls.Config{MinVersion: tls.VersionTLS12}
+		if m.opts.TLS != nil {
+			cfg = m.opts.TLS.Clone()
+		}
+		if cfg.ServerName == "" {
+			cfg.ServerName = host
+		}
+		m.tls = cfg
+	} else {
+		m.tls = nil
+	}
+	return nil
+}
+
+func (m *Messaging) register() {
+	const messages = "/api/v1/messages"
+	body := "Content-Type: application/json"
+	m.heads = heads{
+		single:   m.target.Head("POST", messages, body),
+		bulk:     m.target.Head("POST", messages+"/bulk", body),
+		status:   m.target.Head("GET", messages+"/"),
+		list:     m.target.Head("GET", messages),
+		campaign: m.target.Head("POST", "/api/v1/campaigns", body),
+	}
+	r := m.opts.Recorder
+	if m.runs(MessagingUser) {
+		m.entries.single = r.Entry("POST", messages)
+		m.entries.bulk = r.Entry("POST", messages+"/bulk")
+		m.entries.status = r.Entry("GET", messages+"/[id]")
+		m.entries.list = r.Entry("GET", messages)
+		m.entries.campaign = r.Entry("POST", "/api/v1/campaigns")
+	}
+	if m.runs(SMPPUser) {
+		m.entries.bind = r.Entry("SMPP", "bind_transceiver")
+		m.entries.submit = r.Entry("SMPP", "submit_sm")
+	}
+}
+
+// runs says whether users of the class take part.
+func (m *Messaging) runs(class string) bool {
+	if class == SMPPUser && (m.opts.SMPP == nil || m.opts.Settings.SMPPUsers == 0) {
+		return false
+	}
+	return len(m.opts.Classes) == 0 || slices.Contains(m.opts.Classes, class)
+}
+
+// Classes are the user classes of the run.
+func (m *Messaging) Classes() ([]load.UserClass, error) {
+	var list []load.UserClass
+	if m.runs(MessagingUser) {
+		list = append(list, m.messagingClass())
+	}
+	if m.runs(SMPPUser) {
+		list = append(list, m.smppClass())
+	}
+	if len(list) == 0 {
+		return nil, errors.New("no user class is left to run")
+	}
+	return list, nil
+}
+
+func (m *Messaging) messagingClass() load.UserClass {
+	s := m.opts.Settings
+	c := load.NewClass(MessagingUser, load.Between(s.WaitMin, s.WaitMax), m.newMessagingUser,
+		load.Task[*messagingUser]{Name: "send single", Weight: 10, Run: (*messagingUser).sendSingle},
+		load.Task[*messagingUser]{Name: "send bulk", Weight: 5, Run: (*messagingUser).sendBulk},
+		load.Task[*messagingUser]{Name: "query status", Weight: 3, Run: (*messagingUser).queryStatus},
+		load.Task[*messagingUser]{Name: "list messages", Weight: 2, Run: (*messagingUser).listMessages},
+		load.Task[*messagingUser]{Name: "create campaign", Weight: 1, Run: (*messagingUser).createCampaign},
+	)
+	c.Messages = (10 + 5*float64(s.BulkMin+s.BulkMax)/2) / 21
+	return c
+}
+
+func (m *Messaging) smppClass() load.UserClass {
+	s := m.opts.Settings
+	c := load.NewClass(SMPPUser, load.ConstantThroughput(s.SMPPRate), m.newSMPPUser,
+		load.Task[*smppUser]{Name: "submit_sm", Weight: 1, Run: (*smppUser).submit},
+	)
+	c.Messages, c.Binds = 1, 1
+	switch {
+	case s.SMPPUsers > 0:
+		c.FixedCount = s.SMPPUsers
+	case !slices.Contains(m.opts.Classes, SMPPUser):
+		c.Every = 100
+	}
+	return c
+}
+
+// receipt takes one event of the webhook, on the listener's goroutines.
+func (m *Messaging) receipt(r receipt) {
+	f, final := r.final()
+	if !final {
+		return
+	}
+	if c := m.canary.Load(); c != nil && c.takes(r.ref) {
+		c.arrived(f)
+		return
+	}
+	seq, ok := m.opts.Ledger.ParseRef(r.ref)
+	if !ok {
+		m.opts.Ledger.UnknownReceipt()
+		return
+	}
+	m.opts.Ledger.Receipt(seq, f, m.opts.Clock.Now())
+}
+
+// ReceiptURL is the URL that the target is told, "" without receipts.
+func (m *Messaging) ReceiptURL() string {
+	if m.hook == nil {
+		return ""
+	}
+	return m.hook.url
+}
+
+// WindowFull is the time that SMPPUsers waited for places in their own windows.
+func (m *Messaging) WindowFull() time.Duration {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var sum time.Duration
+	for _, c := range m.binds {
+		sum += c.WindowFull()
+	}
+	return sum
+}
+
+// closeTimeout bounds the orderly end of the binds.
+const closeTimeout = 5 * time.Second
+
+// Close unbinds and stops listening.
+func (m *Messaging) Close() {
+	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
+	defer cancel()
+	m.mu.Lock()
+	binds := m.binds
+	m.binds = nil
+	m.mu.Unlock()
+	var wg sync.WaitGroup
+	for _, c := range binds {
+		wg.Go(func() { c.Close(ctx) })
+	}
+	wg.Wait()
+	if m.hook != nil {
+		m.hook.Close()
+	}
+}
+
+// MetricsURL is the target's Prometheus page.
+func MetricsURL(base string) string {
+	u, err := url.Parse(base)
+	if err != nil {
+		return base
+	}
+	u.Path, u.RawQuery, u.User = "/metrics", "", nil
+	return u.String()
+}
