@@ -364,9 +364,21 @@ type ticker struct {
 func (t *ticker) begin() { t.Ticker = time.NewTicker(time.Second) }
 
 func (t *ticker) tick() {
+	t.collector.Tick(t.state())
+	t.engine.opts.OnTick(t.collector.Live())
+}
+
+func (t *ticker) finish() {
+	t.Stop()
+	t.collector.Finish(t.state())
+	t.engine.opts.OnTick(t.collector.Live())
+}
+
+// state is what the collector wants to know about the second that ends now.
+func (t *ticker) state() stats.Tick {
 	e := t.engine
 	users := e.count()
-	tick := stats.Tick{At: time.Now(), Users: users, Phase: t.phase}
+	tick := stats.Tick{At: time.Now(), Users: users, Phase: t.phase, Gauges: stats.NoGauges()}
 	if t.phase != stats.PhaseDrain {
 		tick.Phase = stats.PhaseSteady
 		if t.moved || users != t.want {
@@ -374,13 +386,6 @@ func (t *ticker) tick() {
 		}
 	}
 	t.moved = false
-	tick.Gauges = stats.NoGauges()
 	e.opts.Gauges(&tick.Gauges)
-	t.collector.Tick(tick)
-	e.opts.OnTick(t.collector.Live())
-}
-
-func (t *ticker) finish() {
-	t.Stop()
-	t.tick()
+	return tick
 }

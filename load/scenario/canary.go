@@ -197,7 +197,7 @@ func (m *Messaging) canarySMPP(ctx context.Context) error {
 	}))
 	where := fmt.Sprintf("%s as %s", m.opts.SMPP.Addr, m.opts.SMPP.SystemID)
 	if err := client.Bind(ctx); err != nil {
-		return &CanaryError{"SMPP", fmt.Sprintf("bind to %s: %s (see --smpp)", where, smppErrorText(err))}
+		return &CanaryError{"SMPP", fmt.Sprintf("bind to %s: %s (see --smpp, or name MessagingUser to run without SMPP)", where, smppErrorText(err))}
 	}
 	defer func() {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeTimeout)

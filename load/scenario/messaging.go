@@ -34,6 +34,8 @@ type Options struct {
 	SMPP     *SMPPAddress // nil: no SMPPUser can run
 	Classes  []string     // user classes to run; none: all
 	Settings Settings
+	// PeakUsers is the highest number of users that the shape asks for.
+	PeakUsers int
 
 	// NoReceipts leaves delivery receipts out: none are asked for.
 	NoReceipts bool
@@ -83,6 +85,9 @@ func New(ctx context.Context, opts Options) (*Messaging, error) {
 	}
 	if err := CheckClasses(opts.Classes); err != nil {
 		return nil, err
+	}
+	if opts.SMPP == nil && (opts.Settings.SMPPUsers > 0 || slices.Contains(opts.Classes, SMPPUser)) {
+		return nil, errors.New("SMPPUser needs --smpp id:password@host:port: the dev account is used only against loopback")
 	}
 	m := &Messaging{opts: opts, tls: opts.TLS}
 	var err error
@@ -179,10 +184,24 @@ func (m *Messaging) register() {
 
 // runs says whether users of the class take part.
 func (m *Messaging) runs(class string) bool {
-	if class == SMPPUser && (m.opts.SMPP == nil || m.opts.Settings.SMPPUsers == 0) {
+	if len(m.opts.Classes) > 0 && !slices.Contains(m.opts.Classes, class) {
 		return false
 	}
-	return len(m.opts.Classes) == 0 || slices.Contains(m.opts.Classes, class)
+	return class != SMPPUser || m.opts.SMPP != nil && m.opts.wantsSMPP()
+}
+
+// usersPerBind is the number of users for each SMPPUser among them.
+const usersPerBind = 100
+
+// wantsSMPP says that there will be SMPPUsers if there is an address for them.
+func (o *Options) wantsSMPP() bool {
+	switch {
+	case o.Settings.SMPPUsers >= 0:
+		return o.Settings.SMPPUsers > 0
+	case slices.Contains(o.Classes, SMPPUser):
+		return true
+	}
+	return len(o.Classes) == 0 && o.PeakUsers >= usersPerBind
 }
 
 // Classes are the user classes of the run.
@@ -223,7 +242,7 @@ func (m *Messaging) smppClass() load.UserClass {
 	case s.SMPPUsers > 0:
 		c.FixedCount = s.SMPPUsers
 	case !slices.Contains(m.opts.Classes, SMPPUser):
-		c.Every = 100
+		c.Every = usersPerBind
 	}
 	return c
 }
