@@ -182,6 +182,7 @@ type Live struct {
 	Phase      Phase
 	Total      EntryStats   // since the start of the run
 	Entries    []EntryStats // likewise, by name, then method
+	Last       Point        // the last second
 	Recent     Summary      // the last 10 s
 	Ledger     Counts       // zero without a ledger
 	DLRLatency *Histogram   // since the start of the run
@@ -200,6 +201,9 @@ func (c *Collector) Live() Live {
 		At: c.last.At, Elapsed: c.elapsed, Users: c.last.Users, Rate: c.last.Rate, Phase: c.last.Phase,
 		Total: *c.total, DLRLatency: c.dlr, Recent: c.recent(),
 		Failures: c.recorder.Failures(), Exceptions: c.recorder.Exceptions(),
+	}
+	if rows := c.timeline.seconds; len(rows) > 0 {
+		l.Last = rows[len(rows)-1].point
 	}
 	l.Entries = make([]EntryStats, 0, len(c.cumulative))
 	for _, s := range c.cumulative {

@@ -1,0 +1,65 @@
+package report
+
+import "protei-bulk/load/stats"
+
+// ledgerLine is one line of the delivery ledger.
+type ledgerLine struct {
+	depth int
+	label string
+	value string
+	note  string
+	bad   bool
+}
+
+// ledgerLines is the ledger as it is read: what was sent, what became of it, and what came back.
+func ledgerLines(run *Run) []ledgerLine {
+	c := &run.Ledger
+	of := func(n uint64) string {
+		if c.Accepted == 0 {
+			return ""
+		}
+		return ledgerShare(n, c.Accepted)
+	}
+	lines := []ledgerLine{
+		{0, "messages sent", formatCount(c.Issued), "", false},
+		{1, "rejected or throttled", formatCount(c.Rejected), "", false},
+		{1, "unanswered", formatCount(c.Unanswered + c.Awaiting), "", c.Unanswered+c.Awaiting > 0},
+		{1, "accepted", formatCount(c.Accepted), "", false},
+	}
+	if run.Receipts.Off != "" {
+		return append(lines, ledgerLine{2, "receipts", "not measured", run.Receipts.Off, false})
+	}
+	lines = append(lines,
+		ledgerLine{2, "delivered", formatCount(c.Delivered), of(c.Delivered), false},
+		ledgerLine{2, "failed by the SMSC", formatCount(c.Failed), of(c.Failed), false},
+		ledgerLine{2, "pending after the drain", formatCount(c.Pending + c.Open), "", c.Pending+c.Open > 0},
+		ledgerLine{2, "lost", formatCount(c.Lost), "", c.Lost > 0},
+		ledgerLine{0, "receipts", formatCount(c.Receipts), "", false},
+		ledgerLine{1, "duplicate", formatCount(c.Duplicates), "", false},
+		ledgerLine{1, "without a submit", formatCount(c.UnknownReceipts + c.Parked), "", c.UnknownReceipts+c.Parked > 0},
+		ledgerLine{1, "before the response", formatCount(c.EarlyReceipts), "", false},
+	)
+	if c.IDsRefused > 0 {
+		lines = append(lines, ledgerLine{1, "SMSC ids not followed", formatCount(c.IDsRefused), "too many in flight", true})
+	}
+	if h := run.DLRLatency; h.Count() > 0 {
+		lines = append(lines, ledgerLine{0, "submit → DLR, p50 · p95 · p99", formatLatency(h.Quantile(0.5)),
+			"· " + formatLatency(h.Quantile(0.95)) + " · " + formatLatency(h.Quantile(0.99)), false})
+	}
+	return lines
+}
+
+// ledgerShare never rounds to a whole what is none: 99.999 % stays below 100 %.
+func ledgerShare(n, of uint64) string {
+	s := formatShare(float64(n) / float64(of))
+	if n < of && s == "100 %" {
+		return "99.99 %"
+	}
+	return s
+}
+
+// closes tells whether the ledger's sums agree.
+func closes(c *stats.Counts) bool {
+	return c.Issued == c.Accepted+c.Rejected+c.Unanswered+c.Awaiting &&
+		c.Accepted == c.Delivered+c.Failed+c.Open+c.Pending+c.Lost
+}

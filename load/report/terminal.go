@@ -1,0 +1,390 @@
+package report
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+
+	"golang.org/x/term"
+
+	"protei-bulk/load/stats"
+)
+
+// TerminalOptions configure a [Terminal].
+type TerminalOptions struct {
+	Out         io.Writer
+	Width       int           // columns, default 80; see TerminalWidth
+	Color       bool          // see UseColor
+	OnlySummary bool          // --only-summary: no periodic table
+	TableEvery  time.Duration // default 10 s between tables; the state line comes each second
+}
+
+// UseColor decides on colour: out is a terminal, NO_COLOR is unset and TERM is not "dumb".
+func UseColor(out io.Writer, getenv func(string) string) bool {
+	f, ok := out.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd())) && getenv("NO_COLOR") == "" && getenv("TERM") != "dumb"
+}
+
+// TerminalWidth is the width of out's terminal; 80 when it is none, or unknown.
+func TerminalWidth(out io.Writer) int {
+	if f, ok := out.(*os.File); ok {
+		if w, _, err := term.GetSize(int(f.Fd())); err == nil && w > 0 {
+			return w
+		}
+	}
+	return defaultWidth
+}
+
+const (
+	defaultWidth   = 80
+	maxWidth       = 160
+	linesPerHeader = 20
+	errorsShown    = 20
+)
+
+// Terminal prints a run: the plan, a state line each second, Locust's table every few seconds, and at the end tables,
+// ledger and verdict. Lines are plain text, never redrawn, so that a log of them reads well. Its methods are called
+// from one goroutine. What Out refuses is dropped: a closed pipe must not stop a run.
+type Terminal struct {
+	opts      TerminalOptions
+	paint     painter
+	lines     int // state lines since the last header
+	lastTable time.Duration
+}
+
+// NewTerminal makes a terminal printer.
+func NewTerminal(o TerminalOptions) *Terminal {
+	if o.Width <= 0 {
+		o.Width = defaultWidth
+	}
+	o.Width = min(max(o.Width, 60), maxWidth)
+	if o.TableEvery <= 0 {
+		o.TableEvery = 10 * time.Second
+	}
+	return &Terminal{opts: o, paint: painter(o.Color)}
+}
+
+// Plan is what is printed before a run.
+type Plan struct {
+	Title, Host, Scenario, Shape string
+	Users                        int
+	SpawnRate                    float64       // users a second, 0 = not shown
+	RunTime                      time.Duration // 0 = until stopped
+	OfferedRequests              float64       // a second at the peak, 0 = unknown
+	OfferedMessages              float64
+	Connections, Binds           int
+	Lines                        []string // further lines
+}
+
+// Plan prints the plan.
+func (t *Terminal) Plan(p Plan) {
+	if p.Title != "" {
+		t.println(t.paint.bold(printable(p.Title)))
+	}
+	field := func(label, value string) {
+		if value != "" {
+			t.println(pad(label, 10) + printable(value))
+		}
+	}
+	field("target", p.Host)
+	field("scenario", strings.Join(nonEmpty(p.Scenario, p.Shape), ", shape "))
+	load := []string{formatCount(uint64(max(p.Users, 0))) + " users"}
+	if p.SpawnRate > 0 {
+		load = append(load, formatRate(p.SpawnRate)+" users/s until then")
+	}
+	if p.RunTime > 0 {
+		load = append(load, "for "+formatSpan(p.RunTime))
+	} else if p.Shape == "" {
+		load = append(load, "until Ctrl-C")
+	}
+	field("load", strings.Join(load, ", "))
+	var offered []string
+	if p.OfferedRequests > 0 {
+		offered = append(offered, "≈ "+formatRate(p.OfferedRequests)+" requests/s")
+	}
+	if p.OfferedMessages > 0 {
+		offered = append(offered, formatRate(p.OfferedMessages)+" messages/s")
+	}
+	field("offered", strings.Join(offered, ", "))
+	var links []string
+	if p.Connections > 0 {
+		links = append(links, formatCount(uint64(p.Connections))+" HTTP connections")
+	}
+	if p.Binds > 0 {
+		links = append(links, formatCount(uint64(p.Binds))+" SMPP binds")
+	}
+	field("links", strings.Join(links, ", "))
+	for _, l := range p.Lines {
+		t.println(printable(l))
+	}
+}
+
+func nonEmpty(values ...string) (out []string) {
+	for _, v := range values {
+		if v != "" {
+			out = append(out, v)
+		}
+	}
+	return out
+}
+
+// Note prints a line between the state lines.
+func (t *Terminal) Note(format string, args ...any) {
+	t.println(printable(fmt.Sprintf(format, args...)))
+}
+
+// stateColumns are the widths of the state line.
+var stateColumns = [...]struct {
+	label string
+	width int
+}{
+	{"time", 6}, {"users", 8}, {"req/s", 9}, {"p95", 10}, {"failed", 9}, {"messages", 13}, {"msg/s", 9}, {"DLRs open", 11},
+}
+
+// Tick prints the state line, and Locust's table when it is due.
+func (t *Terminal) Tick(live stats.Live) {
+	if t.lines%linesPerHeader == 0 {
+		t.stateHeader()
+	}
+	t.lines++
+	t.stateLine(&live)
+	if !t.opts.OnlySummary && live.Phase != stats.PhaseDrain && live.Elapsed-t.lastTable >= t.opts.TableEvery-100*time.Millisecond {
+		t.lastTable, t.lines = live.Elapsed, 0
+		t.println("")
+		t.printLines(statsTable(live.Entries, live.Total, recentRate(&live), t.opts.Width))
+		t.println("")
+	}
+}
+
+func (t *Terminal) stateHeader() {
+	var b strings.Builder
+	for _, c := range stateColumns {
+		b.WriteString(padLeft(c.label, c.width))
+	}
+	t.println(t.paint.dim(b.String()))
+}
+
+func (t *Terminal) stateLine(live *stats.Live) {
+	p95 := none
+	if live.Last.Samples > 0 {
+		p95 = formatLatency(live.Last.P95)
+	}
+	cells := [...]string{
+		clock(live.Elapsed), formatCount(uint64(max(live.Users, 0))), formatFloat(live.Last.Requests, 0), p95,
+		formatCount(live.Total.Failures), formatCount(live.Total.Messages), formatFloat(live.Last.Messages, 0),
+		formatCount(live.Ledger.Open),
+	}
+	var b strings.Builder
+	for i, c := range cells {
+		cell := padLeft(c, stateColumns[i].width)
+		if stateColumns[i].label == "failed" && live.Total.Failures > 0 {
+			cell = t.paint.red(cell)
+		}
+		b.WriteString(cell)
+	}
+	switch {
+	case live.Phase == stats.PhaseDrain:
+		b.WriteString("  draining")
+	case live.Last.Host > 0:
+		b.WriteString("  steal")
+	case live.Last.Late > 0:
+		b.WriteString("  late")
+	}
+	t.println(b.String())
+}
+
+// recentRate is the rate over the last 10 s, as Locust shows while a run goes on.
+func recentRate(live *stats.Live) func(*stats.EntryStats) (rps, fps float64) {
+	type key struct{ method, name string }
+	recent := make(map[key]*stats.EntryStats, len(live.Recent.Entries))
+	for i := range live.Recent.Entries {
+		e := &live.Recent.Entries[i]
+		recent[key{e.Method, e.Name}] = e
+	}
+	recent[key{"", stats.Aggregated}] = &live.Recent.Total
+	return func(e *stats.EntryStats) (float64, float64) {
+		r := recent[key{e.Method, e.Name}]
+		if r == nil {
+			return 0, 0
+		}
+		return live.Recent.PerSecond(r.Requests), live.Recent.PerSecond(r.Failures)
+	}
+}
+
+// wholeRate is the rate over a summary.
+func wholeRate(s *stats.Summary) func(*stats.EntryStats) (rps, fps float64) {
+	return func(e *stats.EntryStats) (float64, float64) {
+		return s.PerSecond(e.Requests), s.PerSecond(e.Failures)
+	}
+}
+
+// Final prints the three tables, the guide's summary, the ledger, the verdict table and the verdict's word.
+func (t *Terminal) Final(run *Run) {
+	shown, title := &run.Whole, "Whole run, "+formatSpan(run.Whole.Covered)
+	if run.Measured.Covered > 0 {
+		shown, title = &run.Measured, "Measured window, "+windowText(&run.Measured)
+	}
+	t.heading(title)
+	t.printLines(statsTable(shown.Entries, shown.Total, wholeRate(shown), t.opts.Width))
+	t.heading("Response time percentiles")
+	t.printLines(percentileTable(shown.Entries, shown.Total, t.opts.Width))
+	if lines := errorTable(run.Failures, errorsShown, t.opts.Width); lines != nil {
+		t.heading("Error report, whole run")
+		t.printLines(lines)
+	}
+	if len(run.Exceptions) > 0 {
+		t.heading("Broken tasks")
+		for _, e := range run.Exceptions {
+			t.println(padLeft(formatCount(e.Count), 14) + "  " + shorten(printable(e.Message), t.opts.Width-16))
+		}
+	}
+	t.println("")
+	t.summary(run)
+	t.println("")
+	t.ledger(run)
+	t.println("")
+	t.verdict(run)
+}
+
+func (t *Terminal) heading(s string) {
+	t.println("")
+	t.println(t.paint.bold(s))
+}
+
+// summary is the block that the guide shows, over the whole run.
+func (t *Terminal) summary(run *Run) {
+	rule := strings.Repeat("=", 60)
+	h := run.Whole.Total.Response
+	ms := func(d time.Duration) string {
+		if h.Count() == 0 {
+			return none
+		}
+		return formatFloat(float64(d)/float64(time.Millisecond), 2) + "ms"
+	}
+	t.printLines([]string{
+		rule,
+		printable(orElse(run.Title, "Protei_Bulk Load Test")) + " Complete",
+		rule,
+		"Total Requests: " + formatCount(run.Whole.Total.Requests),
+		"Total Failures: " + formatCount(run.Whole.Total.Failures),
+		"Average Response Time: " + ms(h.Mean()),
+		"Median Response Time: " + ms(h.Quantile(0.5)),
+		"95th Percentile: " + ms(h.Quantile(0.95)),
+		"99th Percentile: " + ms(h.Quantile(0.99)),
+		"Requests/sec: " + formatFloat(run.Whole.PerSecond(run.Whole.Total.Requests), 2),
+		rule,
+	})
+}
+
+func orElse(s, other string) string {
+	if s == "" {
+		return other
+	}
+	return s
+}
+
+func (t *Terminal) ledger(run *Run) {
+	t.println(t.paint.bold("Delivery ledger, whole run"))
+	for _, l := range ledgerLines(run) {
+		label := strings.Repeat("  ", l.depth+1) + l.label
+		line := pad(label, 38) + padLeft(l.value, 14)
+		if l.note != "" {
+			line += "  " + l.note
+		}
+		if l.bad {
+			line = t.paint.red(line)
+		}
+		t.println(line)
+	}
+}
+
+// verdict prints the table and the word.
+func (t *Terminal) verdict(run *Run) {
+	v := &run.Verdict
+	widths := [...]int{23, 11, 11, 11, 11}
+	line := func(cells ...string) string {
+		b := pad(cells[0], widths[0])
+		for i, c := range cells[1:] {
+			b += padLeft(c, widths[i+1])
+		}
+		return b
+	}
+	t.println(t.paint.bold("Verdict, " + windowText(&run.Measured)))
+	t.println(t.paint.dim(line("", "target", "acceptable", "measured", "whole run")))
+	decided := true
+	for _, r := range v.Rows {
+		if v.Named && decided && !r.Decides {
+			t.println(t.paint.dim("the guide's other targets, for reference:"))
+		}
+		decided = r.Decides
+		m := r.Target.Metric
+		text := line(r.Grade.sign()+" "+r.Label(), r.Target.Op.String()+" "+m.formatLimit(r.Target.Limit),
+			r.Target.Op.String()+" "+m.formatLimit(r.Target.Acceptable), m.Format(r.Measured), m.Format(r.Whole))
+		t.println(text + " " + t.paint.grade(r.Grade, r.Grade.String()))
+	}
+	t.println("")
+	for _, why := range v.Reasons() {
+		t.println(wrap(printable(why), t.opts.Width))
+	}
+	t.println(t.paint.bold("Verdict: ") + t.paint.grade(v.grade(), v.Word()))
+}
+
+// wrap breaks s into lines of at most n columns, at blanks.
+func wrap(s string, n int) string {
+	var b strings.Builder
+	col := 0
+	for i, word := range strings.Fields(s) {
+		w := len([]rune(word))
+		switch {
+		case i == 0:
+		case col+1+w > n:
+			b.WriteByte('\n')
+			col = 0
+		default:
+			b.WriteByte(' ')
+			col++
+		}
+		b.WriteString(word)
+		col += w
+	}
+	return b.String()
+}
+
+func (t *Terminal) println(s string) {
+	_, _ = io.WriteString(t.opts.Out, strings.TrimRight(s, " ")+"\n")
+}
+
+func (t *Terminal) printLines(lines []string) {
+	for _, l := range lines {
+		t.println(l)
+	}
+}
+
+// painter colours text when it is true.
+type painter bool
+
+func (p painter) sgr(code, s string) string {
+	if !p || s == "" {
+		return s
+	}
+	return "\x1b[" + code + "m" + s + "\x1b[0m"
+}
+
+func (p painter) bold(s string) string { return p.sgr("1", s) }
+func (p painter) dim(s string) string  { return p.sgr("2", s) }
+func (p painter) red(s string) string  { return p.sgr("31", s) }
+
+func (p painter) grade(g Grade, s string) string {
+	switch g {
+	case Pass:
+		return p.sgr("32", s)
+	case Acceptable, Invalid:
+		return p.sgr("33", s)
+	case Fail:
+		return p.sgr("1;31", s)
+	default:
+		return p.dim(s)
+	}
+}
