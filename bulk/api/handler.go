@@ -1,10 +1,63 @@
 package api
 
-import "net/http"
+import (
+	"crypto/rand"
+	"encoding/hex"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"runtime/debug"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"protei-bulk/bulk/account"
+	"protei-bulk/bulk/intake"
+)
 
 // API answers the REST calls. It is safe for concurrent use.
 type API struct {
-	opts Options
+	opts    Options
+	mux     *http.ServeMux
+	calls   sync.Pool    // *call
+	bodies  atomic.Int64 // octets of large bodies held now
+	started time.Time
+}
+
+// access says who may call an endpoint.
+type access uint8
+
+const (
+	anybody   access = iota // no credentials needed
+	customers               // any account
+	admins
+)
+
+// endpoint is one path with its methods.
+type endpoint struct {
+	access  access
+	methods map[string]func(*call) error
+	allow   string // the methods, for Allow
+}
+
+// call is one request on its way through a handler, with buffers that are used again.
+type call struct {
+	api *API
+	w   http.ResponseWriter
+	r   *http.Request
+	who *account.Account
+
+	body    []byte
+	charged int64 // octets of body taken from the budget
+	answer  []byte
+	dec     decoder
+	reqs    []intake.Request
+	outs    []intake.Outcome
+	index   []int // position of reqs[i] in the request
+	faults  []fault
 }
 
 // New returns an API.
@@ -12,8 +65,213 @@ func New(opts Options) (*API, error) {
 	if err := opts.Validate(); err != nil {
 		return nil, err
 	}
-	return &API{opts: opts}, nil
+	if opts.Now == nil {
+		opts.Now = time.Now
+	}
+	if opts.Logger == nil {
+		opts.Logger = slog.New(slog.DiscardHandler)
+	}
+	a := &API{opts: opts, mux: http.NewServeMux(), started: opts.Now()}
+	a.calls.New = func() any { return &call{api: a} }
+	a.routes()
+	return a, nil
+}
+
+func (a *API) routes() {
+	type methods = map[string]func(*call) error
+	a.on("/api/v1/messages", customers, methods{"POST": (*call).postMessage, "GET": (*call).listMessages})
+	a.on("/api/v1/messages/bulk", customers, methods{"POST": (*call).postBulk})
+	a.on("/api/v1/messages/{id}", customers, methods{"GET": (*call).getMessage, "DELETE": (*call).cancelMessage})
+	a.on("/api/v1/health", anybody, methods{"GET": (*call).health})
+	a.on("/api/v1/health/ready", anybody, methods{"GET": (*call).ready})
+	a.on("/api/v1/accounts", customers, methods{"GET": (*call).listAccounts, "POST": (*call).createAccount})
+	a.on("/api/v1/accounts/{id}", customers, methods{"GET": (*call).getAccount, "PATCH": (*call).updateAccount})
+	a.on("/api/v1/accounts/{id}/password", customers, methods{"POST": (*call).setPassword})
+	a.on("/api/v1/accounts/{id}/keys", customers, methods{"GET": (*call).listKeys, "POST": (*call).createKey})
+	a.on("/api/v1/accounts/{id}/keys/{prefix}", customers, methods{"DELETE": (*call).revokeKey})
+	a.on("/api/v1/webhooks", customers, methods{"GET": (*call).getWebhook, "PUT": (*call).putWebhook})
+	a.on("/api/v1/balance", customers, methods{"GET": (*call).balance})
+	a.on("/api/v1/statistics", customers, methods{"GET": (*call).statistics})
+	a.on("/api/v1/connectors", admins, methods{"GET": (*call).connectors})
+	a.on("/api/v1/routes", admins, methods{"GET": (*call).routing})
+	a.on("/api/v1/queues", admins, methods{"GET": (*call).queues})
+	if a.opts.Campaigns != nil {
+		a.on("/api/v1/campaigns", customers, methods{"GET": (*call).listCampaigns, "POST": (*call).createCampaign})
+		a.on("/api/v1/campaigns/{id}", customers, methods{"GET": (*call).getCampaign, "PATCH": (*call).updateCampaign, "DELETE": (*call).deleteCampaign})
+		a.on("/api/v1/campaigns/{id}/recipients", customers, methods{"POST": (*call).addRecipients})
+		for _, action := range []string{"start", "pause", "resume", "cancel"} {
+			a.on("/api/v1/campaigns/{id}/"+action, customers, methods{"POST": campaignAction(action)})
+		}
+	}
+	if a.opts.Metrics != nil {
+		a.mux.Handle("GET /metrics", a.opts.Metrics)
+	}
+	missing := a.handler(&endpoint{methods: map[string]func(*call) error{"": (*call).notFound}})
+	a.mux.Handle("/api/", missing)
+	if a.opts.Root != nil {
+		a.mux.Handle("/", a.opts.Root)
+	} else {
+		a.mux.Handle("/", missing)
+	}
+}
+
+func (a *API) on(path string, who access, methods map[string]func(*call) error) {
+	e := &endpoint{access: who, methods: methods}
+	var names []string
+	for name := range methods {
+		if names = append(names, name); name == "GET" {
+			names = append(names, "HEAD")
+		}
+	}
+	if get := methods["GET"]; get != nil {
+		methods["HEAD"] = get
+	}
+	slices.Sort(names)
+	e.allow = strings.Join(names, ", ")
+	a.mux.Handle(path, a.handler(e))
 }
 
 // ServeHTTP implements http.Handler.
-func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) { http.NotFound(w, r) }
+func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) { a.mux.ServeHTTP(w, r) }
+
+func (a *API) handler(e *endpoint) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		c := a.calls.Get().(*call)
+		c.w, c.r = w, r
+		defer c.finish()
+		if err := c.serve(e); err != nil {
+			c.problem(err)
+		}
+	}
+}
+
+func (c *call) serve(e *endpoint) (err error) {
+	handle := e.methods[c.r.Method]
+	if handle == nil {
+		if handle = e.methods[""]; handle == nil {
+			return &problem{code: "method_not_allowed", detail: c.r.Method + " is not allowed here; possible are " + e.allow, allow: e.allow}
+		}
+	}
+	if e.access != anybody {
+		if c.who, err = c.api.authenticate(c.r); err != nil {
+			return err
+		}
+		if e.access == admins {
+			if err := c.admin(); err != nil {
+				return err
+			}
+		}
+	}
+	return handle(c)
+}
+
+func (c *call) admin() error {
+	if c.who.Role != account.Admin {
+		return wrong("forbidden", "this needs an admin account")
+	}
+	return nil
+}
+
+// finish answers a handler that panicked and gives the call's buffers back.
+func (c *call) finish() {
+	if v := recover(); v != nil {
+		if v == http.ErrAbortHandler {
+			panic(v)
+		}
+		c.api.opts.Logger.Error("panic in a request", "method", c.r.Method, "path", c.r.URL.Path, "panic", fmt.Sprint(v), "stack", string(debug.Stack()))
+		c.problem(wrong("internal_error", "internal error"))
+		c.api.bodies.Add(-c.charged)
+		return // its buffers may still be in use
+	}
+	if c.charged > 0 {
+		c.api.bodies.Add(-c.charged)
+		c.charged = 0
+	}
+	if cap(c.body) > maxPooledBody || cap(c.answer) > maxPooledBody || cap(c.reqs) > maxPooledItems {
+		return
+	}
+	c.w, c.r, c.who = nil, nil, nil
+	clear(c.reqs)
+	clear(c.outs)
+	c.reqs, c.outs, c.index, c.faults = c.reqs[:0], c.outs[:0], c.index[:0], c.faults[:0]
+	c.dec.reset("")
+	c.api.calls.Put(c)
+}
+
+const maxPooledItems = 1000
+
+// Header values that are the same in every answer: shared, never changed.
+var (
+	typeJSON    = []string{"application/json"}
+	typeProblem = []string{"application/problem+json"}
+	noSniff     = []string{"nosniff"}
+	noStore     = []string{"no-store"}
+)
+
+// reply sends the answer.
+func (c *call) reply(status int, body []byte) {
+	c.send(status, typeJSON, body)
+}
+
+func (c *call) send(status int, kind []string, body []byte) {
+	h := c.w.Header()
+	h["Content-Type"] = kind
+	h["X-Content-Type-Options"] = noSniff
+	h["Cache-Control"] = noStore
+	if len(body) > 2000 { // net/http counts smaller ones itself
+		h["Content-Length"] = []string{strconv.Itoa(len(body))}
+	}
+	if id := c.r.Header.Get("X-Request-Id"); id != "" && isRequestID(id) {
+		h["X-Request-Id"] = []string{id}
+	}
+	c.w.WriteHeader(status)
+	if c.r.Method != http.MethodHead {
+		_, _ = c.w.Write(body) // the client may be gone; there is nobody else to tell
+	}
+}
+
+// problem answers with the document of an error.
+func (c *call) problem(err error) {
+	p := asProblem(err)
+	id := c.r.Header.Get("X-Request-Id")
+	if !isRequestID(id) {
+		var b [8]byte
+		_, _ = rand.Read(b[:])
+		id = hex.EncodeToString(b[:])
+	}
+	status := p.httpStatus()
+	h := c.w.Header()
+	h["X-Request-Id"] = []string{id}
+	switch {
+	case status == http.StatusUnauthorized:
+		h["Www-Authenticate"] = []string{`Bearer realm="protei-bulk"`, `Basic realm="protei-bulk", charset="UTF-8"`}
+	case status == http.StatusTooManyRequests, status == http.StatusServiceUnavailable:
+		h["Retry-After"] = []string{strconv.Itoa(retrySeconds(p.retry))}
+	case status == http.StatusMethodNotAllowed:
+		h["Allow"] = []string{p.allow}
+	case status == http.StatusRequestEntityTooLarge, status == http.StatusRequestTimeout:
+		h["Connection"] = []string{"close"}
+	case status >= 500:
+		c.api.opts.Logger.Error("request went wrong", "request_id", id, "method", c.r.Method, "path", c.r.URL.Path, "err", err)
+	}
+	c.answer = p.append(c.answer[:0], id)
+	c.send(status, typeProblem, c.answer)
+}
+
+func retrySeconds(d time.Duration) int { return max(1, int((d+time.Second-1)/time.Second)) }
+
+func isRequestID(id string) bool {
+	if id == "" || len(id) > 64 {
+		return false
+	}
+	for i := 0; i < len(id); i++ {
+		if id[i] <= ' ' || id[i] > '~' || id[i] == '"' || id[i] == '\\' {
+			return false
+		}
+	}
+	return true
+}
+
+func (c *call) notFound() error {
+	return wrong("not_found", "there is nothing at "+strconv.QuoteToASCII(c.r.URL.Path[:min(100, len(c.r.URL.Path))]))
+}

@@ -1,0 +1,347 @@
+package api
+
+import (
+	"encoding/json"
+	"strconv"
+	"time"
+
+	"protei-bulk/bulk/account"
+	"protei-bulk/gsm"
+)
+
+const maxAdminBody = 64 << 10
+
+// accountView is an account as the API shows it: no secret, no hash.
+type accountView struct {
+	ID              uint32    `json:"account_id"`
+	Name            string    `json:"name"`
+	Role            string    `json:"role"`
+	SystemID        string    `json:"system_id,omitempty"`
+	TPS             float64   `json:"tps"`
+	MaxBinds        int       `json:"max_binds"`
+	DefaultSender   string    `json:"default_sender,omitempty"`
+	DefaultEncoding string    `json:"default_encoding"`
+	DLRURL          string    `json:"dlr_url,omitempty"`
+	Disabled        bool      `json:"disabled"`
+	CreatedAt       time.Time `json:"created_at"`
+	UpdatedAt       time.Time `json:"updated_at"`
+
+	// Shown once, when they are made.
+	APIKey   string   `json:"api_key,omitempty"`
+	Password string   `json:"password,omitempty"`
+	Secret   string   `json:"webhook_secret,omitempty"`
+	Warnings []string `json:"warnings,omitempty"`
+}
+
+func viewAccount(a *account.Account) accountView {
+	return accountView{
+		ID: a.ID, Name: a.Name, Role: a.Role.String(), SystemID: a.SystemID, TPS: a.TPS, MaxBinds: a.MaxBinds,
+		DefaultSender: a.DefaultSender, DefaultEncoding: a.DefaultEncoding.String(), DLRURL: a.DLRURL, Disabled: a.Disabled,
+		CreatedAt: time.UnixMilli(a.CreatedAt).UTC(), UpdatedAt: time.UnixMilli(a.UpdatedAt).UTC(),
+	}
+}
+
+// document answers with v as JSON.
+func (c *call) document(status int, v any) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	c.reply(status, append(b, '\n'))
+	return nil
+}
+
+// object reads a JSON object with a reader for each member that is known.
+func (c *call) object(limit int, readers map[string]func(name string)) error {
+	ndjson, err := bodyType(c.r.Header)
+	if err != nil {
+		return err
+	}
+	if ndjson {
+		return wrong("unsupported_media_type", "send application/json")
+	}
+	text, err := c.text(limit)
+	if err != nil {
+		return err
+	}
+	return c.dec.whole(text, readers)
+}
+
+// warned returns the sentences about fields that were not read.
+func (c *call) warned() []string {
+	var all []string
+	for _, name := range c.dec.warnings {
+		all = append(all, "unknown field "+name+" was ignored")
+	}
+	return all
+}
+
+func (c *call) listAccounts() error {
+	views := []accountView{}
+	for _, a := range c.api.opts.Accounts.Snapshot().All() {
+		if c.who.Role == account.Admin || a.ID == c.who.ID {
+			views = append(views, viewAccount(a))
+		}
+	}
+	return c.document(200, map[string]any{"accounts": views})
+}
+
+// account returns the account of the path ("me" is the caller's own), if the caller may
+// see it.
+func (c *call) account() (*account.Account, error) {
+	text := c.r.PathValue("id")
+	if text == "me" {
+		return c.who, nil
+	}
+	id, err := strconv.ParseUint(text, 10, 32)
+	if err != nil {
+		return nil, account.ErrUnknown
+	}
+	a := c.api.opts.Accounts.ByID(uint32(id))
+	if a == nil || a.ID != c.who.ID && c.who.Role != account.Admin {
+		return nil, account.ErrUnknown
+	}
+	return a, nil
+}
+
+func (c *call) getAccount() error {
+	a, err := c.account()
+	if err != nil {
+		return err
+	}
+	return c.document(200, viewAccount(a))
+}
+
+// accountBody is what a body says about an account.
+type accountBody struct {
+	account.Spec
+	password string
+	set      map[string]bool
+}
+
+// readAccount reads the members of an account over spec.
+func (c *call) readAccount(body *accountBody) error {
+	d := &c.dec
+	s := &body.Spec
+	var role, encoding string
+	var binds uint64
+	readers := map[string]func(string){
+		"name":             func(n string) { d.string(n, &s.Name) },
+		"role":             func(n string) { d.string(n, &role) },
+		"system_id":        func(n string) { d.string(n, &s.SystemID) },
+		"password":         func(n string) { d.string(n, &body.password) },
+		"tps":              func(n string) { d.float(n, &s.TPS) },
+		"max_binds":        func(n string) { d.uint(n, account.MaxMaxBinds, &binds) },
+		"default_sender":   func(n string) { d.string(n, &s.DefaultSender) },
+		"default_encoding": func(n string) { d.string(n, &encoding) },
+		"dlr_url":          func(n string) { d.string(n, &s.DLRURL) },
+		"webhook_secret":   func(n string) { d.string(n, &s.WebhookSecret) },
+		"disabled":         func(n string) { d.bool(n, &s.Disabled) },
+	}
+	body.set = make(map[string]bool)
+	for name, read := range readers {
+		readers[name] = func(n string) { body.set[n] = true; read(n) }
+	}
+	err := c.object(maxAdminBody, readers)
+	if err != nil {
+		return err
+	}
+	if body.set["role"] {
+		if s.Role, err = account.ParseRole(role); err != nil {
+			d.fault("invalid_role", "role", "is one of admin, customer")
+		}
+	}
+	if body.set["default_encoding"] {
+		if s.DefaultEncoding, err = gsm.ParseEncoding(encoding); err != nil {
+			d.fault("invalid_encoding", "default_encoding", "is none of AUTO, GSM7, UCS2, LATIN1, BINARY")
+		}
+	}
+	if body.set["max_binds"] {
+		s.MaxBinds = int(binds)
+	}
+	return d.invalid()
+}
+
+// createAccount makes an account; the answer shows its API key and password, once.
+func (c *call) createAccount() error {
+	if err := c.admin(); err != nil {
+		return err
+	}
+	var body accountBody
+	if err := c.readAccount(&body); err != nil {
+		return err
+	}
+	a, secrets, err := c.api.opts.Accounts.Create(c.r.Context(), body.Spec, body.password)
+	if err != nil {
+		return err
+	}
+	view := viewAccount(a)
+	view.APIKey, view.Password, view.Secret, view.Warnings = secrets.APIKey, secrets.Password, a.WebhookSecret, c.warned()
+	c.w.Header().Set("Location", "/api/v1/accounts/"+strconv.Itoa(int(a.ID)))
+	return c.document(201, view)
+}
+
+// selfService are the members that a customer may change of its own account.
+var selfService = map[string]bool{"default_sender": true, "default_encoding": true, "dlr_url": true, "webhook_secret": true}
+
+func (c *call) updateAccount() error {
+	a, err := c.account()
+	if err != nil {
+		return err
+	}
+	// Read once to learn what is set and whether it is well-formed, then apply to the
+	// account as it is at that moment.
+	body := accountBody{Spec: a.Spec}
+	if err := c.readAccount(&body); err != nil {
+		return err
+	}
+	if body.set["password"] {
+		return wrong("forbidden", "the password is set by POST /api/v1/accounts/{id}/password")
+	}
+	for name := range body.set {
+		if c.who.Role != account.Admin && !selfService[name] {
+			return wrong("forbidden", "only an admin changes "+name)
+		}
+	}
+	updated, err := c.api.opts.Accounts.Update(c.r.Context(), a.ID, func(s *account.Spec) { body.applyTo(s) })
+	if err != nil {
+		return err
+	}
+	view := viewAccount(updated)
+	view.Warnings = c.warned()
+	return c.document(200, view)
+}
+
+func (b *accountBody) applyTo(s *account.Spec) {
+	for name := range b.set {
+		switch name {
+		case "name":
+			s.Name = b.Name
+		case "role":
+			s.Role = b.Role
+		case "system_id":
+			s.SystemID = b.SystemID
+		case "tps":
+			s.TPS = b.TPS
+		case "max_binds":
+			s.MaxBinds = b.MaxBinds
+		case "default_sender":
+			s.DefaultSender = b.DefaultSender
+		case "default_encoding":
+			s.DefaultEncoding = b.DefaultEncoding
+		case "dlr_url":
+			s.DLRURL = b.DLRURL
+		case "webhook_secret":
+			s.WebhookSecret = b.WebhookSecret
+		case "disabled":
+			s.Disabled = b.Disabled
+		}
+	}
+}
+
+// setPassword sets the SMPP and Basic password, to a random one when none is given, and
+// shows it once.
+func (c *call) setPassword() error {
+	a, err := c.account()
+	if err != nil {
+		return err
+	}
+	var password string
+	if c.r.ContentLength != 0 {
+		err := c.object(maxAdminBody, map[string]func(string){"password": func(n string) { c.dec.string(n, &password) }})
+		if err != nil {
+			return err
+		}
+	}
+	password, err = c.api.opts.Accounts.SetPassword(c.r.Context(), a.ID, password)
+	if err != nil {
+		return err
+	}
+	return c.document(200, map[string]any{"account_id": a.ID, "system_id": a.SystemID, "password": password})
+}
+
+// keyView is an API key as the API shows it.
+type keyView struct {
+	Prefix    string    `json:"prefix"`
+	Label     string    `json:"label"`
+	CreatedAt time.Time `json:"created_at"`
+	APIKey    string    `json:"api_key,omitempty"` // shown once
+}
+
+func viewKey(k account.KeyRow) keyView {
+	return keyView{Prefix: k.Prefix, Label: k.Label, CreatedAt: time.UnixMilli(k.CreatedAt).UTC()}
+}
+
+func (c *call) listKeys() error {
+	a, err := c.account()
+	if err != nil {
+		return err
+	}
+	views := []keyView{}
+	for _, k := range c.api.opts.Accounts.Snapshot().Keys(a.ID) {
+		views = append(views, viewKey(k))
+	}
+	return c.document(200, map[string]any{"keys": views})
+}
+
+func (c *call) createKey() error {
+	a, err := c.account()
+	if err != nil {
+		return err
+	}
+	var label string
+	if c.r.ContentLength != 0 {
+		err := c.object(maxAdminBody, map[string]func(string){"label": func(n string) { c.dec.string(n, &label) }})
+		if err != nil {
+			return err
+		}
+	}
+	row, key, err := c.api.opts.Accounts.NewKey(c.r.Context(), a.ID, label)
+	if err != nil {
+		return err
+	}
+	view := viewKey(row)
+	view.APIKey = key
+	return c.document(201, view)
+}
+
+func (c *call) revokeKey() error {
+	a, err := c.account()
+	if err != nil {
+		return err
+	}
+	if err := c.api.opts.Accounts.RevokeKey(c.r.Context(), a.ID, c.r.PathValue("prefix")); err != nil {
+		return err
+	}
+	c.w.WriteHeader(204)
+	return nil
+}
+
+// getWebhook shows where the caller's final states go.
+func (c *call) getWebhook() error {
+	return c.document(200, map[string]any{"dlr_url": c.who.DLRURL, "webhook_secret": c.who.WebhookSecret})
+}
+
+// putWebhook sets the caller's default webhook; an absent member stays as it is.
+func (c *call) putWebhook() error {
+	var url, secret *string
+	readers := map[string]func(string){
+		"dlr_url":        func(n string) { url = new(string); c.dec.string(n, url) },
+		"webhook_secret": func(n string) { secret = new(string); c.dec.string(n, secret) },
+	}
+	if err := c.object(maxAdminBody, readers); err != nil {
+		return err
+	}
+	a, err := c.api.opts.Accounts.Update(c.r.Context(), c.who.ID, func(s *account.Spec) {
+		if url != nil {
+			s.DLRURL = *url
+		}
+		if secret != nil {
+			s.WebhookSecret = *secret
+		}
+	})
+	if err != nil {
+		return err
+	}
+	return c.document(200, map[string]any{"dlr_url": a.DLRURL, "webhook_secret": a.WebhookSecret, "warnings": c.warned()})
+}

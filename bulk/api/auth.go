@@ -1,0 +1,58 @@
+package api
+
+import (
+	"errors"
+	"net/http"
+	"strings"
+	"time"
+
+	"protei-bulk/bulk/account"
+)
+
+const retryBusy = 2 * time.Second
+
+// authenticate returns the account that a request acts as: by X-API-Key, Bearer or Basic
+// (system_id and password), in this order; without any of them the anonymous account of
+// the dev mode.
+func (a *API) authenticate(r *http.Request) (*account.Account, error) {
+	if key := r.Header.Get("X-API-Key"); key != "" {
+		return a.byKey(key)
+	}
+	header := r.Header.Get("Authorization")
+	if header == "" {
+		if anon := a.opts.Accounts.Anonymous(); anon != nil && !anon.Disabled {
+			return anon, nil
+		}
+		return nil, wrong("unauthorized", "send X-API-Key, or Authorization with Bearer or Basic")
+	}
+	scheme, value, _ := strings.Cut(header, " ")
+	if strings.EqualFold(scheme, "Bearer") {
+		return a.byKey(strings.TrimSpace(value))
+	}
+	user, password, ok := r.BasicAuth()
+	if !ok {
+		return nil, wrong("invalid_credentials", "Authorization is neither Bearer nor well-formed Basic")
+	}
+	who, err := a.opts.Accounts.Verify(user, password)
+	return who, authProblem(err)
+}
+
+func (a *API) byKey(key string) (*account.Account, error) {
+	who, err := a.opts.Accounts.ByKey(key)
+	return who, authProblem(err)
+}
+
+// authProblem does not tell an unknown user from a wrong password.
+func authProblem(err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, account.ErrDisabled):
+		return wrong("account_disabled", "the account is disabled")
+	case errors.Is(err, account.ErrBusyVerifying):
+		return &problem{code: "overloaded", detail: "too many sign-ins at once; try again later", retry: retryBusy}
+	case errors.Is(err, account.ErrUnknownKey):
+		return wrong("invalid_credentials", "the API key is not known")
+	}
+	return wrong("invalid_credentials", "user or password is wrong")
+}

@@ -1,0 +1,247 @@
+package api_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"protei-bulk/bulk/account"
+	"protei-bulk/bulk/account/accounttest"
+	"protei-bulk/bulk/api"
+	"protei-bulk/bulk/campaign"
+	"protei-bulk/bulk/campaign/campaigntest"
+	"protei-bulk/bulk/intake"
+	"protei-bulk/bulk/intake/intaketest"
+	"protei-bulk/bulk/message"
+	"protei-bulk/bulk/route"
+)
+
+// platform is an API on a real socket over stores in memory.
+type platform struct {
+	*httptest.Server
+	api       *api.API
+	accounts  *account.Directory
+	sink      *intaketest.Sink
+	store     *campaigntest.Store
+	campaigns *campaign.Manager
+	insight   *insight
+	key       string // of the customer "acme"
+	admin     string // of the account "admin"
+	acme      *account.Account
+}
+
+type options struct {
+	dev  bool
+	drop bool // the sink forgets
+	spec account.Spec
+}
+
+// started is when the tests happen, so that answers are the same each time.
+var started = time.Date(2030, 1, 31, 9, 0, 0, 0, time.UTC)
+
+func start(t testing.TB, opts options) *platform {
+	t.Helper()
+	ctx := context.Background()
+	now := func() time.Time { return started }
+	accounts, err := account.Open(ctx, account.Options{Store: new(accounttest.Store), Now: now})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &platform{accounts: accounts, sink: &intaketest.Sink{Drop: opts.drop}, insight: new(insight)}
+	table, err := route.NewTable([]route.Connector{{ID: 1, Name: "default"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	router, err := route.NewRouter(table)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ids := message.NewIDSource(1, 0, now)
+	door, err := intake.New(intake.Options{Sink: p.sink, IDs: ids, Router: router, Now: now})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.store = &campaigntest.Store{Accepted: p.sink.Messages}
+	p.campaigns, err = campaign.New(campaign.Options{Store: p.store, Intake: door, Accounts: accounts, IDs: ids, Now: now})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := p.campaigns.Stop(context.Background()); err != nil {
+			t.Error(err)
+		}
+	})
+	p.api, err = api.New(api.Options{
+		Accounts: accounts, Intake: door, Messages: &archive{sink: p.sink}, Insight: p.insight, Campaigns: p.campaigns, IDs: ids,
+		SMSC: table.Name, Version: "1.2.3", Now: now,
+		Metrics: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "# metrics\n") }),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.people(t, opts)
+	p.Server = httptest.NewServer(p.api)
+	t.Cleanup(p.Close)
+	return p
+}
+
+func (p *platform) people(t testing.TB, opts options) {
+	t.Helper()
+	ctx := context.Background()
+	admin, _, err := p.accounts.EnsureAdmin(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.admin = admin.APIKey
+	if opts.spec.Name == "" {
+		opts.spec.Name = "acme"
+	}
+	acme, secrets, err := p.accounts.Create(ctx, opts.spec, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.acme, p.key = acme, secrets.APIKey
+	if opts.dev {
+		if _, err := p.accounts.EnsureDev(ctx); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// archive shows the sink's messages.
+type archive struct {
+	sink *intaketest.Sink
+	mu   sync.Mutex
+}
+
+func (a *archive) Message(_ context.Context, id message.ID) (*message.Message, error) {
+	for _, m := range a.sink.Messages() {
+		if m.ID == id {
+			return m, nil
+		}
+	}
+	return nil, api.ErrNotFound
+}
+
+func (a *archive) List(_ context.Context, q api.Query) (found []*message.Message, next message.ID, asOf time.Time, err error) {
+	all := a.sink.Messages()
+	slices.Reverse(all)
+	skip := 0
+	if q.Cursor == 0 {
+		skip = (q.Page - 1) * q.Limit
+	}
+	for _, m := range all {
+		switch {
+		case q.Account != 0 && m.Account != q.Account, q.Status != 0 && m.Status != q.Status,
+			q.To != "" && m.Dest.Addr != q.To, q.Batch != 0 && m.Batch != q.Batch, q.Cursor != 0 && m.ID >= q.Cursor:
+			continue
+		}
+		if skip--; skip >= 0 {
+			continue
+		}
+		if len(found) == q.Limit {
+			return found, found[len(found)-1].ID, started, nil
+		}
+		found = append(found, m)
+	}
+	return found, 0, started, nil
+}
+
+func (a *archive) Cancel(ctx context.Context, id message.ID) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	m, err := a.Message(ctx, id)
+	if err != nil {
+		return err
+	}
+	if !m.Status.Waiting() {
+		return api.ErrTooLate
+	}
+	m.Status = message.Cancelled
+	return nil
+}
+
+type insight struct{ notReady error }
+
+func (i *insight) Ready() error { return i.notReady }
+func (i *insight) Counts(account uint32) api.Counts {
+	return api.Counts{message.Delivered: int64(account) + 10, message.Pending: 1}
+}
+
+func (i *insight) Connectors() []api.Connector {
+	return []api.Connector{{ID: 1, Name: "default", State: "up", Binds: 2, Bound: 2}}
+}
+
+func (i *insight) Queues() []api.Queue {
+	return []api.Queue{{Connector: "default", Priority: message.High, Waiting: 3}}
+}
+
+var errBroken = errors.New("secret detail of our own")
+
+// answer is a response read to its end.
+type answer struct {
+	Status int
+	Header http.Header
+	Body   string
+	JSON   map[string]any
+}
+
+// do sends a request with the customer's key.
+func (p *platform) do(t testing.TB, method, path, body string, headers ...string) answer {
+	t.Helper()
+	req, err := http.NewRequest(method, p.URL+path, strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("X-API-Key", p.key)
+	if body != "" {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	for i := 0; i < len(headers); i += 2 {
+		if headers[i+1] == "" {
+			req.Header.Del(headers[i])
+			continue
+		}
+		req.Header.Set(headers[i], headers[i+1])
+	}
+	return p.send(t, req)
+}
+
+func (p *platform) send(t testing.TB, req *http.Request) answer {
+	t.Helper()
+	resp, err := p.Client().Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := answer{Status: resp.StatusCode, Header: resp.Header, Body: string(text)}
+	if strings.Contains(resp.Header.Get("Content-Type"), "json") {
+		if err := json.Unmarshal(text, &a.JSON); err != nil {
+			t.Fatalf("%s %s: the answer is not JSON: %v\n%s", req.Method, req.URL.Path, err, text)
+		}
+	}
+	return a
+}
+
+// want checks status and, for a problem, code.
+func (a answer) want(t testing.TB, status int, code string) {
+	t.Helper()
+	if a.Status != status {
+		t.Fatalf("status %d, want %d\n%s", a.Status, status, a.Body)
+	}
+	if code != "" && a.JSON["code"] != code {
+		t.Fatalf("code %v, want %s\n%s", a.JSON["code"], code, a.Body)
+	}
+}

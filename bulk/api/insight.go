@@ -1,0 +1,95 @@
+package api
+
+import (
+	"time"
+
+	"protei-bulk/bulk/account"
+	"protei-bulk/bulk/message"
+)
+
+// health says that the process answers; whether it can take messages says ready.
+func (c *call) health() error {
+	now := c.api.opts.Now()
+	return c.document(200, map[string]any{
+		"status": "healthy", "version": c.api.opts.Version, "time": now.UTC().Format(time.RFC3339Nano),
+		"uptime": now.Sub(c.api.started).Round(time.Second).String(), "uptime_seconds": int64(now.Sub(c.api.started).Seconds()),
+	})
+}
+
+func (c *call) ready() error {
+	if err := c.api.opts.Insight.Ready(); err != nil {
+		return &problem{code: "not_ready", detail: err.Error(), retry: retryBusy}
+	}
+	return c.document(200, map[string]any{"status": "ready"})
+}
+
+func (c *call) connectors() error {
+	return c.document(200, map[string]any{"connectors": emptyNotNull(c.api.opts.Insight.Connectors())})
+}
+
+func (c *call) routing() error {
+	type row struct {
+		Order     int    `json:"order"`
+		Match     string `json:"match"`
+		Connector string `json:"connector"`
+	}
+	rows := []row{}
+	for _, conn := range c.api.opts.Insight.Connectors() {
+		if conn.State != "disabled" {
+			rows = append(rows, row{Order: 1, Match: "everything", Connector: conn.Name})
+			break
+		}
+	}
+	return c.document(200, map[string]any{"routes": rows})
+}
+
+func (c *call) queues() error {
+	type row struct {
+		Queue
+		Priority string `json:"priority"`
+	}
+	rows := []row{}
+	for _, q := range c.api.opts.Insight.Queues() {
+		rows = append(rows, row{q, q.Priority.String()})
+	}
+	return c.document(200, map[string]any{"queues": rows})
+}
+
+// balance: accounts are not charged yet, so every one is without a limit.
+func (c *call) balance() error {
+	return c.document(200, map[string]any{"account_id": c.who.ID, "billing": "none", "unlimited": true, "balance": nil})
+}
+
+// statistics shows the ledger: of the caller's account, of all for an admin.
+func (c *call) statistics() error {
+	id := c.who.ID
+	if c.who.Role == account.Admin {
+		id = 0
+	}
+	counts := c.api.opts.Insight.Counts(id)
+	return c.document(200, map[string]any{
+		"accepted": total(counts), "by_status": byStatus(counts), "as_of": c.api.opts.Now().UTC().Format(time.RFC3339Nano),
+	})
+}
+
+func total(counts [message.Unknown + 1]int64) (sum int64) {
+	for _, n := range counts {
+		sum += n
+	}
+	return sum
+}
+
+func byStatus(counts [message.Unknown + 1]int64) map[string]int64 {
+	all := make(map[string]int64, len(counts))
+	for _, s := range message.Statuses() {
+		all[s.String()] = counts[s]
+	}
+	return all
+}
+
+func emptyNotNull[T any](all []T) []T {
+	if all == nil {
+		return []T{}
+	}
+	return all
+}

@@ -1,0 +1,213 @@
+package api
+
+import (
+	"fmt"
+
+	"protei-bulk/bulk/account"
+	"protei-bulk/bulk/intake"
+	"protei-bulk/bulk/message"
+	"protei-bulk/gsm"
+)
+
+// postMessage is POST /api/v1/messages.
+func (c *call) postMessage() error {
+	ndjson, err := bodyType(c.r.Header)
+	if err != nil {
+		return err
+	}
+	if ndjson {
+		return wrong("unsupported_media_type", "NDJSON is for /api/v1/messages/bulk; send application/json")
+	}
+	text, err := c.text(maxSingleBody)
+	if err != nil {
+		return err
+	}
+	c.request()
+	c.outs = append(c.outs[:0], intake.Outcome{})
+	if err := c.dec.single(text, &c.reqs[0]); err != nil {
+		return err
+	}
+	if err := c.api.opts.Intake.Submit(c.r.Context(), c.reqs, c.outs); err != nil {
+		return c.notAccepted(err)
+	}
+	if r := c.outs[0].Err; r != nil {
+		return c.dec.named(r)
+	}
+	c.accepted(c.outs[0].Msg)
+	return nil
+}
+
+// request adds an empty request of the caller, with the defaults of the API.
+func (c *call) request() *intake.Request {
+	c.reqs = append(c.reqs, intake.Request{})
+	req := &c.reqs[len(c.reqs)-1]
+	req.Account, req.Priority = c.who, message.Normal
+	return req
+}
+
+// single reads a body that is one message.
+func (d *decoder) single(text string, req *intake.Request) error {
+	d.reset(text)
+	if d.kind() != '{' {
+		return notAnObject(d)
+	}
+	d.object()
+	for d.more('}') {
+		if key := d.key(); !d.member(req, key) {
+			d.unknown(key)
+			d.skip()
+		}
+	}
+	d.end()
+	if err := d.syntax(); err != nil {
+		return err
+	}
+	return d.invalid()
+}
+
+// named puts the name that the customer used for a field into intake's refusal.
+func (d *decoder) named(r *intake.Refusal) *problem {
+	p := refusalProblem(r)
+	for f, name := range canonical {
+		if r.Field == name && d.names[f] != "" && d.names[f] != name {
+			p.faults[0].pointer = "/" + d.names[f]
+		}
+	}
+	return p
+}
+
+// notAccepted is the answer when a whole request could not be accepted.
+func (c *call) notAccepted(err error) error {
+	if c.r.Context().Err() == nil {
+		c.api.opts.Logger.Warn("messages not accepted", "account", c.who.Name, "err", err)
+	}
+	return refusalProblem(intake.AsRefusal(err))
+}
+
+// accepted answers 201. The state of m belongs to the store by now: only what is fixed at
+// accept is read.
+func (c *call) accepted(m *message.Message) {
+	location := make([]byte, 0, 40)
+	location = m.ID.Append(append(location, "/api/v1/messages/"...))
+	c.w.Header()["Location"] = []string{string(location)}
+
+	b := append(c.answer[:0], `{"message_id":`...)
+	b = appendID(b, m.ID)
+	b = append(b, `,"status":"`...)
+	b = append(b, acceptedStatus(m).String()...)
+	b = appendInt(b, `","parts":`, int64(len(m.Parts)))
+	b = append(b, `,"encoding":"`...)
+	b = append(b, gsm.Encoding(m.Encoding).String()...)
+	b = append(b, `","submitted_at":`...)
+	b = appendTime(b, m.SubmittedAt)
+	b = optString(b, `,"client_ref":`, m.ClientRef)
+	b = appendWarnings(b, c.dec.warnings)
+	c.answer = append(b, '}', '\n')
+	c.reply(201, c.answer)
+}
+
+func acceptedStatus(m *message.Message) message.Status {
+	if m.ScheduleAt > m.SubmittedAt {
+		return message.Scheduled
+	}
+	return message.Pending
+}
+
+// getMessage is GET /api/v1/messages/{id}.
+func (c *call) getMessage() error {
+	m, err := c.message()
+	if err != nil {
+		return err
+	}
+	c.answer = c.api.appendMessage(c.answer[:0], m, true)
+	c.answer = append(c.answer, '\n')
+	c.reply(200, c.answer)
+	return nil
+}
+
+// message returns the message of the path, if the caller may see it. One of another
+// account is as unknown as one that does not exist.
+func (c *call) message() (*message.Message, error) {
+	id, err := message.ParseID(c.r.PathValue("id"))
+	if err != nil {
+		return nil, wrong("not_found", "there is no such message: "+err.Error())
+	}
+	m, err := c.api.opts.Messages.Message(c.r.Context(), id)
+	if err != nil {
+		return nil, err
+	}
+	if m.Account != c.who.ID && c.who.Role != account.Admin {
+		return nil, ErrNotFound
+	}
+	return m, nil
+}
+
+// cancelMessage is DELETE /api/v1/messages/{id}.
+func (c *call) cancelMessage() error {
+	m, err := c.message()
+	if err != nil {
+		return err
+	}
+	if m.Status == message.Cancelled { // again: the customer has what he wants
+		return c.cancelled(m.ID)
+	}
+	if !m.Status.Waiting() {
+		return tooLate(m.Status)
+	}
+	if err := c.api.opts.Messages.Cancel(c.r.Context(), m.ID); err != nil {
+		return err
+	}
+	return c.cancelled(m.ID)
+}
+
+func tooLate(s message.Status) error {
+	return wrong("not_cancellable", fmt.Sprintf("the message is %s; only a PENDING, SCHEDULED or HELD one can be cancelled", s))
+}
+
+func (c *call) cancelled(id message.ID) error {
+	b := append(c.answer[:0], `{"message_id":`...)
+	b = appendID(b, id)
+	c.answer = append(b, `,"status":"CANCELLED"}`+"\n"...)
+	c.reply(200, c.answer)
+	return nil
+}
+
+// listMessages is GET /api/v1/messages.
+func (c *call) listMessages() error {
+	q, unknown, err := parseQuery(c.r.URL.RawQuery)
+	if err != nil {
+		return err
+	}
+	if c.who.Role != account.Admin {
+		if q.Account != 0 && q.Account != c.who.ID {
+			return wrong("forbidden", "only an admin sees the messages of other accounts")
+		}
+		q.Account = c.who.ID
+	}
+	msgs, next, asOf, err := c.api.opts.Messages.List(c.r.Context(), q)
+	if err != nil {
+		return err
+	}
+	b := append(c.answer[:0], `{"messages":[`...)
+	for i, m := range msgs {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = c.api.appendMessage(b, m, false)
+	}
+	b = append(b, ']')
+	if q.Cursor == 0 {
+		b = appendInt(b, `,"page":`, int64(q.Page))
+	}
+	b = appendInt(b, `,"limit":`, int64(q.Limit))
+	if next != 0 {
+		b = appendID(append(b, `,"next_cursor":`...), next)
+	} else {
+		b = append(b, `,"next_cursor":null`...)
+	}
+	b = appendTime(append(b, `,"as_of":`...), asOf.UnixMilli())
+	b = appendWarnings(b, unknown)
+	c.answer = append(b, '}', '\n')
+	c.reply(200, c.answer)
+	return nil
+}

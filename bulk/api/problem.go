@@ -1,0 +1,197 @@
+package api
+
+import (
+	"errors"
+	"net/http"
+	"strconv"
+	"time"
+
+	"protei-bulk/bulk/account"
+	"protei-bulk/bulk/campaign"
+	"protei-bulk/bulk/intake"
+)
+
+// problem is an RFC 9457 document to be. It implements error, so that handlers return it.
+type problem struct {
+	code   string
+	detail string
+	status int // 0: as problems has it
+	retry  time.Duration
+	allow  string // Allow header
+	faults []fault
+	// rejected is the number of messages of a bulk request that was rejected whole, else 0.
+	rejected int
+}
+
+// fault is one entry of a problem's errors.
+type fault struct {
+	pointer string // RFC 6901, or ?name for a query parameter
+	code    string
+	detail  string
+}
+
+// Error implements error.
+func (p *problem) Error() string { return p.code + ": " + p.detail }
+
+// problemKind is the constant part of a problem document.
+type problemKind struct {
+	status int
+	title  string
+}
+
+// problems is the one table of what the API itself answers. What intake refuses has its
+// status from intake's table and the title of unprocessable.
+var problems = map[string]problemKind{
+	"malformed_json":         {400, "The body is not JSON"},
+	"empty_body":             {400, "The body is empty"},
+	"invalid_utf8":           {400, "The body is not UTF-8"},
+	"incomplete_body":        {400, "The body ended too early"},
+	"invalid_parameter":      {400, "A query parameter is wrong"},
+	"unauthorized":           {401, "Credentials are needed"},
+	"invalid_credentials":    {401, "The credentials are wrong"},
+	"account_disabled":       {403, "The account is disabled"},
+	"forbidden":              {403, "The account may not do this"},
+	"not_found":              {404, "There is no such thing"},
+	"method_not_allowed":     {405, "The method is not allowed here"},
+	"request_timeout":        {408, "The body came too slowly"},
+	"not_cancellable":        {409, "The message can no longer be cancelled"},
+	"illegal_transition":     {409, "The campaign's status does not permit this"},
+	"conflict":               {409, "This conflicts with what exists"},
+	"body_too_large":         {413, "The body is too large"},
+	"too_many_items":         {413, "The request has too many items"},
+	"unsupported_media_type": {415, "The type of the body is not supported"},
+	"validation_failed":      {422, "The request cannot be carried out as it is"},
+	"all_rejected":           {422, "Every message was rejected"},
+	"no_recipients":          {422, "The campaign has no recipients"},
+	"internal_error":         {500, "Something went wrong on our side"},
+	"overloaded":             {503, "The platform is busy"},
+	"not_ready":              {503, "The platform is not ready"},
+	"rate_limited":           {429, "Too many requests"},
+	"queue_full":             {503, "The platform is busy"},
+	"disk_full":              {503, "The platform is out of space"},
+	"unavailable":            {503, "The platform cannot take this now"},
+}
+
+func wrong(code, detail string) *problem { return &problem{code: code, detail: detail} }
+
+// asProblem is the one place where errors become problem documents. An unknown error
+// becomes internal_error, without its text.
+func asProblem(err error) *problem {
+	var p *problem
+	var refusal *intake.Refusal
+	var transition *campaign.TransitionError
+	switch {
+	case errors.As(err, &p):
+		return p
+	case errors.As(err, &refusal):
+		return refusalProblem(refusal)
+	case errors.As(err, &transition):
+		return wrong("illegal_transition", transition.Error())
+	case errors.Is(err, campaign.ErrNotFound):
+		return wrong("not_found", "there is no such campaign")
+	case errors.Is(err, campaign.ErrNoRecipients):
+		return wrong("no_recipients", "add recipients before the campaign is started")
+	case errors.Is(err, campaign.ErrNotDraft):
+		return wrong("illegal_transition", campaign.ErrNotDraft.Error())
+	case errors.Is(err, ErrNotFound):
+		return wrong("not_found", "there is no such message")
+	case errors.Is(err, ErrTooLate):
+		return wrong("not_cancellable", ErrTooLate.Error())
+	case errors.Is(err, account.ErrUnknown):
+		return wrong("not_found", "there is no such account")
+	case errors.Is(err, account.ErrUnknownKey):
+		return wrong("not_found", "there is no such API key")
+	case errors.Is(err, account.ErrTaken):
+		return wrong("conflict", err.Error())
+	}
+	if faults := fieldFaults(err); len(faults) > 0 {
+		return &problem{code: "validation_failed", detail: faults[0].pointer[1:] + ": " + faults[0].detail, faults: faults}
+	}
+	return wrong("internal_error", "internal error")
+}
+
+// fieldFaults collects the FieldErrors of packages account and campaign from joined errors.
+func fieldFaults(err error) []fault {
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
+		var all []fault
+		for _, e := range joined.Unwrap() {
+			all = append(all, fieldFaults(e)...)
+		}
+		return all
+	}
+	var a *account.FieldError
+	var c *campaign.FieldError
+	switch {
+	case errors.As(err, &a):
+		return []fault{{"/" + a.Field, "invalid_" + a.Field, a.Detail}}
+	case errors.As(err, &c):
+		return []fault{{"/" + c.Field, c.Code, c.Detail}}
+	}
+	return nil
+}
+
+func refusalProblem(r *intake.Refusal) *problem {
+	p := &problem{code: string(r.Code), detail: r.Error(), status: r.HTTPStatus(), retry: r.Retry}
+	if pointer := pointerOf(r); pointer != "" {
+		p.faults = []fault{{pointer, string(r.Code), r.Detail}}
+	}
+	return p
+}
+
+func pointerOf(r *intake.Refusal) string {
+	if r.Pointer == "" && r.Field != "" {
+		return "/" + r.Field
+	}
+	return r.Pointer
+}
+
+func (p *problem) httpStatus() int {
+	if p.status != 0 {
+		return p.status
+	}
+	if k, ok := problems[p.code]; ok {
+		return k.status
+	}
+	return http.StatusUnprocessableEntity
+}
+
+// append writes the document.
+func (p *problem) append(dst []byte, requestID string) []byte {
+	kind, ok := problems[p.code]
+	if !ok {
+		kind = problems["validation_failed"]
+	}
+	dst = append(dst, `{"type":"urn:protei-bulk:problem:`...)
+	dst = append(dst, p.code...)
+	dst = append(dst, `","title":`...)
+	dst = appendString(dst, kind.title)
+	dst = append(dst, `,"status":`...)
+	dst = strconv.AppendInt(dst, int64(p.httpStatus()), 10)
+	dst = append(dst, `,"detail":`...)
+	dst = appendString(dst, p.detail)
+	dst = append(dst, `,"code":`...)
+	dst = appendString(dst, p.code)
+	dst = append(dst, `,"request_id":`...)
+	dst = appendString(dst, requestID)
+	if p.rejected > 0 {
+		dst = appendInt(dst, `,"total":`, int64(p.rejected))
+		dst = appendInt(dst, `,"accepted":0,"rejected":`, int64(p.rejected))
+	}
+	if len(p.faults) > 0 {
+		dst = append(dst, `,"errors":[`...)
+		for i, f := range p.faults {
+			if i > 0 {
+				dst = append(dst, ',')
+			}
+			dst = append(dst, `{"pointer":`...)
+			dst = appendString(dst, f.pointer)
+			dst = append(dst, `,"code":`...)
+			dst = appendString(dst, f.code)
+			dst = append(dst, `,"detail":`...)
+			dst = appendString(dst, f.detail)
+			dst = append(dst, '}')
+		}
+		dst = append(dst, ']')
+	}
+	return append(dst, '}', '\n')
+}

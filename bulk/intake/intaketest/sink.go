@@ -1,0 +1,51 @@
+// Package intaketest has a sink in memory, for the tests of what enters through intake.
+package intaketest
+
+import (
+	"context"
+	"sync"
+
+	"protei-bulk/bulk/message"
+)
+
+// Sink is an intake.Sink that keeps messages in memory. The zero value is empty.
+type Sink struct {
+	// Drop makes it forget the messages: for benchmarks.
+	Drop bool
+
+	mu   sync.Mutex
+	msgs []*message.Message
+	err  error
+}
+
+// Fail makes every following call return err; nil ends that.
+func (s *Sink) Fail(err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.err = err
+}
+
+// Accept implements intake.Sink.
+func (s *Sink) Accept(_ context.Context, msgs []*message.Message) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.err != nil {
+		return s.err
+	}
+	if !s.Drop {
+		s.msgs = append(s.msgs, msgs...)
+	}
+	return nil
+}
+
+// AcceptAsync implements intake.Sink.
+func (s *Sink) AcceptAsync(m *message.Message, done func(error)) {
+	done(s.Accept(context.Background(), []*message.Message{m}))
+}
+
+// Messages returns what was accepted, in order.
+func (s *Sink) Messages() []*message.Message {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return append([]*message.Message(nil), s.msgs...)
+}
