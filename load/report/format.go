@@ -91,7 +91,7 @@ func formatShare(v float64) string {
 		return formatFloat(p, 2) + " %"
 	case p < 9.95:
 		return formatFloat(p, 1) + " %"
-	case p < 100 && p > 99.9:
+	case p < 100 && p > 99:
 		return formatFloat(math.Floor(p*100)/100, 2) + " %" // 99.996 % is not 100 %
 	default:
 		return formatFloat(p, 0) + " %"

@@ -18,7 +18,7 @@ func ledgerLines(run *Run) []ledgerLine {
 		if c.Accepted == 0 {
 			return ""
 		}
-		return ledgerShare(n, c.Accepted)
+		return formatShare(float64(n) / float64(c.Accepted))
 	}
 	lines := []ledgerLine{
 		{0, "messages sent", formatCount(c.Issued), "", false},
@@ -47,15 +47,6 @@ func ledgerLines(run *Run) []ledgerLine {
 			"· " + formatLatency(h.Quantile(0.95)) + " · " + formatLatency(h.Quantile(0.99)), false})
 	}
 	return lines
-}
-
-// ledgerShare never rounds to a whole what is none: 99.999 % stays below 100 %.
-func ledgerShare(n, of uint64) string {
-	s := formatShare(float64(n) / float64(of))
-	if n < of && s == "100 %" {
-		return "99.99 %"
-	}
-	return s
 }
 
 // closes tells whether the ledger's sums agree.

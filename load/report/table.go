@@ -69,6 +69,30 @@ func millis(d time.Duration) string {
 	}
 }
 
+// typeWidth is the width of the column Type.
+const typeWidth = 9
+
+// shortName joins method and name in n columns, cutting the head of a path: its end tells more.
+func shortName(method, name string, n int) string {
+	full := strings.TrimSpace(method + " " + name)
+	if utf8.RuneCountInString(full) <= n {
+		return full
+	}
+	room := n - utf8.RuneCountInString(method) - 2
+	if method == "" {
+		room++
+	}
+	if !strings.HasPrefix(name, "/") || room < 8 {
+		return shorten(full, n)
+	}
+	r := []rune(name)
+	tail := string(r[len(r)-room:])
+	if i := strings.IndexByte(tail, '/'); i >= 0 && i < room/2 {
+		tail = tail[i:]
+	}
+	return strings.TrimSpace(method + " …" + tail)
+}
+
 // wideTable is the width from which Locust's tables fit with every column.
 const wideTable = 110
 
@@ -78,24 +102,31 @@ const wideTable = 110
 //	Type     Name                       # reqs      # fails |    Avg    Min    Max    Med |    req/s  failures/s
 func statsTable(entries []stats.EntryStats, total stats.EntryStats, rate func(*stats.EntryStats) (rps, fps float64), width int) []string {
 	wide := width >= wideTable
-	const figures = 9 + 13 + 2 + 4*7 + 2 + 9 // columns right of the name, without failures/s
+	widths := [8]int{9, 12, 6, 6, 7, 6, 8, 0}
+	if wide {
+		widths = [8]int{11, 14, 8, 8, 8, 8, 10, 12}
+	}
+	figures := 4 // two bars
+	for _, w := range widths {
+		figures += w
+	}
 	name := max(width-figures, 16)
 	if wide {
-		name = min(width-figures-9-12, 60)
+		name = min(width-figures-typeWidth, 60)
 	}
 	line := func(method, label string, cells [8]string) string {
 		var b strings.Builder
 		if wide {
-			b.WriteString(pad(method, 9))
+			b.WriteString(pad(method, typeWidth))
 			b.WriteString(pad(label, name))
 		} else {
-			b.WriteString(pad(strings.TrimSpace(method+" "+label), name))
+			b.WriteString(pad(shortName(method, label, name), name))
 		}
-		for i, w := range [...]int{9, 13, 7, 7, 7, 7, 9, 12} {
+		for i, w := range widths {
 			if i == 2 || i == 6 {
 				b.WriteString(" |")
 			}
-			if i < 7 || wide {
+			if w > 0 {
 				b.WriteString(padLeft(cells[i], w))
 			}
 		}
@@ -103,7 +134,7 @@ func statsTable(entries []stats.EntryStats, total stats.EntryStats, rate func(*s
 	}
 	head := line("Type", "Name", [8]string{"# reqs", "# fails", "Avg", "Min", "Max", "Med", "req/s", "failures/s"})
 	if !wide {
-		head = line("", "Name (times in ms)", [8]string{"# reqs", "# fails", "Avg", "Min", "Max", "Med", "req/s"})
+		head = line("", "Name (ms)", [8]string{"# reqs", "# fails", "Avg", "Min", "Max", "Med", "req/s"})
 	}
 	rule := strings.Repeat("-", utf8.RuneCountInString(head))
 	row := func(e stats.EntryStats) string {
@@ -129,7 +160,7 @@ func percentileTable(entries []stats.EntryStats, total stats.EntryStats, width i
 	wide := width >= wideTable+10
 	name := 4
 	if wide {
-		name = min(width-9-11*8-11, 60)
+		name = min(width-typeWidth-11*8-11, 60)
 	}
 	cells := func(value func(i int) string) string {
 		var b strings.Builder
@@ -154,7 +185,7 @@ func percentileTable(entries []stats.EntryStats, total stats.EntryStats, width i
 	}
 	head := cells(func(i int) string { return percentiles[i].label })
 	if wide {
-		head = pad("Type", 9) + pad("Name", name) + head + padLeft("# reqs", 11)
+		head = pad("Type", typeWidth) + pad("Name", name) + head + padLeft("# reqs", 11)
 	} else {
 		head = pad("ms", name) + head
 	}
@@ -163,12 +194,12 @@ func percentileTable(entries []stats.EntryStats, total stats.EntryStats, width i
 	row := func(e stats.EntryStats) {
 		method, label := printable(e.Method), printable(e.Name)
 		if wide {
-			out = append(out, pad(method, 9)+pad(label, name)+figures(&e)+padLeft(formatCount(e.Requests), 11))
+			out = append(out, pad(method, typeWidth)+pad(label, name)+figures(&e)+padLeft(formatCount(e.Requests), 11))
 			return
 		}
 		count := "  # reqs " + formatCount(e.Requests)
-		label = strings.TrimSpace(method + " " + label)
-		out = append(out, shorten(label, width-utf8.RuneCountInString(count))+count, pad("", name)+figures(&e))
+		label = shortName(method, label, width-utf8.RuneCountInString(count))
+		out = append(out, label+count, pad("", name)+figures(&e))
 	}
 	for _, e := range entries {
 		row(e)
@@ -190,7 +221,11 @@ func errorTable(failures []stats.Failure, limit, width int) []string {
 			break
 		}
 		text := strings.TrimSpace(f.Method + " " + f.Name + ": " + f.Error)
-		out = append(out, padLeft(formatCount(f.Occurrences), 14)+"  "+shorten(printable(text), width-16))
+		lines := strings.Split(wrap(shorten(printable(text), 3*(width-20)), width-16), "\n")
+		out = append(out, padLeft(formatCount(f.Occurrences), 14)+"  "+lines[0])
+		for _, l := range lines[1:] {
+			out = append(out, pad("", 16)+l)
+		}
 	}
 	return out
 }

@@ -147,6 +147,14 @@ func (m Metric) formatLimit(v float64) string {
 	}
 }
 
+// limitText writes a limit with its direction: ≥ 10,000; a count that must be zero is "0".
+func (t Target) limitText(v float64) string {
+	if v == 0 && t.Op == AtMost {
+		return "0"
+	}
+	return t.Op.String() + " " + t.Metric.formatLimit(v)
+}
+
 // Target is a two-level target: Limit is what was asked for, Acceptable what can be lived with (equal to Limit when
 // there is one level only).
 type Target struct {

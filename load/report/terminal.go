@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strconv"
 	"strings"
 	"time"
 
@@ -90,9 +91,9 @@ func (t *Terminal) Plan(p Plan) {
 	}
 	field("target", p.Host)
 	field("scenario", strings.Join(nonEmpty(p.Scenario, p.Shape), ", shape "))
-	load := []string{formatCount(uint64(max(p.Users, 0))) + " users"}
+	load := []string{plural(p.Users, "user")}
 	if p.SpawnRate > 0 {
-		load = append(load, formatRate(p.SpawnRate)+" users/s until then")
+		load = append(load, "started at "+strconv.FormatFloat(p.SpawnRate, 'f', -1, 64)+"/s")
 	}
 	if p.RunTime > 0 {
 		load = append(load, "for "+formatSpan(p.RunTime))
@@ -110,15 +111,23 @@ func (t *Terminal) Plan(p Plan) {
 	field("offered", strings.Join(offered, ", "))
 	var links []string
 	if p.Connections > 0 {
-		links = append(links, formatCount(uint64(p.Connections))+" HTTP connections")
+		links = append(links, plural(p.Connections, "HTTP connection"))
 	}
 	if p.Binds > 0 {
-		links = append(links, formatCount(uint64(p.Binds))+" SMPP binds")
+		links = append(links, plural(p.Binds, "SMPP bind"))
 	}
 	field("links", strings.Join(links, ", "))
 	for _, l := range p.Lines {
 		t.println(printable(l))
 	}
+}
+
+func plural(n int, noun string) string {
+	s := formatCount(uint64(max(n, 0))) + " " + noun
+	if n != 1 {
+		s += "s"
+	}
+	return s
 }
 
 func nonEmpty(values ...string) (out []string) {
@@ -140,7 +149,7 @@ var stateColumns = [...]struct {
 	label string
 	width int
 }{
-	{"time", 6}, {"users", 8}, {"req/s", 9}, {"p95", 10}, {"failed", 9}, {"messages", 13}, {"msg/s", 9}, {"DLRs open", 11},
+	{"time", 6}, {"users", 7}, {"req/s", 8}, {"p95", 9}, {"failed", 8}, {"messages", 12}, {"msg/s", 8}, {"DLRs open", 11},
 }
 
 // Tick prints the state line, and Locust's table when it is due.
@@ -311,7 +320,7 @@ func (t *Terminal) verdict(run *Run) {
 		}
 		return b
 	}
-	t.println(t.paint.bold("Verdict, " + windowText(&run.Measured)))
+	t.println(t.paint.bold("Targets, measured over " + windowText(&run.Measured)))
 	t.println(t.paint.dim(line("", "target", "acceptable", "measured", "whole run")))
 	decided := true
 	for _, r := range v.Rows {
@@ -320,8 +329,8 @@ func (t *Terminal) verdict(run *Run) {
 		}
 		decided = r.Decides
 		m := r.Target.Metric
-		text := line(r.Grade.sign()+" "+r.Label(), r.Target.Op.String()+" "+m.formatLimit(r.Target.Limit),
-			r.Target.Op.String()+" "+m.formatLimit(r.Target.Acceptable), m.Format(r.Measured), m.Format(r.Whole))
+		text := line(r.Grade.sign()+" "+r.Label(), r.Target.limitText(r.Target.Limit), r.Target.limitText(r.Target.Acceptable),
+			m.Format(r.Measured), m.Format(r.Whole))
 		t.println(text + " " + t.paint.grade(r.Grade, r.Grade.String()))
 	}
 	t.println("")
