@@ -1,0 +1,93 @@
+package dispatch
+
+import (
+	"time"
+
+	"protei-bulk/bulk/message"
+	"protei-bulk/bulk/queue"
+	"protei-bulk/smpp"
+)
+
+// Vendor TLVs, sent when the connector's trace_tlv is on.
+const (
+	TagTrace     smpp.Tag = 0x1501 // "16-hex-id/part", parts from 1
+	TagDuplicate smpp.Tag = 0x1502 // one octet 1: the SMSC may have it already
+)
+
+// builder makes submit_sm in reused memory. It is for one goroutine.
+type builder struct {
+	pdu     smpp.SubmitSM
+	trace   bool
+	addrs   []byte
+	tlvs    smpp.TLVs
+	text    []byte // of TagTrace
+	valid   []byte // validity_period of …
+	validAt int64  // … this second
+}
+
+// smppPriority maps our priorities to priority_flag (SMPP 3.4 §5.2.14): in GSM
+// everything but 0 is priority.
+var smppPriority = [message.NumPriorities]byte{message.Low: 0, message.Normal: 0, message.High: 2, message.Critical: 3}
+
+// build returns the submit_sm of one part, valid until the next call.
+func (b *builder) build(it *queue.Item, part int) *smpp.SubmitSM {
+	m, p := it.Msg, &b.pdu
+	b.addrs = append(append(b.addrs[:0], m.Source.Addr...), m.Dest.Addr...)
+	n := len(m.Source.Addr)
+	p.Source = smpp.Address{TON: m.Source.TON, NPI: m.Source.NPI, Addr: b.addrs[:n]}
+	p.Dest = smpp.Address{TON: m.Dest.TON, NPI: m.Dest.NPI, Addr: b.addrs[n:]}
+	p.ESMClass, p.ProtocolID, p.DataCoding = m.ESMClass, m.ProtocolID, m.DataCoding
+	p.PriorityFlag = smppPriority[m.Priority]
+	p.RegisteredDelivery = smpp.RegisteredNone
+	if m.Flags&message.WantReceipt != 0 {
+		p.RegisteredDelivery = smpp.RegisteredFinal
+	}
+	p.ValidityPeriod = b.validity(m.ValidUntil)
+	b.tlvs = b.tlvs[:0]
+	p.ShortMessage = m.PartPayload(part)
+	if len(p.ShortMessage) > maxShortMessage {
+		b.tlvs = b.tlvs.Append(smpp.TagMessagePayload, p.ShortMessage)
+		p.ShortMessage = nil
+	}
+	if part < len(m.Parts)-1 {
+		b.tlvs = b.tlvs.AppendByte(smpp.TagMoreMessagesToSend, 1)
+	}
+	if b.trace {
+		b.traceTLVs(it, part)
+	}
+	p.TLVs = b.tlvs
+	return p
+}
+
+// maxShortMessage is the longest short_message (SMPP 3.4 §5.2.21); more goes into
+// message_payload.
+const maxShortMessage = 254
+
+func (b *builder) traceTLVs(it *queue.Item, part int) {
+	b.text = append(it.Msg.ID.Append(b.text[:0]), '/')
+	b.text = appendDecimal(b.text, uint64(part+1))
+	b.tlvs = b.tlvs.Append(TagTrace, b.text)
+	if it.Dup {
+		b.tlvs = b.tlvs.AppendByte(TagDuplicate, 1)
+	}
+}
+
+// validity returns validity_period as an absolute time in UTC (SMPP 3.4 §7.1.1). Many
+// messages end in the same second, so the last text is kept.
+func (b *builder) validity(until int64) []byte {
+	if until == 0 {
+		return nil
+	}
+	if sec := until / 1000; b.validAt != sec {
+		b.validAt = sec
+		b.valid = smpp.AppendTime(b.valid[:0], time.Unix(sec, 0))
+	}
+	return b.valid
+}
+
+func appendDecimal(dst []byte, n uint64) []byte {
+	if n >= 10 {
+		dst = appendDecimal(dst, n/10)
+	}
+	return append(dst, byte('0'+n%10))
+}

@@ -1,0 +1,246 @@
+package dispatch
+
+import (
+	"errors"
+	"sync/atomic"
+	"time"
+
+	"protei-bulk/bulk/message"
+	"protei-bulk/bulk/queue"
+	"protei-bulk/bulk/upstream"
+	"protei-bulk/smpp"
+)
+
+// flight is one message on its way: taken from its lane, until each of its parts has an
+// outcome. Flights are used again, unless a timeout may still bring a late answer.
+type flight struct {
+	d     *Dispatcher
+	item  queue.Item
+	left  atomic.Int32 // parts without an outcome, and one while the sender is at it
+	on    upstream.Bind
+	parts []part
+	one   [1]part
+}
+
+// part is one submit_sm. It is the Completion of its call.
+type part struct {
+	f       *flight
+	index   uint16
+	outcome outcome
+	late    bool // timed out: the session may still use it
+	status  smpp.Status
+	call    upstream.Call
+}
+
+// outcome is how one try of a part ended.
+type outcome uint8
+
+const (
+	open    outcome = iota
+	done            // recorded: Submitted, or settled
+	retry           // refused for now
+	lost            // nobody knows
+	unsent          // never handed to a session
+	skipped         // was not to be sent
+)
+
+func (d *Dispatcher) newFlight(it *queue.Item) *flight {
+	f, _ := d.flights.Get().(*flight)
+	if f == nil {
+		f = &flight{d: d}
+	}
+	f.item = *it
+	f.on = 0
+	n := len(it.Msg.Parts)
+	if n == 1 {
+		f.parts = f.one[:]
+	} else {
+		f.parts = make([]part, n)
+	}
+	for i := range f.parts {
+		p := &f.parts[i]
+		p.f, p.index, p.outcome, p.late, p.status = f, uint16(i), open, false, 0
+		if !it.Parts.Has(i) {
+			p.outcome = skipped
+		}
+	}
+	f.left.Store(1)
+	return f
+}
+
+func (f *flight) recycle() {
+	for i := range f.parts {
+		if f.parts[i].late {
+			return
+		}
+	}
+	f.item = queue.Item{}
+	f.parts = nil
+	f.d.flights.Put(f)
+}
+
+// Complete takes the outcome of one submit_sm. It runs on the session's goroutine.
+func (p *part) Complete(r smpp.Result) {
+	d := p.f.d
+	if r.Err != nil {
+		p.late = errors.Is(r.Err, smpp.ErrTimeout)
+		p.outcome, p.status = lost, smpp.RUNKNOWNERR
+		d.counters.lost.Add(1)
+		p.f.partDone()
+		return
+	}
+	switch d.classify(r.Status) {
+	case Accepted:
+		p.accepted(&r)
+	case Throttle:
+		d.counters.throttled.Add(1)
+		d.sendAgain(p)
+		return
+	case Temporary:
+		d.counters.temporary.Add(1)
+		p.outcome, p.status = retry, r.Status
+	case Permanent:
+		p.rejected(r.Status, r.Done.UnixMilli())
+	}
+	p.f.partDone()
+}
+
+// accepted records that the SMSC has the part.
+func (p *part) accepted(r *smpp.Result) {
+	f := p.f
+	d, m := f.d, f.item.Msg
+	id := messageID(r.PDU)
+	p.outcome = done
+	d.counters.submitted.Add(1)
+	if id == "" {
+		d.noID()
+	} else if m.Flags&message.WantReceipt != 0 {
+		d.o.Store.NoteSubmitted(message.ReceiptKey{Group: d.o.Connector, SMSCID: id}, m, int(p.index))
+	}
+	d.record(message.Event{
+		Kind: message.Submitted, Msg: m, Part: p.index, SMSCID: id, At: r.Done.UnixMilli(), Dup: f.item.Dup,
+	})
+}
+
+func messageID(p smpp.PDU) string {
+	if resp, ok := p.(*smpp.SubmitSMResp); ok && resp != nil {
+		return string(resp.MessageID)
+	}
+	return ""
+}
+
+func (p *part) rejected(st smpp.Status, at int64) {
+	p.outcome = done
+	p.f.d.counters.rejected.Add(1)
+	p.f.d.record(message.Event{
+		Kind: message.Settle, Msg: p.f.item.Msg, Part: p.index, Status: message.Rejected, Error: uint32(st), At: at,
+	})
+}
+
+// CompleteLate takes an answer that came after the timeout. The message has gone its
+// way by then, but the SMSC has it: its receipt shall be found.
+func (p *part) CompleteLate(r smpp.Result) {
+	if r.Err != nil || r.Status != smpp.ROK {
+		return
+	}
+	m := p.f.item.Msg
+	if id := messageID(r.PDU); id != "" && m.Flags&message.WantReceipt != 0 {
+		p.f.d.o.Store.NoteSubmitted(message.ReceiptKey{Group: p.f.d.o.Connector, SMSCID: id}, m, int(p.index))
+	}
+}
+
+// partDone counts one outcome. The last one decides about the message.
+func (f *flight) partDone() {
+	if f.left.Add(-1) != 0 {
+		return
+	}
+	var seen [skipped + 1]int
+	status := smpp.ROK
+	for i := range f.parts {
+		p := &f.parts[i]
+		seen[p.outcome]++
+		if p.outcome == retry || p.outcome == lost {
+			status = p.status
+		}
+	}
+	if seen[retry]+seen[lost]+seen[unsent] > 0 {
+		f.failed(seen[lost] > 0, seen[retry] > 0, status, seen[done]+seen[skipped] > 0)
+	}
+	f.d.ended()
+	f.recycle()
+}
+
+// failed decides about the parts without a final outcome.
+func (f *flight) failed(anyLost, anyRetry bool, status smpp.Status, partly bool) {
+	d, it := f.d, &f.item
+	now := d.o.Now()
+	if anyLost {
+		switch d.policy {
+		case Hold:
+			f.each(func(p *part) {
+				d.record(message.Event{Kind: message.Hold, Msg: it.Msg, Part: p.index, At: now.UnixMilli()})
+			})
+			return
+		case Fail:
+			f.each(func(p *part) {
+				if p.outcome == lost {
+					d.record(message.Event{
+						Kind: message.Settle, Msg: it.Msg, Part: p.index, Status: message.Failed,
+						Error: uint32(smpp.RUNKNOWNERR), At: now.UnixMilli(),
+					})
+				}
+			})
+			if !anyRetry && !f.anyUnsent() {
+				return
+			}
+			anyLost = false
+		}
+	}
+	ev := message.Event{
+		Kind: message.Requeue, Msg: it.Msg, Part: message.AllParts, At: now.UnixMilli(), Error: uint32(status),
+		Dup: anyLost || it.Dup,
+	}
+	if anyRetry || anyLost {
+		if end := d.retryAt(&ev, it, partly); end != 0 {
+			d.counters.gaveUp.Add(1)
+			f.each(func(p *part) {
+				d.record(message.Event{Kind: message.Settle, Msg: it.Msg, Part: p.index, Status: end, Error: ev.Error, At: ev.At})
+			})
+			return
+		}
+		d.counters.retried.Add(1)
+	}
+	d.record(ev)
+}
+
+// retryAt sets when ev's message goes again. When there is no time or no try left it
+// returns the status that ends it instead.
+func (d *Dispatcher) retryAt(ev *message.Event, it *queue.Item, partly bool) message.Status {
+	wait := d.backoff(it.Attempts)
+	if partly {
+		wait = min(wait, message.FarDue*time.Millisecond) // part of it is with the SMSC: it cannot be SCHEDULED
+	}
+	ev.Due = ev.At + wait.Milliseconds()
+	switch {
+	case int(it.Attempts)+1 >= d.o.MaxAttempts:
+		return message.Failed
+	case ev.Due >= d.validUntil(it.Msg):
+		return message.Expired
+	}
+	return 0
+}
+
+// each calls fn with the parts that have no final outcome.
+func (f *flight) each(fn func(*part)) {
+	for i := range f.parts {
+		if p := &f.parts[i]; p.outcome != done && p.outcome != skipped {
+			fn(p)
+		}
+	}
+}
+
+func (f *flight) anyUnsent() bool {
+	found := false
+	f.each(func(p *part) { found = found || p.outcome == unsent })
+	return found
+}

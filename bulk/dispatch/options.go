@@ -1,0 +1,115 @@
+package dispatch
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"protei-bulk/bulk/message"
+	"protei-bulk/bulk/queue"
+	"protei-bulk/bulk/upstream"
+	"protei-bulk/smpp"
+)
+
+// Store is what a Dispatcher needs of the store. None of its methods but LookupReceipts
+// may block.
+type Store interface {
+	// Record commits ev; done runs when it is durable and applied, or can never be.
+	Record(ev message.Event, done func(error))
+	RecordMany(evs []message.Event, done func(error))
+	// NoteSubmitted makes the part findable by its receipt at once.
+	NoteSubmitted(key message.ReceiptKey, m *message.Message, part int)
+	// FindReceipts looks in memory only. It does not keep keys nor dests: their strings
+	// may be overwritten afterwards.
+	FindReceipts(keys []message.ReceiptKey, dests []string, out []message.ReceiptMatch) int
+	// LookupReceipts also looks on disk.
+	LookupReceipts(ctx context.Context, keys []message.ReceiptKey, dests []string, out []message.ReceiptMatch) error
+	// ParkReceipt keeps a receipt until its message is known.
+	ParkReceipt(r message.Receipt, done func(error))
+}
+
+// Policy says what becomes of a message when nobody knows whether the SMSC has it.
+type Policy uint8
+
+// The policies.
+const (
+	Resend Policy = iota // again, marked as a possible duplicate
+	Hold                 // HELD until somebody decides
+	Fail                 // FAILED
+)
+
+// ParsePolicy reads resend, hold or fail; "" is resend.
+func ParsePolicy(s string) (Policy, error) {
+	switch s {
+	case "", "resend":
+		return Resend, nil
+	case "hold":
+		return Hold, nil
+	case "fail":
+		return Fail, nil
+	}
+	return 0, errors.New("unknown outcome policy " + s + ": one of resend, hold, fail")
+}
+
+// Options configure a Dispatcher. Rate, window, id mode and policy are the Group's.
+type Options struct {
+	Connector uint16
+	Queue     *queue.Queue
+	Group     *upstream.Group
+	Store     Store
+
+	Validity    time.Duration // of a message that names none, 48 h by default
+	MaxUnsynced int           // results not yet durable, 10,000 by default
+	Batch       int           // messages taken at once, 256 by default
+	RetryMin    time.Duration // after the first temporary failure, 1 s by default; it doubles
+	RetryMax    time.Duration // 5 min by default
+	MaxAttempts int           // tries before FAILED, 200 by default, at most 250
+
+	ReceiptQueue int           // receipts that wait for the resolver, 10,000 by default
+	ReceiptWait  time.Duration // for a response on another bind, 50 ms by default
+
+	// Classes overrides the class of some command_status values.
+	Classes map[smpp.Status]Class
+
+	Logger *slog.Logger
+	Now    func() time.Time // nil: time.Now
+}
+
+func (o Options) withDefaults() Options {
+	setDefault(&o.Validity, 48*time.Hour)
+	setDefault(&o.MaxUnsynced, 10_000)
+	setDefault(&o.Batch, 256)
+	setDefault(&o.RetryMin, time.Second)
+	setDefault(&o.RetryMax, 5*time.Minute)
+	setDefault(&o.MaxAttempts, 200)
+	setDefault(&o.ReceiptQueue, 10_000)
+	setDefault(&o.ReceiptWait, 50*time.Millisecond)
+	o.MaxAttempts = min(o.MaxAttempts, 250) // Part.Attempts is one octet
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	return o
+}
+
+func setDefault[T comparable](field *T, value T) {
+	var zero T
+	if *field == zero {
+		*field = value
+	}
+}
+
+func (o Options) validate() error {
+	switch {
+	case o.Queue == nil:
+		return errors.New("dispatch: no queue")
+	case o.Group == nil:
+		return errors.New("dispatch: no group")
+	case o.Store == nil:
+		return errors.New("dispatch: no store")
+	}
+	return nil
+}
