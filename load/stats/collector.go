@@ -35,6 +35,7 @@ type Collector struct {
 	peak       peakTracker
 	last       Tick
 	elapsed    time.Duration // end of the last row
+	loaded     time.Duration // of it, what was not drain
 	cumulative map[Entry]*EntryStats
 	total      *EntryStats
 	dlr        *Histogram
@@ -145,6 +146,10 @@ func (s *EntryStats) addCounts(o *EntryStats) {
 func (c *Collector) row(m *merger, t Tick, from, to time.Duration) row {
 	width := to - from
 	m.from, m.to, m.covered = from, to, width
+	if t.Phase != PhaseDrain {
+		m.loaded = width
+		c.loaded += width
+	}
 	m.iterations = m.lateness.Count()
 	if m.iterations > 0 {
 		m.seconds = 1
@@ -177,6 +182,7 @@ func (c *Collector) row(m *merger, t Tick, from, to time.Duration) row {
 type Live struct {
 	At         time.Time
 	Elapsed    time.Duration
+	Loaded     time.Duration // of it, what was not drain
 	Users      int
 	Rate       float64 // intended iterations a second, 0 = closed model
 	Phase      Phase
@@ -198,7 +204,7 @@ func (c *Collector) Live() Live {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	l := Live{
-		At: c.last.At, Elapsed: c.elapsed, Users: c.last.Users, Rate: c.last.Rate, Phase: c.last.Phase,
+		At: c.last.At, Elapsed: c.elapsed, Loaded: c.loaded, Users: c.last.Users, Rate: c.last.Rate, Phase: c.last.Phase,
 		Total: *c.total, DLRLatency: c.dlr, Recent: c.recent(),
 		Failures: c.recorder.Failures(), Exceptions: c.recorder.Exceptions(),
 	}

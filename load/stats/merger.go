@@ -7,7 +7,8 @@ import (
 
 // merger recombines rows: into a wider row, or into a summary.
 type merger struct {
-	from, to, covered time.Duration
+	from, to          time.Duration
+	covered, loaded   time.Duration
 	rows              int
 	entries           map[Entry]*EntryStats
 	receipts, dropped uint64
@@ -34,6 +35,7 @@ func (m *merger) add(r *row) {
 	m.rows++
 	m.to = r.end()
 	m.covered += p.Width
+	m.loaded += r.loaded
 	m.receipts += r.receipts
 	m.dropped += p.Dropped
 	m.iterations += r.iterations
@@ -93,7 +95,7 @@ func (m *merger) total() EntryStats {
 // row makes one row of what was added; state at its end (users, open messages) comes from last.
 func (m *merger) row(last *row) row {
 	r := row{
-		peak: m.gauges.peak, receipts: m.receipts, seconds: m.seconds, iterations: m.iterations,
+		loaded: m.loaded, peak: m.gauges.peak, receipts: m.receipts, seconds: m.seconds, iterations: m.iterations,
 		lateness: encode(m.lateness), dlr: encode(m.dlr),
 	}
 	for e, s := range m.entries {

@@ -67,7 +67,8 @@ func (w Window) Duration() time.Duration { return w.To - w.From }
 // Summary is a window recombined.
 type Summary struct {
 	Window
-	Covered     time.Duration // what the timeline rows wholly inside the window cover; rates are over it
+	Covered     time.Duration // what the timeline rows wholly inside the window cover
+	Loaded      time.Duration // of it, what is not drain; rates are over it
 	Total       EntryStats
 	Entries     []EntryStats // by name, then method
 	Receipts    uint64
@@ -83,8 +84,8 @@ type Summary struct {
 	Mean, Peak  Gauges // NaN = never measured
 }
 
-// PerSecond is n divided by what the window covers.
-func (s *Summary) PerSecond(n uint64) float64 { return perSecond(n, s.Covered) }
+// PerSecond is n divided by what the window covers, the drain left out.
+func (s *Summary) PerSecond(n uint64) float64 { return perSecond(n, s.Loaded) }
 
 // TPS is the rate of successful requests.
 func (s *Summary) TPS() float64 { return s.PerSecond(s.Total.Successful()) }
@@ -98,7 +99,7 @@ func (t *timeline) summary(w Window, key func(Entry) entryKey) Summary {
 		}
 	})
 	s := Summary{
-		Window: w, Covered: m.covered, Total: m.total(), Receipts: m.receipts, DLRLatency: m.dlr, Lateness: m.lateness,
+		Window: w, Covered: m.covered, Loaded: m.loaded, Total: m.total(), Receipts: m.receipts, DLRLatency: m.dlr, Lateness: m.lateness,
 		Iterations: m.iterations, Dropped: m.dropped, Seconds: m.seconds, LateSeconds: m.late, HostSeconds: m.host,
 		PeakUsers: m.peakUsers, PeakRate: m.peakRate, Mean: m.gauges.mean(), Peak: m.gauges.peak,
 	}

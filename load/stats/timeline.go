@@ -121,6 +121,7 @@ type Point struct {
 type row struct {
 	point      Point
 	peak       Gauges
+	loaded     time.Duration // of its width: not in the drain
 	receipts   uint64
 	seconds    int // that started iterations
 	iterations uint64

@@ -276,6 +276,9 @@ func TestReceiptsAndOpenMessagesReachTheTimeline(t *testing.T) {
 		return Tick{Users: 1, Gauges: NoGauges()}
 	})
 	c.Finish(Tick{At: start.Add(5 * time.Second), Phase: PhaseDrain, Gauges: NoGauges()})
+	if whole := c.Summary(c.Whole()); whole.Covered != 5*time.Second || whole.Loaded != 4*time.Second {
+		t.Errorf("covered %v, loaded %v: rates are not over the drain", whole.Covered, whole.Loaded)
+	}
 	for i, p := range c.Points()[:4] {
 		if p.Receipts != 5 || p.Open != uint64(5*(i+1)) {
 			t.Errorf("second %d: %v receipts/s, %d open", i, p.Receipts, p.Open)

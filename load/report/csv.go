@@ -1,0 +1,248 @@
+package report
+
+import (
+	"bytes"
+	"encoding/csv"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"time"
+
+	"protei-bulk/load/stats"
+)
+
+// Headers of Locust's files.
+var (
+	statsHeader = append([]string{
+		"Type", "Name", "Request Count", "Failure Count", "Median Response Time", "Average Response Time",
+		"Min Response Time", "Max Response Time", "Average Content Size", "Requests/s", "Failures/s",
+	}, percentileLabels()...)
+	historyHeader = append(append([]string{
+		"Timestamp", "User Count", "Type", "Name", "Requests/s", "Failures/s",
+	}, percentileLabels()...),
+		"Total Request Count", "Total Failure Count", "Total Median Response Time", "Total Average Response Time",
+		"Total Min Response Time", "Total Max Response Time", "Total Average Content Size",
+	)
+	failuresHeader   = []string{"Method", "Name", "Error", "Occurrences", "First Seen", "Last Seen"}
+	exceptionsHeader = []string{"Count", "Message", "Traceback", "Nodes"}
+)
+
+func percentileLabels() []string {
+	out := make([]string, len(percentiles))
+	for i, p := range percentiles {
+		out[i] = p.label
+	}
+	return out
+}
+
+// notAvailable stands for a figure before the first request, as in Locust's files.
+const notAvailable = "N/A"
+
+// CSV writes Locust's four files: PREFIX_stats.csv, PREFIX_stats_history.csv, PREFIX_failures.csv and
+// PREFIX_exceptions.csv, with Locust's headers, line ends (CRLF) and units (ms, bytes, Unix seconds).
+//
+// Two columns are better than Locust's: response times keep their fraction instead of being rounded to 1, 10 or 100
+// ms, and the percentiles of the history are those of the last 10 seconds, as Locust documents them, instead of
+// cumulative ones. Throttled answers count as requests, and are left out of response times.
+type CSV struct {
+	full    bool
+	history *os.File
+	tables  [3]csvTable
+	buf     bytes.Buffer
+}
+
+// csvTable is a file that is rewritten each second.
+type csvTable struct {
+	file   *os.File
+	header []string
+	rows   func(*stats.Live) [][]string
+}
+
+// OpenCSV creates the four files and the missing directories of prefix. fullHistory adds a row for each request name
+// to every second of the history.
+func OpenCSV(prefix string, fullHistory bool) (*CSV, error) {
+	if err := os.MkdirAll(filepath.Dir(prefix), 0o755); err != nil {
+		return nil, fmt.Errorf("directory of --csv %s: %w", prefix, err)
+	}
+	c := &CSV{full: fullHistory}
+	c.tables = [3]csvTable{
+		{header: statsHeader, rows: statsRows},
+		{header: failuresHeader, rows: failureRows},
+		{header: exceptionsHeader, rows: exceptionRows},
+	}
+	open := func(dst **os.File, suffix string) error {
+		f, err := os.Create(prefix + suffix)
+		*dst = f
+		return err
+	}
+	err := errors.Join(
+		open(&c.tables[0].file, "_stats.csv"), open(&c.history, "_stats_history.csv"),
+		open(&c.tables[1].file, "_failures.csv"), open(&c.tables[2].file, "_exceptions.csv"),
+	)
+	if err == nil {
+		err = c.appendHistory([][]string{historyHeader})
+	}
+	if err == nil {
+		err = c.rewrite(&stats.Live{})
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("--csv %s: %w", prefix, err), c.Close())
+	}
+	return c, nil
+}
+
+// Write rewrites the tables and appends to the history: once a second with the state after the tick. Everything is in
+// the files when it returns.
+func (c *CSV) Write(live stats.Live) error {
+	if err := errors.Join(c.rewrite(&live), c.appendHistory(historyRows(&live, c.full))); err != nil {
+		return fmt.Errorf("write CSV files: %w", err)
+	}
+	return nil
+}
+
+// Close closes the files.
+func (c *CSV) Close() error {
+	var errs []error
+	for _, f := range []*os.File{c.tables[0].file, c.tables[1].file, c.tables[2].file, c.history} {
+		if f != nil {
+			errs = append(errs, f.Close())
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func (c *CSV) rewrite(live *stats.Live) error {
+	for i := range c.tables {
+		t := &c.tables[i]
+		if err := c.encode(append([][]string{t.header}, t.rows(live)...)); err != nil {
+			return err
+		}
+		if _, err := t.file.WriteAt(c.buf.Bytes(), 0); err != nil {
+			return err
+		}
+		if err := t.file.Truncate(int64(c.buf.Len())); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (c *CSV) appendHistory(rows [][]string) error {
+	if err := c.encode(rows); err != nil {
+		return err
+	}
+	_, err := c.history.Write(c.buf.Bytes())
+	return err
+}
+
+func (c *CSV) encode(rows [][]string) error {
+	c.buf.Reset()
+	w := csv.NewWriter(&c.buf)
+	w.UseCRLF = true
+	return w.WriteAll(rows)
+}
+
+func statsRows(live *stats.Live) [][]string {
+	var rows [][]string
+	elapsed := live.Loaded.Seconds()
+	row := func(e *stats.EntryStats) {
+		r := []string{e.Method, e.Name, count(e.Requests), count(e.Failures)}
+		r = append(r, responseTimes(e)...)
+		r = append(r, decimal(float64(e.Requests)/max(elapsed, 1e-3)), decimal(float64(e.Failures)/max(elapsed, 1e-3)))
+		rows = append(rows, append(r, percentileCells(e.Response)...))
+	}
+	for i := range live.Entries {
+		row(&live.Entries[i])
+	}
+	total := live.Total
+	total.Method, total.Name = "", stats.Aggregated
+	row(&total)
+	return rows
+}
+
+// responseTimes are median, average, min and max in ms, and the average size.
+func responseTimes(e *stats.EntryStats) []string {
+	h := e.Response
+	if h.Count() == 0 {
+		return []string{"0", "0", "0", "0", decimal(e.MeanBytes())}
+	}
+	return []string{ms(h.Quantile(0.5)), ms(h.Mean()), ms(h.Min()), ms(h.Max()), decimal(e.MeanBytes())}
+}
+
+func percentileCells(h *stats.Histogram) []string {
+	out := make([]string, len(percentiles))
+	for i, p := range percentiles {
+		out[i] = notAvailable
+		if h.Count() > 0 {
+			out[i] = ms(h.Quantile(p.q))
+		}
+	}
+	return out
+}
+
+// historyRows are the rows of one second: the aggregated one, and with full history one for each name before it.
+func historyRows(live *stats.Live, full bool) [][]string {
+	var rows [][]string
+	row := func(total, recent *stats.EntryStats) {
+		var h *stats.Histogram
+		rps, fps := 0.0, 0.0
+		if recent != nil {
+			h = recent.Response
+			rps, fps = live.Recent.PerSecond(recent.Requests), live.Recent.PerSecond(recent.Failures)
+		}
+		r := []string{
+			strconv.FormatInt(live.At.Unix(), 10), strconv.Itoa(live.Users), total.Method, total.Name, decimal(rps), decimal(fps),
+		}
+		r = append(r, percentileCells(h)...)
+		r = append(r, count(total.Requests), count(total.Failures))
+		rows = append(rows, append(r, responseTimes(total)...))
+	}
+	if full {
+		for i := range live.Entries {
+			e := &live.Entries[i]
+			row(e, recentOf(live, e))
+		}
+	}
+	total := live.Total
+	total.Method, total.Name = "", stats.Aggregated
+	row(&total, &live.Recent.Total)
+	return rows
+}
+
+func recentOf(live *stats.Live, e *stats.EntryStats) *stats.EntryStats {
+	for i := range live.Recent.Entries {
+		if r := &live.Recent.Entries[i]; r.Method == e.Method && r.Name == e.Name {
+			return r
+		}
+	}
+	return nil
+}
+
+func failureRows(live *stats.Live) [][]string {
+	rows := make([][]string, 0, len(live.Failures))
+	for _, f := range live.Failures {
+		rows = append(rows, []string{f.Method, f.Name, f.Error, count(f.Occurrences), isoTime(f.FirstSeen), isoTime(f.LastSeen)})
+	}
+	return rows
+}
+
+func exceptionRows(live *stats.Live) [][]string {
+	rows := make([][]string, 0, len(live.Exceptions))
+	for _, e := range live.Exceptions {
+		rows = append(rows, []string{count(e.Count), e.Message, e.Traceback, "local"})
+	}
+	return rows
+}
+
+func isoTime(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000Z") }
+
+func count(n uint64) string { return strconv.FormatUint(n, 10) }
+
+// ms writes a duration in ms, to the µs.
+func ms(d time.Duration) string {
+	return strconv.FormatFloat(float64(d.Round(time.Microsecond))/float64(time.Millisecond), 'f', -1, 64)
+}
+
+func decimal(v float64) string { return strconv.FormatFloat(v, 'f', 2, 64) }
