@@ -28,6 +28,7 @@ type peer struct {
 	resp    smpp.SubmitSMResp
 	data    smpp.DataSMResp
 	deliver smpp.DeliverSM
+	rec     record
 	dates   [2]date
 	idle    []*delivery
 }

@@ -9,7 +9,9 @@ import (
 
 // compose builds the deliver_sm of a receipt in p's buffers: SMPP 3.4 appendix B, with
 // addresses swapped (SMPP.md items 49 to 53). It needs p.mu.
-func (p *peer) compose(r *record) {
+func (p *peer) compose(from *record) {
+	p.rec = *from // the PDU points into it: the caller's may stay on its stack
+	r := &p.rec
 	b := p.sim.behaviour.Load()
 	format := b.ReceiptIDFormat
 	if format == DefaultID {
