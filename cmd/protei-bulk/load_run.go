@@ -11,7 +11,6 @@ import (
 	"os/signal"
 	"path/filepath"
 	"runtime"
-	"runtime/debug"
 	"strconv"
 	"strings"
 	"syscall"
@@ -26,9 +25,6 @@ import (
 	"protei-bulk/load/stats"
 	"protei-bulk/load/target"
 )
-
-// loadGCPercent trades a few MB for CPU: the generator's heap is small and steady.
-const loadGCPercent = 400
 
 // loadTest is one run of the load command, put together from its flags.
 type loadTest struct {
@@ -60,7 +56,6 @@ func runLoad(ctx context.Context, env *environment, opts *loadOptions) error {
 	}
 	ctx, kill, stop := loadSignals(ctx, opts.parentDeath)
 	defer stop()
-	defer debug.SetGCPercent(debug.SetGCPercent(loadGCPercent))
 	t, err := newLoadTest(ctx, env, opts)
 	if err != nil {
 		return &exitError{code: 2, err: err}
