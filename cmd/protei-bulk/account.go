@@ -1,0 +1,248 @@
+package main
+
+import (
+	"fmt"
+	"strconv"
+
+	"github.com/spf13/cobra"
+
+	"protei-bulk/bulk"
+)
+
+// accountReply is an account as REST shows it.
+type accountReply struct {
+	ID       uint32  `json:"account_id"`
+	Name     string  `json:"name"`
+	Role     string  `json:"role"`
+	SystemID string  `json:"system_id"`
+	TPS      float64 `json:"tps"`
+	Disabled bool    `json:"disabled"`
+	DLRURL   string  `json:"dlr_url"`
+	APIKey   string  `json:"api_key"`
+	Password string  `json:"password"`
+	Secret   string  `json:"webhook_secret"`
+}
+
+func newAccountCommand(env *environment) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "account",
+		Short: "Manage accounts, API keys and passwords",
+		Example: `  protei-bulk account list
+  protei-bulk account create acme --system-id acme --tps 500
+  protei-bulk account key create 3 --label laptop
+  protei-bulk account reset-admin --data ./data      (offline: the platform is stopped)`,
+	}
+	c := addRESTFlags(cmd, env)
+	cmd.AddCommand(accountList(c), accountCreate(c), accountShow(c), accountDisable(c, true), accountDisable(c, false),
+		accountPassword(c), accountKey(c), accountResetAdmin(env))
+	return cmd
+}
+
+func accountList(c *restClient) *cobra.Command {
+	return &cobra.Command{
+		Use: "list", Short: "List the accounts", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			var reply struct{ Accounts []accountReply }
+			if err := c.do(cmd.Context(), "GET", "/api/v1/accounts", nil, &reply); err != nil {
+				return err
+			}
+			var rows [][]string
+			for _, a := range reply.Accounts {
+				rows = append(rows, []string{strconv.Itoa(int(a.ID)), a.Name, a.Role, dash(a.SystemID), limitText(a.TPS), stateText(a.Disabled)})
+			}
+			return c.table("ID NAME ROLE SYSTEM_ID TPS STATE", rows)
+		},
+	}
+}
+
+func dash(s string) string {
+	if s == "" {
+		return "-"
+	}
+	return s
+}
+
+func limitText(tps float64) string {
+	if tps == 0 {
+		return "no limit"
+	}
+	return strconv.FormatFloat(tps, 'f', -1, 64)
+}
+
+func stateText(disabled bool) string {
+	if disabled {
+		return "disabled"
+	}
+	return "active"
+}
+
+func accountCreate(c *restClient) *cobra.Command {
+	body := map[string]any{}
+	var role, systemID, password, sender, dlrURL string
+	var tps float64
+	var binds int
+	cmd := &cobra.Command{
+		Use: "create NAME", Short: "Create an account and show its secrets, once", Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			body["name"] = args[0]
+			for name, v := range map[string]string{"role": role, "system_id": systemID, "password": password, "default_sender": sender, "dlr_url": dlrURL} {
+				if v != "" {
+					body[name] = v
+				}
+			}
+			if tps != 0 {
+				body["tps"] = tps
+			}
+			if binds != 0 {
+				body["max_binds"] = binds
+			}
+			var a accountReply
+			if err := c.do(cmd.Context(), "POST", "/api/v1/accounts", body, &a); err != nil {
+				return err
+			}
+			if err := c.showAccount(a); err != nil {
+				return err
+			}
+			if c.output == "table" {
+				fmt.Fprintln(c.env.Stderr, "key and password are stored as hashes only and cannot be shown again")
+			}
+			return nil
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&role, "role", "", "customer (default) or admin")
+	f.StringVar(&systemID, "system-id", "", "SMPP system_id, up to 15 characters; none: no SMPP")
+	f.StringVar(&password, "password", "", "SMPP and Basic password, up to 8 characters for SMPP; none: a random one")
+	f.StringVar(&sender, "default-sender", "", "sender of messages that name none")
+	f.StringVar(&dlrURL, "dlr-url", "", "webhook for final states")
+	f.Float64Var(&tps, "tps", 0, "messages a second; 0: no limit")
+	f.IntVar(&binds, "max-binds", 0, "SMPP binds at once; 0: the server's default")
+	return cmd
+}
+
+func (c *restClient) showAccount(a accountReply) error {
+	return c.fields("account", strconv.Itoa(int(a.ID)), "name", a.Name, "role", a.Role, "state", stateText(a.Disabled), "tps", limitText(a.TPS),
+		"system_id", a.SystemID, "password", a.Password, "api key", a.APIKey, "dlr_url", a.DLRURL, "webhook secret", a.Secret)
+}
+
+func accountShow(c *restClient) *cobra.Command {
+	return &cobra.Command{
+		Use: "show ID|me", Short: "Show one account", Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			var a accountReply
+			if err := c.do(cmd.Context(), "GET", "/api/v1/accounts/"+pathEscape(args[0]), nil, &a); err != nil {
+				return err
+			}
+			return c.showAccount(a)
+		},
+	}
+}
+
+func accountDisable(c *restClient, disable bool) *cobra.Command {
+	use, short := "enable ID", "Let an account in again"
+	if disable {
+		use, short = "disable ID", "Lock an account out"
+	}
+	return &cobra.Command{
+		Use: use, Short: short, Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			var a accountReply
+			err := c.do(cmd.Context(), "PATCH", "/api/v1/accounts/"+pathEscape(args[0]), map[string]any{"disabled": disable}, &a)
+			if err != nil {
+				return err
+			}
+			return c.showAccount(a)
+		},
+	}
+}
+
+func accountPassword(c *restClient) *cobra.Command {
+	var password string
+	cmd := &cobra.Command{
+		Use: "password ID", Short: "Set the SMPP and Basic password and show it, once", Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			var a accountReply
+			err := c.do(cmd.Context(), "POST", "/api/v1/accounts/"+pathEscape(args[0])+"/password", map[string]any{"password": password}, &a)
+			if err != nil {
+				return err
+			}
+			return c.fields("system_id", a.SystemID, "password", a.Password)
+		},
+	}
+	cmd.Flags().StringVar(&password, "password", "", "the password; none: a random one")
+	return cmd
+}
+
+func accountKey(c *restClient) *cobra.Command {
+	cmd := &cobra.Command{Use: "key", Short: "Manage the API keys of an account"}
+	type key struct {
+		Prefix    string `json:"prefix"`
+		Label     string `json:"label"`
+		CreatedAt string `json:"created_at"`
+		APIKey    string `json:"api_key"`
+	}
+	list := &cobra.Command{
+		Use: "list ID", Short: "List the keys", Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			var reply struct{ Keys []key }
+			if err := c.do(cmd.Context(), "GET", "/api/v1/accounts/"+pathEscape(args[0])+"/keys", nil, &reply); err != nil {
+				return err
+			}
+			var rows [][]string
+			for _, k := range reply.Keys {
+				rows = append(rows, []string{k.Prefix, dash(k.Label), k.CreatedAt})
+			}
+			return c.table("PREFIX LABEL CREATED", rows)
+		},
+	}
+	var label string
+	create := &cobra.Command{
+		Use: "create ID", Short: "Create a key and show it, once", Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			var k key
+			err := c.do(cmd.Context(), "POST", "/api/v1/accounts/"+pathEscape(args[0])+"/keys", map[string]any{"label": label}, &k)
+			if err != nil {
+				return err
+			}
+			return c.fields("api key", k.APIKey, "prefix", k.Prefix, "label", k.Label)
+		},
+	}
+	create.Flags().StringVar(&label, "label", "", "what the key is for")
+	revoke := &cobra.Command{
+		Use: "revoke ID PREFIX", Short: "Delete the key with this prefix", Args: cobra.ExactArgs(2),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return c.do(cmd.Context(), "DELETE", "/api/v1/accounts/"+pathEscape(args[0])+"/keys/"+pathEscape(args[1]), nil, nil)
+		},
+	}
+	cmd.AddCommand(list, create, revoke)
+	return cmd
+}
+
+// accountResetAdmin works on the data folder of a platform that is stopped.
+func accountResetAdmin(env *environment) *cobra.Command {
+	var data string
+	cmd := &cobra.Command{
+		Use:   "reset-admin --data DIR",
+		Short: "Give the account admin a new key and password (offline)",
+		Long: `Gives the account admin a new API key and password and revokes its old keys, in the
+data folder of a platform that is stopped. It makes the account when it is missing.`,
+		Args: cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			if data == "" {
+				data = env.Getenv("PROTEI_BULK_DATA")
+			}
+			if data == "" {
+				return usageError("--data DIR is needed: the data folder of the platform")
+			}
+			key, password, err := bulk.ResetAdmin(data)
+			if err != nil {
+				return &exitError{code: 1, err: err}
+			}
+			fmt.Fprintf(env.Stdout, "account   admin\napi key   %s\npassword  %s\n", key, password)
+			fmt.Fprintln(env.Stderr, "key and password are stored as hashes only and cannot be shown again")
+			return nil
+		},
+	}
+	cmd.Flags().StringVar(&data, "data", "", "data folder (PROTEI_BULK_DATA)")
+	return cmd
+}

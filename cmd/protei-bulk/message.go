@@ -1,0 +1,169 @@
+package main
+
+import (
+	"fmt"
+	"net/url"
+	"strconv"
+
+	"github.com/spf13/cobra"
+)
+
+func pathEscape(s string) string { return url.PathEscape(s) }
+
+// messageReply is a message as REST shows it.
+type messageReply struct {
+	ID          string   `json:"message_id"`
+	Status      string   `json:"status"`
+	From        string   `json:"from"`
+	To          string   `json:"to"`
+	Text        string   `json:"text"`
+	Encoding    string   `json:"encoding"`
+	Priority    string   `json:"priority"`
+	Parts       int64    `json:"parts"`
+	ClientRef   string   `json:"client_ref"`
+	SMSC        string   `json:"smsc"`
+	SubmittedAt string   `json:"submitted_at"`
+	ScheduleAt  string   `json:"schedule_at"`
+	SentAt      string   `json:"sent_at"`
+	DoneAt      string   `json:"done_at"`
+	Attempts    int64    `json:"attempts"`
+	ErrorCode   int64    `json:"error_code"`
+	Warnings    []string `json:"warnings"`
+}
+
+func newMessageCommand(env *environment) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "message",
+		Short: "Send messages and see what became of them",
+		Example: `  protei-bulk message send --from ACME --to +4915112345678 --text "hello"
+  protei-bulk message status 18f3a7c2e1b04000
+  protei-bulk message list --status PENDING
+  protei-bulk message cancel 18f3a7c2e1b04000`,
+	}
+	c := addRESTFlags(cmd, env)
+	cmd.AddCommand(messageSend(c), messageStatus(c), messageList(c), messageCancel(c))
+	return cmd
+}
+
+func messageSend(c *restClient) *cobra.Command {
+	values := map[string]*string{}
+	var flash bool
+	cmd := &cobra.Command{
+		Use: "send --to NUMBER --text TEXT", Short: "Send one message", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			body := map[string]any{}
+			for name, v := range values {
+				if *v != "" {
+					body[name] = *v
+				}
+			}
+			if flash {
+				body["flash"] = true
+			}
+			var m messageReply
+			if err := c.do(cmd.Context(), "POST", "/api/v1/messages", body, &m); err != nil {
+				return err
+			}
+			return c.showMessage(m)
+		},
+	}
+	for _, o := range []struct{ name, flag, usage string }{
+		{"from", "from", "sender: up to 11 letters and digits, or a number; none: the account's default"},
+		{"to", "to", "recipient: + and up to 15 digits, or a local number"},
+		{"text", "text", "text; hex digits with --encoding BINARY"},
+		{"encoding", "encoding", "AUTO (default), GSM7, UCS2, LATIN1 or BINARY"},
+		{"priority", "priority", "LOW, NORMAL (default), HIGH or CRITICAL"},
+		{"schedule_at", "schedule-at", "when to send, such as 2030-01-31T09:00:00Z"},
+		{"validity_period", "validity", "how long to try: PT24H, seconds, or a time"},
+		{"dlr_url", "dlr-url", "webhook for the final state"},
+		{"client_ref", "client-ref", "your own reference, up to 64 characters"},
+	} {
+		values[o.name] = cmd.Flags().String(o.flag, "", o.usage)
+	}
+	cmd.Flags().BoolVar(&flash, "flash", false, "show it at once, do not store it on the phone")
+	return cmd
+}
+
+func (c *restClient) showMessage(m messageReply) error {
+	err := c.fields("message", m.ID, "status", m.Status, "from", m.From, "to", m.To, "text", m.Text, "encoding", m.Encoding,
+		"priority", m.Priority, "parts", orEmpty(m.Parts), "client_ref", m.ClientRef, "smsc", m.SMSC, "submitted", m.SubmittedAt,
+		"scheduled for", m.ScheduleAt, "sent", m.SentAt, "done", m.DoneAt, "attempts", orEmpty(m.Attempts), "error code", orEmpty(m.ErrorCode))
+	for _, w := range m.Warnings {
+		fmt.Fprintln(c.env.Stderr, "warning:", w)
+	}
+	return err
+}
+
+func messageStatus(c *restClient) *cobra.Command {
+	return &cobra.Command{
+		Use: "status ID", Short: "Show one message", Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			var m messageReply
+			if err := c.do(cmd.Context(), "GET", "/api/v1/messages/"+pathEscape(args[0]), nil, &m); err != nil {
+				return err
+			}
+			return c.showMessage(m)
+		},
+	}
+}
+
+func messageList(c *restClient) *cobra.Command {
+	var limit int
+	filters := map[string]*string{}
+	cmd := &cobra.Command{
+		Use: "list", Short: "List messages, newest first", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			q := url.Values{"limit": {strconv.Itoa(limit)}}
+			for name, v := range filters {
+				if *v != "" {
+					q.Set(name, *v)
+				}
+			}
+			var reply struct {
+				Messages   []messageReply `json:"messages"`
+				NextCursor string         `json:"next_cursor"`
+			}
+			if err := c.do(cmd.Context(), "GET", "/api/v1/messages?"+q.Encode(), nil, &reply); err != nil {
+				return err
+			}
+			var rows [][]string
+			for _, m := range reply.Messages {
+				rows = append(rows, []string{m.ID, m.Status, m.From, m.To, strconv.FormatInt(m.Parts, 10), m.SubmittedAt, dash(m.ClientRef)})
+			}
+			if err := c.table("ID STATUS FROM TO PARTS SUBMITTED CLIENT_REF", rows); err != nil {
+				return err
+			}
+			if reply.NextCursor != "" {
+				fmt.Fprintln(c.env.Stderr, "more: --cursor", reply.NextCursor)
+			}
+			return nil
+		},
+	}
+	cmd.Flags().IntVar(&limit, "limit", 20, "messages, up to 1,000")
+	for _, o := range []struct{ name, flag, usage string }{
+		{"status", "status", "only this status"},
+		{"from", "from", "only this sender"},
+		{"to", "to", "only this recipient"},
+		{"campaign_id", "campaign", "only this campaign"},
+		{"batch_id", "batch", "only this bulk request"},
+		{"since", "since", "only from this time on, such as 2030-01-31T09:00:00Z"},
+		{"until", "until", "only before this time"},
+		{"cursor", "cursor", "go on where a list ended"},
+	} {
+		filters[o.name] = cmd.Flags().String(o.flag, "", o.usage)
+	}
+	return cmd
+}
+
+func messageCancel(c *restClient) *cobra.Command {
+	return &cobra.Command{
+		Use: "cancel ID", Short: "Cancel a message that was not sent yet", Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			var m messageReply
+			if err := c.do(cmd.Context(), "DELETE", "/api/v1/messages/"+pathEscape(args[0]), nil, &m); err != nil {
+				return err
+			}
+			return c.showMessage(m)
+		},
+	}
+}
