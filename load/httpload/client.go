@@ -81,6 +81,9 @@ func (c *Client) Connect() error {
 }
 
 func (c *Client) connect(timeout time.Duration) error {
+	if c.isAborted() {
+		return &Error{Kind: KindAborted}
+	}
 	conn, err := c.target.dial(c.ctx, timeout)
 	if err != nil {
 		if c.isAborted() {
