@@ -1,0 +1,44 @@
+package callback_test
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"sync/atomic"
+	"testing"
+
+	"protei-bulk/bulk/callback"
+	"protei-bulk/bulk/message"
+)
+
+// counting is an outbox that only counts.
+type counting struct{ n atomic.Int64 }
+
+func (c *counting) Open(context.Context, message.ID, int) ([]callback.Notice, error) { return nil, nil }
+func (c *counting) Notified(ns []callback.Notice, done func(error)) {
+	c.n.Add(int64(len(ns)))
+	done(nil)
+}
+
+// BenchmarkDeliver tells events to one endpoint over loopback, server included.
+func BenchmarkDeliver(b *testing.B) {
+	srv := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+	}))
+	defer srv.Close()
+	o := &counting{}
+	s := start(b, options(o))
+	n := notice(1, srv.URL)
+	b.ReportAllocs()
+	total := int64(0)
+	for b.Loop() {
+		n.MessageID++
+		for !s.Push(n) {
+		}
+		total++
+	}
+	for o.n.Load() < total {
+	}
+	b.ReportMetric(float64(total)/b.Elapsed().Seconds(), "events/s")
+}
