@@ -1,0 +1,275 @@
+package store
+
+import (
+	"crypto/rand"
+	"encoding/binary"
+	"errors"
+	"fmt"
+
+	"zombiezen.com/go/sqlite"
+	"zombiezen.com/go/sqlite/sqlitex"
+
+	"protei-bulk/bulk/journal"
+)
+
+// schemaVersion is PRAGMA user_version of a database this code writes. A higher one is
+// refused, a lower one would be migrated.
+const schemaVersion = 1
+
+const (
+	pageSize        = 8192
+	writerCacheKiB  = 128 << 10
+	readerCacheKiB  = 16 << 10
+	checkpointPages = 4000 // WAL pages after which the materialiser checkpoints
+)
+
+const schema = `
+CREATE TABLE state (
+	id       INTEGER PRIMARY KEY CHECK (id = 1),
+	uuid     BLOB NOT NULL,     -- names the store: its journal carries the same
+	seed     INTEGER NOT NULL,  -- of the hashes in the index runs
+	segment  INTEGER NOT NULL,  -- journal position up to which this file is complete
+	offset   INTEGER NOT NULL,
+	record   INTEGER NOT NULL,  -- number of the journal record before it
+	version  INTEGER NOT NULL,  -- changes when message_tables or runs do
+	next_run INTEGER NOT NULL,
+	orphans  INTEGER NOT NULL
+);
+CREATE TABLE message_tables (
+	n     INTEGER PRIMARY KEY, -- of messages_n and index_n
+	first INTEGER NOT NULL,    -- lowest message id that belongs there
+	day   INTEGER NOT NULL,    -- days since 1970 (UTC) when it was begun
+	rows  INTEGER NOT NULL
+);
+CREATE TABLE runs (
+	run     INTEGER PRIMARY KEY,
+	tbl     INTEGER NOT NULL,
+	kind    INTEGER NOT NULL,
+	level   INTEGER NOT NULL,
+	entries INTEGER NOT NULL,
+	lo      INTEGER NOT NULL,
+	hi      INTEGER NOT NULL
+);
+CREATE TABLE lanes (
+	connector INTEGER, priority INTEGER, horizon INTEGER NOT NULL, next INTEGER NOT NULL,
+	PRIMARY KEY (connector, priority)
+) WITHOUT ROWID;
+CREATE TABLE ledger (
+	account INTEGER, campaign INTEGER, cursor INTEGER NOT NULL, counts BLOB NOT NULL,
+	PRIMARY KEY (account, campaign)
+) WITHOUT ROWID;
+CREATE TABLE parked (
+	grp INTEGER, smsc_id TEXT, dest TEXT NOT NULL, status INTEGER NOT NULL,
+	error INTEGER NOT NULL, at INTEGER NOT NULL,
+	PRIMARY KEY (grp, smsc_id)
+) WITHOUT ROWID;
+CREATE TABLE accounts (
+	id INTEGER PRIMARY KEY, name TEXT NOT NULL, system_id TEXT UNIQUE, password_hash TEXT NOT NULL,
+	settings BLOB, created_at INTEGER NOT NULL
+);
+CREATE TABLE api_keys (
+	hash BLOB PRIMARY KEY, account INTEGER NOT NULL, name TEXT NOT NULL, prefix TEXT NOT NULL,
+	created_at INTEGER NOT NULL, expires_at INTEGER NOT NULL, settings BLOB
+) WITHOUT ROWID;
+CREATE TABLE campaigns (
+	id INTEGER PRIMARY KEY, account INTEGER NOT NULL, status TEXT NOT NULL, body BLOB NOT NULL
+);
+CREATE INDEX campaigns_account ON campaigns (account);
+CREATE TABLE recipients (
+	campaign INTEGER, ordinal INTEGER, dest TEXT NOT NULL, fields BLOB,
+	PRIMARY KEY (campaign, ordinal)
+) WITHOUT ROWID;
+CREATE TABLE objects (
+	kind TEXT, key TEXT, value BLOB NOT NULL, PRIMARY KEY (kind, key)
+) WITHOUT ROWID;
+`
+
+// tableSchema makes messages_n and index_n. Rows that wait, await a receipt or have an
+// open outbox entry are few, so partial indexes serve those; everything else is found
+// through the sorted runs in index_n (see runs.go).
+const tableSchema = `
+CREATE TABLE messages_%[1]d (
+	id      INTEGER PRIMARY KEY,
+	account INTEGER NOT NULL,
+	status  INTEGER NOT NULL,
+	lane    INTEGER, -- connector << 8 | priority while it waits, else NULL
+	seq     INTEGER, -- lane sequence while it waits
+	due     INTEGER, -- Unix ms of its turn while it is SCHEDULED, else NULL
+	notify  INTEGER, -- 1 while the customer has to be told, else NULL
+	body    BLOB NOT NULL -- see codec_message.go
+);
+CREATE INDEX waiting_%[1]d ON messages_%[1]d (lane, seq) WHERE lane IS NOT NULL;
+CREATE INDEX due_%[1]d ON messages_%[1]d (due) WHERE due IS NOT NULL;
+CREATE INDEX notify_%[1]d ON messages_%[1]d (notify) WHERE notify IS NOT NULL;
+CREATE INDEX open_%[1]d ON messages_%[1]d (status, account) WHERE status < 5;
+CREATE TABLE index_%[1]d (
+	run INTEGER, key INTEGER, id INTEGER, data BLOB NOT NULL,
+	PRIMARY KEY (run, key, id)
+) WITHOUT ROWID;
+`
+
+// state is the single row of the table of that name.
+type state struct {
+	uuid    [16]byte
+	seed    uint64
+	at      progress
+	version int64
+	nextRun int64
+	orphans int64
+}
+
+// openWriter opens the one connection that writes.
+func openWriter(path string) (*sqlite.Conn, error) {
+	conn, err := sqlite.OpenConn(path, sqlite.OpenReadWrite|sqlite.OpenCreate)
+	if err != nil {
+		return nil, fmt.Errorf("open database %s: %w", path, err)
+	}
+	err = pragmas(conn,
+		fmt.Sprintf("page_size=%d", pageSize), "journal_mode=WAL", "synchronous=FULL",
+		"wal_autocheckpoint=0", fmt.Sprintf("cache_size=-%d", writerCacheKiB), "temp_store=MEMORY")
+	if err == nil {
+		err = migrate(conn)
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("open database %s: %w", path, err), conn.Close())
+	}
+	return conn, nil
+}
+
+func openReader(path string) (*sqlite.Conn, error) {
+	conn, err := sqlite.OpenConn(path, sqlite.OpenReadWrite)
+	if err != nil {
+		return nil, fmt.Errorf("open database %s for reading: %w", path, err)
+	}
+	err = pragmas(conn, "query_only=1", "wal_autocheckpoint=0", fmt.Sprintf("cache_size=-%d", readerCacheKiB))
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("open database %s for reading: %w", path, err), conn.Close())
+	}
+	return conn, nil
+}
+
+func pragmas(conn *sqlite.Conn, list ...string) error {
+	for _, p := range list {
+		if err := sqlitex.ExecuteTransient(conn, "PRAGMA "+p, nil); err != nil {
+			return fmt.Errorf("pragma %s: %w", p, err)
+		}
+	}
+	return nil
+}
+
+// migrate brings the schema to schemaVersion.
+func migrate(conn *sqlite.Conn) error {
+	version, err := intPragma(conn, "user_version")
+	switch {
+	case err != nil:
+		return err
+	case version > schemaVersion:
+		return fmt.Errorf("%w: its schema is %d, this program knows up to %d", ErrNewerSchema, version, schemaVersion)
+	case version == schemaVersion:
+		return nil
+	}
+	var random [24]byte
+	rand.Read(random[:])
+	return transaction(conn, func() error {
+		if err := sqlitex.ExecuteScript(conn, schema+fmt.Sprintf("PRAGMA user_version=%d;", schemaVersion), nil); err != nil {
+			return fmt.Errorf("create schema: %w", err)
+		}
+		return exec(conn, "INSERT INTO state VALUES (1, ?, ?, 0, 0, 0, 1, 1, 0)",
+			random[:16], int64(binary.LittleEndian.Uint64(random[16:])))
+	})
+}
+
+func intPragma(conn *sqlite.Conn, name string) (n int64, err error) {
+	err = sqlitex.ExecuteTransient(conn, "PRAGMA "+name, &sqlitex.ExecOptions{
+		ResultFunc: func(stmt *sqlite.Stmt) error {
+			n = stmt.ColumnInt64(0)
+			return nil
+		},
+	})
+	return n, err
+}
+
+// transaction runs f between BEGIN IMMEDIATE and COMMIT, or ROLLBACK when it fails.
+func transaction(conn *sqlite.Conn, f func() error) error {
+	if err := exec(conn, "BEGIN IMMEDIATE"); err != nil {
+		return err
+	}
+	err := f()
+	if err == nil {
+		err = exec(conn, "COMMIT")
+	}
+	if err != nil && !conn.AutocommitEnabled() {
+		err = errors.Join(err, exec(conn, "ROLLBACK"))
+	}
+	return err
+}
+
+// exec runs a statement that returns nothing, kept prepared. Arguments are int64,
+// string, []byte or nil.
+func exec(conn *sqlite.Conn, query string, args ...any) error {
+	return query1(conn, query, nil, args...)
+}
+
+// query1 runs a statement, kept prepared, and calls row for each row.
+func query1(conn *sqlite.Conn, query string, row func(*sqlite.Stmt) error, args ...any) error {
+	stmt, err := conn.Prepare(query)
+	if err != nil {
+		return fmt.Errorf("prepare: %w", err)
+	}
+	for i, arg := range args {
+		bind(stmt, i+1, arg)
+	}
+	for {
+		more, err := stmt.Step()
+		if err != nil || !more {
+			return err
+		}
+		if row == nil {
+			continue
+		}
+		if err := row(stmt); err != nil {
+			return errors.Join(err, stmt.Reset())
+		}
+	}
+}
+
+func bind(stmt *sqlite.Stmt, i int, arg any) {
+	switch v := arg.(type) {
+	case int64:
+		stmt.BindInt64(i, v)
+	case string:
+		stmt.BindText(i, v)
+	case []byte:
+		if v == nil {
+			stmt.BindNull(i)
+		} else {
+			stmt.BindBytes(i, v)
+		}
+	case nil:
+		stmt.BindNull(i)
+	default:
+		panic(fmt.Sprintf("store: cannot bind a %T", arg))
+	}
+}
+
+// columnBytes copies a blob.
+func columnBytes(stmt *sqlite.Stmt, col int) []byte {
+	b := make([]byte, stmt.ColumnLen(col))
+	stmt.ColumnBytes(col, b)
+	return b
+}
+
+func readState(conn *sqlite.Conn) (st state, err error) {
+	err = query1(conn, "SELECT uuid, seed, segment, offset, record, version, next_run, orphans FROM state", func(stmt *sqlite.Stmt) error {
+		stmt.ColumnBytes(0, st.uuid[:])
+		st.seed = uint64(stmt.ColumnInt64(1))
+		st.at.pos = journal.Pos{Segment: uint64(stmt.ColumnInt64(2)), Offset: uint64(stmt.ColumnInt64(3))}
+		st.at.record = uint64(stmt.ColumnInt64(4))
+		st.version, st.nextRun, st.orphans = stmt.ColumnInt64(5), stmt.ColumnInt64(6), stmt.ColumnInt64(7)
+		return nil
+	})
+	if err != nil {
+		return st, fmt.Errorf("read state: %w", err)
+	}
+	return st, nil
+}

@@ -1,0 +1,135 @@
+package store
+
+import (
+	"sync"
+	"sync/atomic"
+
+	"protei-bulk/bulk/message"
+)
+
+// SentDone is the index in a Ledger of messages that are SENT and want no receipt:
+// nothing more happens to them. Those at message.Sent still await one.
+const SentDone = 0
+
+// Accepted is the number of all messages in the ledger.
+func (l Ledger) Accepted() (n int64) {
+	for _, c := range l {
+		n += c
+	}
+	return n
+}
+
+// Open is the number of messages that something is still expected to happen to.
+func (l Ledger) Open() int64 {
+	return l[message.Pending] + l[message.Scheduled] + l[message.Sent] + l[message.Held]
+}
+
+// ledgerKey names one set of counts. Campaign 0 stands for the messages of none.
+type ledgerKey struct {
+	account  uint32
+	campaign message.ID
+}
+
+// counts are the messages of one ledgerKey by status, twice: as applied, and as the
+// rows in SQLite have it. The second set is written in the transaction that writes the
+// rows, so that after a crash the replayed events change exactly what the rows lack.
+type counts struct {
+	key    ledgerKey
+	now    [message.Unknown + 1]atomic.Int64
+	cursor atomic.Uint32 // highest recipient ordinal accepted
+
+	rows  Ledger // the materialiser's
+	dirty bool   // the materialiser's
+}
+
+// books holds all counts.
+type books struct {
+	mu  sync.RWMutex // guards the map
+	all map[ledgerKey]*counts
+}
+
+func (b *books) get(key ledgerKey) *counts {
+	b.mu.RLock()
+	c := b.all[key]
+	b.mu.RUnlock()
+	if c != nil {
+		return c
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if c = b.all[key]; c == nil {
+		c = &counts{key: key}
+		if b.all == nil {
+			b.all = make(map[ledgerKey]*counts)
+		}
+		b.all[key] = c
+	}
+	return c
+}
+
+// page remembers the counts used last: runs of messages share them.
+type page struct {
+	books *books
+	last  *counts
+}
+
+func (p *page) of(m *message.Message) *counts {
+	key := ledgerKey{m.Account, m.Campaign}
+	if p.last == nil || p.last.key != key {
+		p.last = p.books.get(key)
+	}
+	return p.last
+}
+
+// cell is the index of a message's status in a Ledger.
+func cell(m *message.Message, s message.Status) message.Status {
+	if s == message.Sent && m.Flags&message.WantReceipt == 0 {
+		return SentDone
+	}
+	return s
+}
+
+// Ledgers returns the counts of every account, its campaigns included.
+func (e *Embedded) Ledgers() map[uint32]Ledger {
+	e.books.mu.RLock()
+	defer e.books.mu.RUnlock()
+	sum := make(map[uint32]Ledger)
+	for key, c := range e.books.all {
+		l := sum[key.account]
+		c.add(&l)
+		sum[key.account] = l
+	}
+	return sum
+}
+
+func (c *counts) add(l *Ledger) {
+	for s := range c.now {
+		l[s] += c.now[s].Load()
+	}
+}
+
+// CampaignLedger returns the counts of a campaign's messages.
+func (e *Embedded) CampaignLedger(campaign message.ID) Ledger {
+	var l Ledger
+	e.eachCampaign(campaign, func(c *counts) { c.add(&l) })
+	return l
+}
+
+// CampaignCursor returns the highest recipient ordinal of the campaign for which a
+// message was accepted: where to go on after a restart, provided that ordinals are
+// accepted in order.
+func (e *Embedded) CampaignCursor(campaign message.ID) uint32 {
+	var cursor uint32
+	e.eachCampaign(campaign, func(c *counts) { cursor = max(cursor, c.cursor.Load()) })
+	return cursor
+}
+
+func (e *Embedded) eachCampaign(campaign message.ID, f func(*counts)) {
+	e.books.mu.RLock()
+	defer e.books.mu.RUnlock()
+	for key, c := range e.books.all {
+		if key.campaign == campaign {
+			f(c)
+		}
+	}
+}

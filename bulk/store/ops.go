@@ -1,0 +1,130 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"zombiezen.com/go/sqlite"
+	"zombiezen.com/go/sqlite/sqlitex"
+)
+
+// op is a write of something other than messages. It rides in the materialiser's next
+// transaction and is answered after its sync.
+type op struct {
+	do   func(*sqlite.Conn) error
+	done chan error
+	err  error
+}
+
+// run executes the op so that its failure undoes only itself.
+func (o *op) run(conn *sqlite.Conn) {
+	release := sqlitex.Save(conn)
+	o.err = o.do(conn)
+	release(&o.err)
+}
+
+// write1 runs do in the next transaction and returns when that is durable.
+func (e *Embedded) write1(ctx context.Context, do func(*sqlite.Conn) error) error {
+	o := op{do: do, done: make(chan error, 1)}
+	select {
+	case e.ops <- o:
+	case <-e.stopped:
+		return e.reason()
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	select {
+	case err := <-o.done:
+		return err
+	case <-e.stopped:
+		select {
+		case err := <-o.done:
+			return err
+		default:
+			return e.reason()
+		}
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// reason says why the store takes nothing more.
+func (e *Embedded) reason() error {
+	if err := e.Err(); err != nil {
+		return err
+	}
+	return ErrStopped
+}
+
+// collect gathers the ops that come within opLinger after the first.
+func (e *Embedded) collect(first op) []op {
+	ops := []op{first}
+	timer := time.NewTimer(opLinger)
+	defer timer.Stop()
+	for len(ops) < cap(e.ops) {
+		select {
+		case o := <-e.ops:
+			ops = append(ops, o)
+		case <-timer.C:
+			return ops
+		}
+	}
+	return ops
+}
+
+// drainOps takes the ops that wait already.
+func (e *Embedded) drainOps() (ops []op) {
+	for {
+		select {
+		case o := <-e.ops:
+			ops = append(ops, o)
+		default:
+			return ops
+		}
+	}
+}
+
+// refuseOps answers what waits after the store failed.
+func (m *materialiser) refuseOps() {
+	for _, o := range m.e.drainOps() {
+		o.done <- m.e.reason()
+	}
+}
+
+// one runs a query that gives at most one row; ErrNotFound when it gives none.
+func (e *Embedded) one(ctx context.Context, query string, row func(*sqlite.Stmt) error, args ...any) error {
+	found := false
+	err := e.rows(ctx, query, func(stmt *sqlite.Stmt) error {
+		found = true
+		return row(stmt)
+	}, args...)
+	if err == nil && !found {
+		return ErrNotFound
+	}
+	return err
+}
+
+func (e *Embedded) rows(ctx context.Context, query string, row func(*sqlite.Stmt) error, args ...any) error {
+	return e.read(ctx, func(conn *sqlite.Conn, _ *catalog) error { return query1(conn, query, row, args...) })
+}
+
+// deleted runs a DELETE; ErrNotFound when it deletes nothing.
+func deleted(conn *sqlite.Conn, query string, args ...any) error {
+	if err := exec(conn, query, args...); err != nil {
+		return err
+	}
+	if conn.Changes() == 0 {
+		return ErrNotFound
+	}
+	return nil
+}
+
+// wrap names the action of an error; ErrNotFound keeps its identity.
+func wrap(err error, format string, args ...any) error {
+	if err == nil || errors.Is(err, ErrNotFound) {
+		return err
+	}
+	return fmt.Errorf(format+": %w", append(args, err)...)
+}

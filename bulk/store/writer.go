@@ -1,0 +1,152 @@
+package store
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"protei-bulk/bulk/journal"
+	"protei-bulk/bulk/message"
+)
+
+const (
+	// maxGroupBytes is where the writer ends a group; a larger pending takes several.
+	maxGroupBytes = 8 << 20
+	// groupsAhead is how many durable groups may wait for the applier.
+	groupsAhead = 4
+	// segmentTries and segmentWait bound the wait for room for a journal segment.
+	segmentTries = 50
+	segmentWait  = 100 * time.Millisecond
+)
+
+// group is what one journal write made durable: the unit that the applier takes.
+type group struct {
+	pending *pending
+	events  []message.Event // part of pending.events
+	first   uint64          // record number of the first record
+	start   journal.Pos     // position before its first record
+	end     journal.Pos     // position after its last record
+	records uint64          // number of records
+	last    bool            // pending's horizons, receipts and dones go with this group
+	err     error           // not nil: not durable
+}
+
+// write is the writer goroutine: it makes what producers hand over durable, in order.
+func (e *Embedded) write() {
+	defer e.joined.Done()
+	defer close(e.groups)
+	w := writer{e: e, pos: e.log.End(), record: e.record}
+	for {
+		p, closed := e.queue.swap(e.spare())
+		if p.empty() {
+			e.recycle(p)
+			if closed != nil {
+				return
+			}
+			<-e.queue.wake
+			continue
+		}
+		w.commit(p)
+	}
+}
+
+// spare returns an empty pending, used before or new.
+func (e *Embedded) spare() *pending {
+	select {
+	case p := <-e.spares:
+		return p
+	default:
+		return &pending{}
+	}
+}
+
+func (e *Embedded) recycle(p *pending) {
+	p.reset()
+	select {
+	case e.spares <- p:
+	default:
+	}
+}
+
+// writer is the state of the writer goroutine.
+type writer struct {
+	e      *Embedded
+	buf    journal.Group
+	pos    journal.Pos
+	record uint64 // number of the last record written
+	lane   *lane  // used last
+	failed error
+}
+
+// commit writes all of p, in several groups if it is large, and hands them on.
+func (w *writer) commit(p *pending) {
+	w.buf.Reset()
+	for _, h := range p.horizons {
+		addHorizon(&w.buf, h)
+	}
+	for i := range p.receipts {
+		addReceipt(&w.buf, &p.receipts[i])
+	}
+	from := 0
+	for i := range p.events {
+		ev := &p.events[i]
+		w.number(ev)
+		addEvent(&w.buf, ev)
+		if w.buf.Size() >= maxGroupBytes {
+			w.append(&group{pending: p, events: p.events[from : i+1]})
+			from = i + 1
+			w.buf.Reset()
+		}
+	}
+	w.append(&group{pending: p, events: p.events[from:], last: true})
+}
+
+// number gives a message that begins to wait its place in the lane.
+func (w *writer) number(ev *message.Event) {
+	if ev.Kind != message.Accept && ev.Kind != message.Requeue {
+		return
+	}
+	key := ev.Msg.Lane()
+	if w.lane == nil || w.lane.key != key {
+		w.lane = w.e.lanes.get(key)
+	}
+	ev.Seq = w.lane.next
+	w.lane.next++
+}
+
+func (w *writer) append(g *group) {
+	g.first, g.start = w.record+1, w.pos
+	g.records = uint64(w.buf.Len())
+	if w.failed == nil {
+		g.end, w.failed = w.sync()
+	}
+	if g.err = w.failed; g.err == nil {
+		w.pos = g.end
+		w.record += g.records
+	}
+	w.e.groups <- g
+}
+
+// sync writes the buffer to the journal. A full disk gets some time to recover; any
+// other fault is the end of the store.
+func (w *writer) sync() (journal.Pos, error) {
+	started := time.Now()
+	var end journal.Pos
+	var err error
+	for range segmentTries {
+		if end, err = w.e.log.Append(&w.buf); !errors.Is(err, journal.ErrNoSegment) {
+			break
+		}
+		w.e.diskFull.Store(true)
+		w.e.opts.Logger.Error("no room for the journal", "error", err)
+		time.Sleep(segmentWait)
+	}
+	w.e.syncTime.Add(int64(time.Since(started)))
+	if err != nil {
+		err = fmt.Errorf("%w: journal: %w", ErrFailed, err)
+		w.e.fail(err)
+		return end, err
+	}
+	w.e.groupCount.Add(1)
+	return end, nil
+}
