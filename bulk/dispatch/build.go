@@ -72,13 +72,14 @@ func (b *builder) traceTLVs(it *queue.Item, part int) {
 	}
 }
 
-// validity returns validity_period as an absolute time in UTC (SMPP 3.4 §7.1.1). Many
-// messages end in the same second, so the last text is kept.
+// validity returns validity_period as an absolute time in UTC (SMPP 3.4 §7.1.1), rounded
+// up to the second: SMSCs refuse one in the past. Many messages end in the same second,
+// so the last text is kept.
 func (b *builder) validity(until int64) []byte {
 	if until == 0 {
 		return nil
 	}
-	if sec := until / 1000; b.validAt != sec {
+	if sec := (until + 999) / 1000; b.validAt != sec {
 		b.validAt = sec
 		b.valid = smpp.AppendTime(b.valid[:0], time.Unix(sec, 0))
 	}

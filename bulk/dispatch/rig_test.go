@@ -3,7 +3,6 @@ package dispatch_test
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net"
 	"strconv"
 	"sync"
@@ -19,7 +18,7 @@ import (
 	"protei-bulk/smpp"
 )
 
-const patience = 20 * time.Second
+const patience = 10 * time.Second
 
 // smsc is a real SMPP server whose answers a test scripts.
 type smsc struct {
@@ -31,6 +30,8 @@ type smsc struct {
 	// submit answers a submit_sm; nil means ROK with the next number as id.
 	submit atomic.Pointer[func(s *smpp.Session, r *smpp.Request, p *smpp.SubmitSM)]
 	ids    atomic.Uint64
+
+	minimal *minimal // when set, it answers instead
 
 	mu       sync.Mutex
 	sessions []*smpp.Session
@@ -82,6 +83,10 @@ func (m *smsc) stop() {
 }
 
 func (m *smsc) HandleRequest(s *smpp.Session, r *smpp.Request) {
+	if m.minimal != nil {
+		m.minimal.HandleRequest(s, r)
+		return
+	}
 	p, ok := r.PDU.(*smpp.SubmitSM)
 	if !ok {
 		s.Respond(r.Seq, r.ID, smpp.RINVCMDID, nil)
@@ -299,7 +304,13 @@ func eventually(t testing.TB, what string, ok func() bool) {
 
 func (r *rig) expect(want message.Status, n int) {
 	r.t.Helper()
-	eventually(r.t, fmt.Sprintf("%d messages %v, but %v; %+v", n, want, r.store.Count(), r.d.Counters()), func() bool { return r.store.Count()[want] == n })
+	deadline := time.Now().Add(patience)
+	for r.store.Count()[want] != n {
+		if time.Now().After(deadline) {
+			r.t.Fatalf("not %d messages %v but %v; lanes %+v; %+v", n, want, r.store.Count(), r.lanes.Depths(nil), r.d.Counters())
+		}
+		time.Sleep(time.Millisecond)
+	}
 }
 
 func (r *rig) get(id message.ID) message.Message {
