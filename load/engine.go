@@ -197,6 +197,7 @@ const (
 	paceStep = 10 * time.Millisecond  // between two looks at the shape while users change
 	paceIdle = 100 * time.Millisecond // and while they do not
 	maxBurst = 100 * time.Millisecond // worth of credit that a stall may earn
+	rounding = 1e-6                   // of a credit
 )
 
 // allow returns how many users may start (or stop, negative) now.
@@ -207,8 +208,8 @@ func (p *pace) allow(now time.Duration, missing int, rate float64) int {
 		p.credit = 1
 		return missing
 	}
-	p.credit = min(p.credit+rate*dt.Seconds(), max(1, rate*maxBurst.Seconds()))
-	n := min(int(p.credit), max(missing, -missing))
+	p.credit = min(p.credit+rate*dt.Seconds(), 1+rate*maxBurst.Seconds())
+	n := min(int(p.credit+rounding), max(missing, -missing))
 	p.credit -= float64(n)
 	if missing < 0 {
 		return -n

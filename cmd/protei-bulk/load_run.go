@@ -333,7 +333,7 @@ func (t *loadTest) fill(res *load.Result, ctx context.Context) {
 			r.Stopped = errParentGone.Error()
 		}
 	}
-	r.Machine = thisMachine()
+	r.Machine = generatorMachine()
 	r.Whole = c.Summary(c.Whole())
 	if w, ok := c.Measured(o.warmup); ok {
 		r.Measured = c.Summary(w)
@@ -371,7 +371,7 @@ func (t *loadTest) fillTarget() {
 	}
 }
 
-func thisMachine() report.Machine {
+func generatorMachine() report.Machine {
 	m := report.Machine{OS: runtime.GOOS + "/" + runtime.GOARCH, Cores: runtime.NumCPU(), Go: runtime.Version()}
 	m.Hostname, _ = os.Hostname()
 	if info, err := cpu.Info(); err == nil && len(info) > 0 {
