@@ -5,25 +5,33 @@ import (
 	"io"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
 
 // Inspect prints what stands in the log of dir to w: segments, groups, records by
-// kind, and damage. It takes the lock, so it answers ErrInUse while the log is open.
-// Damage is printed and returned as an error too; nothing is changed.
-func Inspect(dir string, w io.Writer) error {
+// kind, and damage. kind names the kinds; it may be nil. Inspect takes the lock, so it
+// answers ErrInUse while the log is open. Damage is printed and returned as an error
+// too; nothing is changed.
+func Inspect(dir string, w io.Writer, kind func(byte) string) error {
 	fs := OS()
 	numbers, err := listSegments(fs, dir)
 	if err != nil {
 		return err
+	}
+	if len(numbers) == 0 {
+		return fmt.Errorf("%s holds no journal segments", dir)
 	}
 	lock, err := fs.Lock(filepath.Join(dir, lockName))
 	if err != nil {
 		return fmt.Errorf("lock journal %s: %w", dir, err)
 	}
 	defer lock.Close()
-	return inspect(fs, dir, numbers, w)
+	if kind == nil {
+		kind = func(k byte) string { return strconv.Itoa(int(k)) }
+	}
+	return inspect(fs, dir, numbers, w, kind)
 }
 
 // inspection is what one segment holds.
@@ -38,7 +46,7 @@ type inspection struct {
 	unsynced     int
 }
 
-func inspect(fs FS, dir string, numbers []uint64, w io.Writer) error {
+func inspect(fs FS, dir string, numbers []uint64, w io.Writer, kind func(byte) string) error {
 	start, err := oldestStarted(fs, dir, numbers)
 	if err != nil {
 		return err
@@ -80,7 +88,7 @@ func inspect(fs FS, dir string, numbers []uint64, w io.Writer) error {
 		fmt.Fprintf(out, "DAMAGE    %v\n", damage)
 	}
 	printSegments(out, numbers, segs, r.end)
-	printKinds(out, kinds[:])
+	printKinds(out, kinds[:], kind)
 	if _, err := io.WriteString(w, out.String()); err != nil {
 		return err
 	}
@@ -149,11 +157,11 @@ func printSegments(out io.Writer, numbers []uint64, segs []*inspection, end Pos)
 
 func clock(ms int64) string { return time.UnixMilli(ms).UTC().Format("2006-01-02T15:04:05.000Z") }
 
-func printKinds(out io.Writer, kinds []int) {
+func printKinds(out io.Writer, kinds []int, kind func(byte) string) {
 	fmt.Fprintf(out, "\n%-20s %10s\n", "record kind", "records")
 	for k, n := range kinds {
 		if n > 0 {
-			fmt.Fprintf(out, "%-20d %10d\n", k, n)
+			fmt.Fprintf(out, "%-20s %10d\n", kind(byte(k)), n)
 		}
 	}
 }

@@ -20,7 +20,7 @@ func TestInspectShowsSegmentsKindsAndDamage(t *testing.T) {
 	l.Close()
 
 	var out strings.Builder
-	if err := journal.Inspect(opts.Dir, &out); err != nil {
+	if err := journal.Inspect(opts.Dir, &out, nil); err != nil {
 		t.Fatal(err)
 	}
 	for _, want := range []string{"0102030405060708090a0b0c0d0e0f10", "end       " + end.String() + ", after group 20", "000000000001.seg", "ready for use"} {
@@ -39,17 +39,20 @@ func TestInspectShowsSegmentsKindsAndDamage(t *testing.T) {
 		t.Fatal(err)
 	}
 	out.Reset()
-	if err := journal.Inspect(opts.Dir, &out); err == nil || !strings.Contains(out.String(), "DAMAGE    journal segment 1 ") {
+	if err := journal.Inspect(opts.Dir, &out, nil); err == nil || !strings.Contains(out.String(), "DAMAGE    journal segment 1 ") {
 		t.Errorf("damage was not shown: %v\n%s", err, out.String())
 	}
 }
 
-func TestInspectOfAnEmptyFolder(t *testing.T) {
+func TestInspectLeavesOtherFoldersAlone(t *testing.T) {
 	var out strings.Builder
-	if err := journal.Inspect(t.TempDir(), &out); err != nil {
-		t.Fatal(err)
+	dir := t.TempDir()
+	for _, name := range []string{dir, filepath.Join(dir, "none")} {
+		if err := journal.Inspect(name, &out, nil); err == nil {
+			t.Errorf("%s was inspected", name)
+		}
 	}
-	if err := journal.Inspect(filepath.Join(t.TempDir(), "none"), &out); err == nil {
-		t.Error("a folder that is not there was inspected")
+	if files, err := os.ReadDir(dir); err != nil || len(files) > 0 {
+		t.Errorf("the folder holds %v now, %v", files, err)
 	}
 }

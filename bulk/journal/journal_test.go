@@ -247,10 +247,11 @@ func TestSecondOpenerIsRefused(t *testing.T) {
 	opts := options(nil)
 	opts.Dir = filepath.Join(t.TempDir(), "journal")
 	l, _ := mustOpen(t, opts, journal.Pos{})
+	mustAppend(t, l, record{1, "a"})
 	if _, err := journal.Open(opts); !errors.Is(err, journal.ErrInUse) {
 		t.Errorf("second opener: %v, want ErrInUse", err)
 	}
-	if err := journal.Inspect(opts.Dir, &bytes.Buffer{}); !errors.Is(err, journal.ErrInUse) {
+	if err := journal.Inspect(opts.Dir, &bytes.Buffer{}, nil); !errors.Is(err, journal.ErrInUse) {
 		t.Errorf("inspect while open: %v, want ErrInUse", err)
 	}
 	l.Close()
