@@ -227,7 +227,7 @@ func (p *platform) send(t testing.TB, req *http.Request) answer {
 		t.Fatal(err)
 	}
 	a := answer{Status: resp.StatusCode, Header: resp.Header, Body: string(text)}
-	if strings.Contains(resp.Header.Get("Content-Type"), "json") {
+	if len(text) > 0 && strings.Contains(resp.Header.Get("Content-Type"), "json") {
 		if err := json.Unmarshal(text, &a.JSON); err != nil {
 			t.Fatalf("%s %s: the answer is not JSON: %v\n%s", req.Method, req.URL.Path, err, text)
 		}

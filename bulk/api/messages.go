@@ -31,7 +31,7 @@ func (c *call) postMessage() error {
 		return c.notAccepted(err)
 	}
 	if r := c.outs[0].Err; r != nil {
-		return c.dec.named(r)
+		return c.missing(c.dec.named(r))
 	}
 	c.accepted(c.outs[0].Msg)
 	return nil
@@ -71,6 +71,23 @@ func (d *decoder) named(r *intake.Refusal) *problem {
 	for f, name := range canonical {
 		if r.Field == name && d.names[f] != "" && d.names[f] != name {
 			p.faults[0].pointer = "/" + d.names[f]
+		}
+	}
+	return p
+}
+
+// missing adds to a refusal the fields that are needed and not there, beside the one that
+// intake met first.
+func (c *call) missing(p *problem) *problem {
+	req := &c.reqs[0]
+	for _, need := range []struct {
+		empty bool
+		code  intake.Code
+		name  string
+	}{{req.To == "", intake.MissingRecipient, "to"}, {req.Text == "", intake.MissingText, "text"}} {
+		if need.empty && p.code != string(need.code) && p.httpStatus() == 422 {
+			p.code = "validation_failed"
+			p.faults = append(p.faults, fault{"/" + need.name, string(need.code), "is needed"})
 		}
 	}
 	return p
@@ -151,7 +168,7 @@ func (c *call) cancelMessage() error {
 	if m.Status == message.Cancelled { // again: the customer has what he wants
 		return c.cancelled(m.ID)
 	}
-	if !m.Status.Waiting() {
+	if m.Status != message.Pending && m.Status != message.Scheduled {
 		return tooLate(m.Status)
 	}
 	if err := c.api.opts.Messages.Cancel(c.r.Context(), m.ID); err != nil {
@@ -161,7 +178,7 @@ func (c *call) cancelMessage() error {
 }
 
 func tooLate(s message.Status) error {
-	return wrong("not_cancellable", fmt.Sprintf("the message is %s; only a PENDING, SCHEDULED or HELD one can be cancelled", s))
+	return wrong("not_cancellable", fmt.Sprintf("the message is %s; only a PENDING or SCHEDULED one can be cancelled", s))
 }
 
 func (c *call) cancelled(id message.ID) error {
