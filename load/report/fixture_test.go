@@ -63,7 +63,6 @@ type fixture struct {
 	collector *stats.Collector
 	entries   []stats.Entry
 	open      []uint64
-	lost      uint64
 }
 
 func newFixture(s scene) *fixture {
@@ -161,8 +160,7 @@ func (f *fixture) receipts(second int, last bool) {
 	keep := f.open[:0]
 	for _, seq := range f.open {
 		switch {
-		case f.lost < f.scene.lost:
-			f.lost++
+		case seq/1000 == 2 && seq%1000 < f.lost:
 			keep = append(keep, seq)
 			continue
 		case !last && f.rng.Float64() < 0.04:

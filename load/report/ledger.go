@@ -4,11 +4,11 @@ import "protei-bulk/load/stats"
 
 // ledgerLine is one line of the delivery ledger.
 type ledgerLine struct {
-	depth int
-	label string
-	value string
-	note  string
-	bad   bool
+	Depth int
+	Label string
+	Value string
+	Note  string
+	Bad   bool
 }
 
 // ledgerLines is the ledger as it is read: what was sent, what became of it, and what came back.

@@ -297,12 +297,12 @@ func orElse(s, other string) string {
 func (t *Terminal) ledger(run *Run) {
 	t.println(t.paint.bold("Delivery ledger, whole run"))
 	for _, l := range ledgerLines(run) {
-		label := strings.Repeat("  ", l.depth+1) + l.label
-		line := pad(label, 38) + padLeft(l.value, 14)
-		if l.note != "" {
-			line += "  " + l.note
+		label := strings.Repeat("  ", l.Depth+1) + l.Label
+		line := pad(label, 38) + padLeft(l.Value, 14)
+		if l.Note != "" {
+			line += "  " + l.Note
 		}
-		if l.bad {
+		if l.Bad {
 			line = t.paint.red(line)
 		}
 		t.println(line)

@@ -303,5 +303,5 @@ func windowText(s *stats.Summary) string {
 	if s.Covered <= 0 {
 		return "no measured window"
 	}
-	return fmt.Sprintf("%s from %s to %s", formatSpan(s.Covered), clock(s.From), clock(s.From+s.Duration().Round(time.Second)))
+	return fmt.Sprintf("%s, %s – %s", formatSpan(s.Covered), clock(s.From), clock(s.From+s.Duration().Round(time.Second)))
 }

@@ -311,8 +311,8 @@ func (l *Ledger) observe(seq uint64, c *ledgerChunk, i int, at time.Duration) {
 	h[seq%uint64(len(h))].record(sinceStamp(sent, at))
 }
 
-// Resolve notes what the target says about an open message after the drain. An unanswered message that the target
-// knows counts as accepted.
+// Resolve notes what the target says about an open message after the drain. An unanswered message is never lost, it stays
+// unanswered; one that the target knows as pending was accepted.
 func (l *Ledger) Resolve(seq uint64, r Resolution) {
 	c := l.chunk(seq)
 	if c == nil {
@@ -322,6 +322,9 @@ func (l *Ledger) Resolve(seq uint64, r Resolution) {
 	for {
 		old := c.load(i)
 		if old&issuedBit == 0 || old&receiptMask != 0 || old&answerMask == answerRejected || old&resolutionMask != 0 {
+			return
+		}
+		if r == ResolvedLost && old&answerMask != answerAccepted {
 			return
 		}
 		state := old&^answerMask | answerAccepted | uint32(r)<<resolutionShift
