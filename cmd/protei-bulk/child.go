@@ -43,6 +43,23 @@ func announceReady(path string, v any) error {
 	return nil
 }
 
+// announceTo writes v as one line of JSON to an open file descriptor and closes it.
+func announceTo(fd int, v any) error {
+	line, err := json.Marshal(v)
+	if err != nil {
+		return fmt.Errorf("announce readiness: %w", err)
+	}
+	f := os.NewFile(uintptr(fd), "ready")
+	if f == nil {
+		return fmt.Errorf("announce readiness: %d is not a file descriptor", fd)
+	}
+	_, err = f.Write(append(line, '\n'))
+	if err = errors.Join(err, f.Close()); err != nil {
+		return fmt.Errorf("announce readiness: %w", err)
+	}
+	return nil
+}
+
 // dieWithParent returns a context that ends when the process that started this one
 // ends, however it ends, with errParentGone as cause. Should the orderly end that
 // follows take more than orphanGrace, the process exits. stop ends the watch.

@@ -26,7 +26,11 @@ any messaging platform, and simulates an SMSC.`,
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usageError("%w (see %s --help)", err, cmd.CommandPath())
 	})
-	root.AddCommand(newVersionCommand(env))
+	root.AddCommand(
+		newDemoCommand(env), newServeCommand(env), newSMSCCommand(env), newLoadCommand(env),
+		newMessageCommand(env), newCampaignCommand(env), newAccountCommand(env),
+		newConfigCommand(env), newJournalCommand(env), newVersionCommand(env),
+	)
 	return root
 }
 

@@ -1,0 +1,149 @@
+package bulk
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"protei-bulk/bulk/account"
+	"protei-bulk/bulk/campaign"
+	"protei-bulk/bulk/message"
+	"protei-bulk/bulk/store"
+)
+
+// accountStore is the embedded store as package account wants it. What the store does
+// not read travels as JSON in Settings.
+type accountStore struct{ store *store.Embedded }
+
+// accountSettings is everything of an account that no query looks at.
+type accountSettings struct {
+	Spec      account.Spec `json:"spec"`
+	UpdatedAt int64        `json:"updated_at"`
+}
+
+func (s accountStore) LoadAccounts(ctx context.Context) ([]account.Row, []account.KeyRow, error) {
+	stored, err := s.store.Accounts(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	rows := make([]account.Row, 0, len(stored))
+	for _, r := range stored {
+		var settings accountSettings
+		if err := json.Unmarshal(r.Settings, &settings); err != nil {
+			return nil, nil, fmt.Errorf("settings of account %s: %w", r.Name, err)
+		}
+		spec := settings.Spec
+		spec.Name, spec.SystemID = r.Name, r.SystemID
+		rows = append(rows, account.Row{
+			ID: r.ID, Spec: spec, PasswordHash: r.PasswordHash, CreatedAt: r.CreatedAt, UpdatedAt: settings.UpdatedAt,
+		})
+	}
+	storedKeys, err := s.store.APIKeys(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	keys := make([]account.KeyRow, 0, len(storedKeys))
+	for _, k := range storedKeys {
+		keys = append(keys, account.KeyRow{Hash: k.Hash, Account: k.Account, Prefix: k.Prefix, Label: k.Name, CreatedAt: k.CreatedAt})
+	}
+	return rows, keys, nil
+}
+
+func (s accountStore) SaveAccount(ctx context.Context, row account.Row) error {
+	settings, err := json.Marshal(accountSettings{Spec: row.Spec, UpdatedAt: row.UpdatedAt})
+	if err != nil {
+		return err
+	}
+	return s.store.PutAccount(ctx, &store.AccountRow{
+		ID: row.ID, Name: row.Name, SystemID: row.SystemID, PasswordHash: row.PasswordHash,
+		Settings: settings, CreatedAt: row.CreatedAt,
+	})
+}
+
+func (s accountStore) SaveKey(ctx context.Context, k account.KeyRow) error {
+	return s.store.PutAPIKey(ctx, store.APIKeyRow{
+		Hash: k.Hash, Account: k.Account, Name: k.Label, Prefix: k.Prefix, CreatedAt: k.CreatedAt,
+	})
+}
+
+func (s accountStore) DeleteKey(ctx context.Context, hash account.KeyHash) error {
+	err := s.store.DeleteAPIKey(ctx, hash)
+	if errors.Is(err, store.ErrNotFound) {
+		return nil
+	}
+	return err
+}
+
+// campaignStore is the embedded store as package campaign wants it.
+type campaignStore struct{ store *store.Embedded }
+
+func (s campaignStore) SaveCampaign(ctx context.Context, r campaign.Row) error {
+	return s.store.PutCampaign(ctx, store.CampaignRow{
+		ID: r.ID, Account: r.Account, Name: r.Name, SenderID: r.SenderID, MessageContent: r.MessageContent,
+		RecipientType: r.RecipientType, TotalRecipients: r.TotalRecipients, ScheduleType: r.ScheduleType,
+		ScheduleAt: r.ScheduleAt, Priority: r.Priority, MaxTPS: r.MaxTPS, Status: string(r.Status), Cursor: r.Cursor,
+		Accepted: r.Accepted, Refused: r.Refused, CreatedAt: r.CreatedAt, StartedAt: r.StartedAt,
+		FinishedAt: r.FinishedAt, Settings: r.Settings,
+	})
+}
+
+func campaignRow(r store.CampaignRow) campaign.Row {
+	return campaign.Row{
+		ID: r.ID, Account: r.Account, Name: r.Name, SenderID: r.SenderID, MessageContent: r.MessageContent,
+		RecipientType: r.RecipientType, TotalRecipients: r.TotalRecipients, ScheduleType: r.ScheduleType,
+		ScheduleAt: r.ScheduleAt, Priority: r.Priority, MaxTPS: r.MaxTPS, Status: campaign.Status(r.Status), Cursor: r.Cursor,
+		Accepted: r.Accepted, Refused: r.Refused, CreatedAt: r.CreatedAt, StartedAt: r.StartedAt,
+		FinishedAt: r.FinishedAt, Settings: r.Settings,
+	}
+}
+
+func (s campaignStore) Campaign(ctx context.Context, id message.ID) (campaign.Row, error) {
+	r, err := s.store.Campaign(ctx, id)
+	return campaignRow(r), campaignError(err)
+}
+
+func (s campaignStore) Campaigns(ctx context.Context, accountID uint32, below message.ID, limit int) ([]campaign.Row, error) {
+	stored, err := s.store.Campaigns(ctx, accountID, below, limit)
+	rows := make([]campaign.Row, len(stored))
+	for i, r := range stored {
+		rows[i] = campaignRow(r)
+	}
+	return rows, err
+}
+
+func (s campaignStore) DeleteCampaign(ctx context.Context, id message.ID) error {
+	return campaignError(s.store.DeleteCampaign(ctx, id))
+}
+
+func (s campaignStore) AddRecipients(ctx context.Context, id message.ID, add []campaign.Recipient) error {
+	rows := make([]store.RecipientRow, len(add))
+	for i, r := range add {
+		rows[i] = store.RecipientRow(r)
+	}
+	return campaignError(s.store.AddRecipients(ctx, id, rows))
+}
+
+func (s campaignStore) Recipients(ctx context.Context, id message.ID, after uint32, limit int) ([]campaign.Recipient, error) {
+	stored, err := s.store.Recipients(ctx, id, after, limit)
+	rows := make([]campaign.Recipient, len(stored))
+	for i, r := range stored {
+		rows[i] = campaign.Recipient(r)
+	}
+	return rows, campaignError(err)
+}
+
+func (s campaignStore) MaxOrdinal(_ context.Context, id message.ID) (uint32, error) {
+	return s.store.CampaignCursor(id), nil
+}
+
+func (s campaignStore) CampaignCounts(id message.ID) campaign.Counts {
+	return campaign.Counts(s.store.CampaignLedger(id))
+}
+
+func campaignError(err error) error {
+	if errors.Is(err, store.ErrNotFound) {
+		return campaign.ErrNotFound
+	}
+	return err
+}

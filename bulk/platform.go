@@ -1,0 +1,353 @@
+package bulk
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"sync"
+	"time"
+
+	"protei-bulk/bulk/account"
+	"protei-bulk/bulk/api"
+	"protei-bulk/bulk/callback"
+	"protei-bulk/bulk/campaign"
+	"protei-bulk/bulk/dispatch"
+	"protei-bulk/bulk/intake"
+	"protei-bulk/bulk/message"
+	"protei-bulk/bulk/queue"
+	"protei-bulk/bulk/route"
+	"protei-bulk/bulk/store"
+	"protei-bulk/bulk/upstream"
+)
+
+// Options build a Platform. Config is DefaultConfig with changes.
+type Options struct {
+	Config  Config
+	Dev     bool   // the account dev with known credentials; the caller keeps it on loopback
+	Version string // shown by health
+	// Root answers what is outside /api/ and /metrics; nil: 404.
+	Root   http.Handler
+	Logger *slog.Logger // nil: silent
+}
+
+// FirstSecrets are the secrets of an account made at the first start.
+type FirstSecrets struct {
+	Account          *account.Account
+	APIKey, Password string
+}
+
+// connector is one way to an SMSC with everything that serves it.
+type connector struct {
+	id         uint16
+	group      *upstream.Group
+	dispatcher *dispatch.Dispatcher
+}
+
+// Platform is the whole gateway. Start and Stop it once.
+type Platform struct {
+	opts Options
+	cfg  Config
+	log  *slog.Logger
+	tls  *tls.Config
+
+	store     *store.Embedded
+	accounts  *account.Directory
+	router    *route.Router
+	intake    *intake.Intake
+	campaigns *campaign.Manager
+	lanes     *queue.Lanes
+	connector []connector // fixed at Start
+	sweeper   *dispatch.Sweeper
+	webhooks  *callback.Sender
+	first     *FirstSecrets
+
+	wired  chan struct{} // closed when the hook may use the fields above
+	failed chan error    // 1
+	web    *api.Server
+	httpLn net.Listener
+	joined sync.WaitGroup
+
+	// steps undoes what Start did, last first: front doors, dispatch, webhooks, store.
+	steps []step
+	mu    sync.Mutex // guards steps
+}
+
+// step is one part of an orderly end.
+type step struct {
+	name string
+	stop func(context.Context) error
+}
+
+// New checks the options. Nothing is opened before Start.
+func New(opts Options) (*Platform, error) {
+	if err := opts.Config.Validate(); err != nil {
+		return nil, err
+	}
+	p := &Platform{
+		opts: opts, cfg: opts.Config, log: opts.Logger,
+		wired: make(chan struct{}), failed: make(chan error, 1),
+	}
+	if p.log == nil {
+		p.log = slog.New(slog.DiscardHandler)
+	}
+	if p.cfg.TLS.Cert != "" {
+		pair, err := tls.LoadX509KeyPair(p.cfg.TLS.Cert, p.cfg.TLS.Key)
+		if err != nil {
+			return nil, fmt.Errorf("tls: %w", err)
+		}
+		p.tls = &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12}
+	}
+	return p, nil
+}
+
+// Start opens the store, replays its journal, connects and opens the front doors. After
+// an error everything that was started has been stopped.
+func (p *Platform) Start(ctx context.Context) (err error) {
+	defer func() {
+		if err != nil {
+			stopCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+			defer cancel()
+			err = errors.Join(err, p.Stop(stopCtx))
+		}
+	}()
+	for _, start := range []func(context.Context) error{
+		p.openStore, p.openAccounts, p.wireRoutes, p.wireIntake, p.wireOutbox, p.wireConnectors,
+		p.goLive, p.startCampaigns, p.startSMPP, p.startHTTP,
+	} {
+		if err := start(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// onStop adds a step to the orderly end; the last added runs first.
+func (p *Platform) onStop(name string, stop func(context.Context) error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.steps = append(p.steps, step{name, stop})
+}
+
+// Stop closes the front doors, drains the windows, flushes and closes, each step within
+// what is left of ctx. What is not sent by then is in the store. It is idempotent.
+func (p *Platform) Stop(ctx context.Context) error {
+	p.mu.Lock()
+	steps := p.steps
+	p.steps = nil
+	p.mu.Unlock()
+	var errs []error
+	for i := len(steps) - 1; i >= 0; i-- {
+		if err := steps[i].stop(ctx); err != nil {
+			errs = append(errs, fmt.Errorf("stop %s: %w", steps[i].name, err))
+		}
+	}
+	p.joined.Wait()
+	return errors.Join(errs...)
+}
+
+// Failed delivers the reason when the store stopped working: nothing more is accepted.
+func (p *Platform) Failed() <-chan error { return p.failed }
+
+// FirstSecrets returns the secrets made by this start, or nil.
+func (p *Platform) FirstSecrets() *FirstSecrets { return p.first }
+
+// HTTPAddr returns the address of REST, valid after Start.
+func (p *Platform) HTTPAddr() string { return p.httpLn.Addr().String() }
+
+func (p *Platform) openStore(context.Context) error {
+	c := p.cfg
+	s, err := store.OpenEmbedded(store.Options{
+		Dir: c.Data, Durability: c.Durability, Node: uint16(c.Node),
+		Retention: time.Duration(c.Retention), MinFreeDisk: int64(c.MinFreeDisk), MaxBacklog: c.Limits.MaxBacklog,
+		ReceiptCache: c.Limits.ReceiptCache, LaneCache: c.Limits.LaneMemory + c.Limits.LaneMemory/2,
+		Applied: p.applied, Failed: func(err error) { p.failed <- err }, Logger: p.log,
+	})
+	if err != nil {
+		return err
+	}
+	p.store = s
+	p.onStop("store", s.Stop)
+	// Whatever happens next, the store's goroutines must not wait for the wiring forever.
+	p.onStop("wiring", func(context.Context) error { p.goLiveOnce(); return nil })
+	return nil
+}
+
+func (p *Platform) openAccounts(ctx context.Context) error {
+	d, err := account.Open(ctx, account.Options{Store: accountStore{p.store}, Logger: p.log})
+	if err != nil {
+		return err
+	}
+	p.accounts = d
+	if p.opts.Dev {
+		_, err := d.EnsureDev(ctx)
+		return err
+	}
+	secrets, created, err := d.EnsureAdmin(ctx)
+	if created {
+		p.first = &FirstSecrets{Account: d.ByName(account.AdminName), APIKey: secrets.APIKey, Password: secrets.Password}
+	}
+	return err
+}
+
+// defaultConnector is the number of the connector that --upstream names.
+const defaultConnector = 1
+
+func (p *Platform) wireRoutes(context.Context) error {
+	var connectors []route.Connector
+	if p.cfg.Upstream != "" {
+		connectors = append(connectors, route.Connector{ID: defaultConnector, Name: "default"})
+	}
+	table, err := route.NewTable(connectors)
+	if err != nil {
+		return err
+	}
+	p.router, err = route.NewRouter(table)
+	return err
+}
+
+func (p *Platform) wireIntake(context.Context) error {
+	guard := &callback.Guard{Allow: p.allowed()}
+	in, err := intake.New(intake.Options{
+		Sink: sink{p.store}, IDs: p.store.IDs(), Router: p.router,
+		AllowURL: func(u *url.URL) error { return guard.CheckURL(u.String()) },
+		MaxParts: p.cfg.Limits.MaxParts, DefaultValidity: time.Duration(p.cfg.Validity.Default),
+		MaxValidity: time.Duration(p.cfg.Validity.Max), Logger: p.log,
+	})
+	p.intake = in
+	return err
+}
+
+// allowed returns the private networks that webhooks may reach; New has checked them.
+func (p *Platform) allowed() []netip.Prefix {
+	all := make([]netip.Prefix, 0, len(p.cfg.Webhooks.Allow))
+	for _, text := range p.cfg.Webhooks.Allow {
+		if prefix, err := netip.ParsePrefix(text); err == nil {
+			all = append(all, prefix)
+		}
+	}
+	return all
+}
+
+func (p *Platform) wireConnectors(context.Context) error {
+	lanes, err := queue.New(queue.Options{Store: p.store, Memory: p.cfg.Limits.LaneMemory, Logger: p.log})
+	if err != nil {
+		return err
+	}
+	p.lanes = lanes
+	if p.cfg.Upstream != "" {
+		c, err := p.connect(defaultConnector, "default", p.cfg.Upstream)
+		if err != nil {
+			return err
+		}
+		p.connector = append(p.connector, c)
+	}
+	states := p.store.Recovery()
+	restore := make([]queue.LaneState, len(states))
+	for i, s := range states {
+		restore[i] = queue.LaneState(s)
+	}
+	lanes.Restore(restore)
+	p.sweeper, err = dispatch.NewSweeper(dispatch.SweepOptions{Store: p.store, Logger: p.log})
+	return err
+}
+
+func (p *Platform) connect(id uint16, name, address string) (connector, error) {
+	opts, err := upstream.ParseURL(address)
+	if err != nil {
+		return connector{}, err
+	}
+	opts.Name, opts.Logger = name, p.log
+	group, err := upstream.New(opts)
+	if err != nil {
+		return connector{}, err
+	}
+	d, err := dispatch.New(dispatch.Options{
+		Connector: id, Queue: p.lanes.Connector(id), Group: group, Store: p.store,
+		Validity: time.Duration(p.cfg.Validity.Default), MaxUnsynced: p.cfg.Limits.MaxUnsyncedSettles, Logger: p.log,
+	})
+	return connector{id: id, group: group, dispatcher: d}, err
+}
+
+// goLive lets the store's hook reach the lanes and starts what sends.
+func (p *Platform) goLive(context.Context) error {
+	p.goLiveOnce()
+	p.webhooks.Start()
+	p.onStop("webhooks", p.webhooks.Stop)
+	p.lanes.Start()
+	p.onStop("lanes", func(context.Context) error { p.lanes.Stop(); return nil })
+	for _, c := range p.connector {
+		c.dispatcher.Start()
+		p.onStop("connector "+c.group.Options().Name, c.dispatcher.Stop)
+	}
+	p.sweeper.Start()
+	p.onStop("sweeper", func(context.Context) error { p.sweeper.Stop(); return nil })
+	return nil
+}
+
+func (p *Platform) goLiveOnce() {
+	select {
+	case <-p.wired:
+	default:
+		close(p.wired)
+	}
+}
+
+func (p *Platform) startCampaigns(ctx context.Context) error {
+	m, err := campaign.New(campaign.Options{
+		Store: campaignStore{p.store}, Intake: p.intake, Accounts: p.accounts, IDs: p.store.IDs(), Logger: p.log,
+	})
+	if err != nil {
+		return err
+	}
+	p.campaigns = m
+	p.onStop("campaigns", m.Stop)
+	return m.Start(ctx)
+}
+
+func (p *Platform) startHTTP(context.Context) error {
+	handler, err := api.New(api.Options{
+		Accounts: p.accounts, Intake: p.intake, Messages: reader{p}, Insight: insight{p}, Campaigns: p.campaigns,
+		IDs: p.store.IDs(), SMSC: p.router.Table().Name, Root: p.opts.Root, Version: p.opts.Version, Logger: p.log,
+	})
+	if err != nil {
+		return err
+	}
+	if p.httpLn, err = net.Listen("tcp", p.cfg.HTTP); err != nil {
+		return fmt.Errorf("http: %w", err)
+	}
+	p.web = api.NewServer(api.ServerOptions{Handler: handler, TLS: p.tls, Logger: p.log})
+	p.joined.Go(func() {
+		if err := p.web.Serve(p.httpLn); err != nil {
+			p.log.Error("REST server ended", "error", err)
+			select {
+			case p.failed <- err:
+			default:
+			}
+		}
+	})
+	p.onStop("REST", p.web.Shutdown)
+	return nil
+}
+
+func (p *Platform) startSMPP(context.Context) error { return nil }
+
+// applied is the store's hook: it runs on the applier goroutine after each durable
+// group, and hands on what the events mean.
+func (p *Platform) applied(evs []message.Event) {
+	<-p.wired
+	if p.lanes == nil {
+		return // the start failed half-way; everything is in the store
+	}
+	p.lanes.Applied(evs)
+	for i := range evs {
+		if ev := &evs[i]; ev.Changed && ev.Msg.Notify == message.NotifyOpen && ev.Kind != message.Notified {
+			p.notify(ev.Msg)
+		}
+	}
+}
