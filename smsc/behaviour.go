@@ -75,8 +75,8 @@ func (f ReceiptForm) MarshalText() ([]byte, error) { return []byte(receiptForms[
 // Field is one setting of a Behaviour by its name in JSON.
 type Field struct {
 	Name string
+	Kind string // what its text looks like: delay, share, mix, count, bool or name
 	Doc  string // what it does, with its unit and an example
-	Bool bool
 	set  func(b *Behaviour, text string) error
 	get  func(b *Behaviour) string
 }
@@ -90,48 +90,48 @@ func (f *Field) Value(b *Behaviour) string { return f.get(b) }
 // Fields returns every setting, in the order of the struct.
 func Fields() []Field {
 	return []Field{
-		value("latency", "wait before each answer: 20ms, 5ms-50ms, exp:50ms, normal:50ms,10ms", ParseDelay,
+		value("latency", "delay", "wait before each answer: 20ms, 5ms-50ms, exp:50ms, normal:50ms,10ms", ParseDelay,
 			func(b *Behaviour) *Delay { return &b.Latency }),
-		value("errors", "shares of submits refused: RTHROTTLED=1%,RSYSERR=0.5%", ParseErrorMix,
+		value("errors", "mix", "shares of submits refused: RTHROTTLED=1%,RSYSERR=0.5%", ParseErrorMix,
 			func(b *Behaviour) *ErrorMix { return &b.Errors }),
-		value("tps", "submits a second over all binds before ESME_RTHROTTLED; 0: no limit", parseCount,
+		value("tps", "count", "submits a second over all binds before ESME_RTHROTTLED; 0: no limit", parseCount,
 			func(b *Behaviour) *int { return &b.TPS }),
-		value("response_loss", "share of messages taken but never answered", ParseShare,
+		value("response_loss", "share", "share of messages taken but never answered", ParseShare,
 			func(b *Behaviour) *Share { return &b.ResponseLoss }),
-		value("disconnect_after", "submits on a bind before it is cut, the last one taken but not answered; 0: never", parseCount,
+		value("disconnect_after", "count", "submits on a bind before it is cut, the last one taken but not answered; 0: never", parseCount,
 			func(b *Behaviour) *int { return &b.DisconnectAfter }),
-		value("disconnect_share", "share of submits that are taken and cut the bind instead of an answer", ParseShare,
+		value("disconnect_share", "share", "share of submits that are taken and cut the bind instead of an answer", ParseShare,
 			func(b *Behaviour) *Share { return &b.DisconnectShare }),
-		boolean("refuse_binds", "answer every bind ESME_RBINDFAIL",
+		value("refuse_binds", "bool", "answer every bind ESME_RBINDFAIL", parseBool,
 			func(b *Behaviour) *bool { return &b.RefuseBinds }),
-		value("receipt_delay", "wait between answer and receipt, as latency; 0: at once", ParseDelay,
+		value("receipt_delay", "delay", "wait between answer and receipt, as latency; 0: at once", ParseDelay,
 			func(b *Behaviour) *Delay { return &b.ReceiptDelay }),
-		value("receipts", "shares of final states other than DELIVRD: UNDELIV=2%,EXPIRED=1%", ParseReceiptMix,
+		value("receipts", "mix", "shares of final states other than DELIVRD: UNDELIV=2%,EXPIRED=1%", ParseReceiptMix,
 			func(b *Behaviour) *ReceiptMix { return &b.Receipts }),
-		value("receipt_loss", "share of receipts that are never sent", ParseShare,
+		value("receipt_loss", "share", "share of receipts that are never sent", ParseShare,
 			func(b *Behaviour) *Share { return &b.ReceiptLoss }),
-		value("receipt_duplicates", "share of receipts that are sent twice", ParseShare,
+		value("receipt_duplicates", "share", "share of receipts that are sent twice", ParseShare,
 			func(b *Behaviour) *Share { return &b.ReceiptDuplicates }),
-		value("receipts_before_response", "share of receipts sent before the submit is answered", ParseShare,
+		value("receipts_before_response", "share", "share of receipts sent before the submit is answered", ParseShare,
 			func(b *Behaviour) *Share { return &b.ReceiptsBeforeResponse }),
-		value("receipts_other_bind", "share of receipts sent on another bind of the system_id when there is one", ParseShare,
+		value("receipts_other_bind", "share", "share of receipts sent on another bind of the system_id when there is one", ParseShare,
 			func(b *Behaviour) *Share { return &b.ReceiptsOtherBind }),
-		value("receipts_unknown_id", "share of messages that cause one more receipt, for an id never given", ParseShare,
+		value("receipts_unknown_id", "share", "share of messages that cause one more receipt, for an id never given", ParseShare,
 			func(b *Behaviour) *Share { return &b.ReceiptsUnknownID }),
-		value("receipt_form", "where receipts carry their facts: both, text or tlv", oneOf[ReceiptForm](receiptForms),
+		value("receipt_form", "name", "where receipts carry their facts: both, text or tlv", oneOf[ReceiptForm](receiptForms),
 			func(b *Behaviour) *ReceiptForm { return &b.ReceiptForm }),
-		value("id_format", "message ids: hex or dec", oneOf[IDFormat](idFormats),
+		value("id_format", "name", "message ids: hex or dec", oneOf[IDFormat](idFormats),
 			func(b *Behaviour) *IDFormat { return &b.IDFormat }),
-		value("receipt_id_format", "message ids in receipts when they differ: hex or dec", oneOf[IDFormat](idFormats),
+		value("receipt_id_format", "name", "message ids in receipts when they differ: hex or dec", oneOf[IDFormat](idFormats),
 			func(b *Behaviour) *IDFormat { return &b.ReceiptIDFormat }),
-		value("seed", "number that all decisions are drawn from", parseSeed,
+		value("seed", "count", "number that all decisions are drawn from", parseSeed,
 			func(b *Behaviour) *uint64 { return &b.Seed }),
 	}
 }
 
-func value[T any](name, doc string, parse func(string) (T, error), at func(*Behaviour) *T) Field {
+func value[T any](name, kind, doc string, parse func(string) (T, error), at func(*Behaviour) *T) Field {
 	return Field{
-		Name: name, Doc: doc,
+		Name: name, Kind: kind, Doc: doc,
 		set: func(b *Behaviour, text string) error {
 			v, err := parse(text)
 			if err == nil {
@@ -149,16 +149,12 @@ func value[T any](name, doc string, parse func(string) (T, error), at func(*Beha
 	}
 }
 
-func boolean(name, doc string, at func(*Behaviour) *bool) Field {
-	f := value(name, doc, func(text string) (bool, error) {
-		v, err := strconv.ParseBool(text)
-		if err != nil {
-			err = fmt.Errorf("%q is not true or false", text)
-		}
-		return v, err
-	}, at)
-	f.Bool = true
-	return f
+func parseBool(text string) (bool, error) {
+	v, err := strconv.ParseBool(text)
+	if err != nil {
+		err = fmt.Errorf("%q is not true or false", text)
+	}
+	return v, err
 }
 
 func parseCount(text string) (int, error) {

@@ -88,10 +88,10 @@ type MOCounters struct {
 
 // RateCounters are per second.
 type RateCounters struct {
-	Submits   float64 `json:"submits_1s"`
-	Receipts  float64 `json:"receipts_1s"`
-	Submits10 float64 `json:"submits_10s"`
-	Receipt10 float64 `json:"receipts_10s"`
+	Submits    float64 `json:"submits_1s"`
+	Receipts   float64 `json:"receipts_1s"`
+	Submits10  float64 `json:"submits_10s"`
+	Receipts10 float64 `json:"receipts_10s"`
 }
 
 // MemoryCounters are about what is remembered.
@@ -176,7 +176,7 @@ func (r *rates) read() RateCounters {
 	}
 	var c RateCounters
 	c.Submits, c.Receipts = over(1)
-	c.Submits10, c.Receipt10 = over(r.n - 1)
+	c.Submits10, c.Receipts10 = over(r.n - 1)
 	return c
 }
 
