@@ -32,6 +32,8 @@ type materialiser struct {
 	page page
 
 	images  []image
+	fresh   []*image // of images: without a row
+	known   []*image // of images: with one
 	bodies  []byte
 	filters []entry
 	waiting []entry // receipt index entries
@@ -115,6 +117,7 @@ func (m *materialiser) idle(b batch, ops []op) bool {
 // not needed any more.
 func (m *materialiser) transact(b batch, ops []op) error {
 	started := time.Now()
+	m.probe("begin")
 	m.cat = m.e.catalog.Load().clone()
 	m.snapshot(b)
 	version := m.st.version
@@ -122,6 +125,7 @@ func (m *materialiser) transact(b batch, ops []op) error {
 	if err != nil {
 		return err
 	}
+	m.probe("committed")
 	m.cat.version = m.st.version
 	m.e.commits.Add(1)
 	if m.st.version != version {
@@ -132,6 +136,7 @@ func (m *materialiser) transact(b batch, ops []op) error {
 	m.e.released.Store(b.upTo.record)
 	m.release()
 	m.e.log.Release(b.upTo.pos)
+	m.probe("released")
 	for _, op := range ops {
 		op.done <- op.err
 	}
@@ -139,6 +144,12 @@ func (m *materialiser) transact(b batch, ops []op) error {
 	err = m.checkpoint()
 	m.e.dbTime.Add(int64(time.Since(started)))
 	return err
+}
+
+func (m *materialiser) probe(point string) {
+	if m.e.opts.probe != nil {
+		m.e.opts.probe(point)
+	}
 }
 
 func (m *materialiser) write(b batch, ops []op) error {
@@ -323,22 +334,22 @@ func (m *materialiser) nextRun() int64 {
 
 // fill writes images into t and indexes them.
 func (m *materialiser) fill(t *table, images []image) error {
-	var fresh, known []image
+	m.fresh, m.known = m.fresh[:0], m.known[:0]
 	for i := range images {
 		if images[i].was == 0 {
-			fresh = append(fresh, images[i])
+			m.fresh = append(m.fresh, &images[i])
 		} else {
-			known = append(known, images[i])
+			m.known = append(m.known, &images[i])
 		}
 	}
-	if err := m.insert(t.sql.insert, t.sql.insertOne, fresh); err != nil {
+	if err := m.insert(t.sql.insert, t.sql.insertOne, m.fresh); err != nil {
 		return fmt.Errorf("insert into messages_%d: %w", t.n, err)
 	}
-	if err := m.insert(t.sql.replace, t.sql.replaceOne, known); err != nil {
+	if err := m.insert(t.sql.replace, t.sql.replaceOne, m.known); err != nil {
 		return fmt.Errorf("update messages_%d: %w", t.n, err)
 	}
-	if len(fresh) > 0 {
-		t.rows += int64(len(fresh))
+	if len(m.fresh) > 0 {
+		t.rows += int64(len(m.fresh))
 		if err := exec(m.conn, "UPDATE message_tables SET rows = ? WHERE n = ?", t.rows, t.n); err != nil {
 			return fmt.Errorf("count rows of messages_%d: %w", t.n, err)
 		}
@@ -347,7 +358,7 @@ func (m *materialiser) fill(t *table, images []image) error {
 }
 
 // insert writes images with the statement for many rows, the rest one by one.
-func (m *materialiser) insert(many, one string, images []image) error {
+func (m *materialiser) insert(many, one string, images []*image) error {
 	for len(images) > 0 {
 		n, query := rowsPerStatement, many
 		if len(images) < n {
@@ -357,8 +368,8 @@ func (m *materialiser) insert(many, one string, images []image) error {
 		if err != nil {
 			return err
 		}
-		for i := range images[:n] {
-			m.bind(stmt, 8*i, &images[i])
+		for i, img := range images[:n] {
+			m.bind(stmt, 8*i, img)
 		}
 		if _, err := stmt.Step(); err != nil {
 			return err

@@ -60,6 +60,12 @@ type Options struct {
 	// Failed is called once, on its own goroutine, when the store stops working.
 	Failed func(error)
 
+	SegmentBytes int64 // size of a journal segment; 0: 64 MiB
+
+	// probe, when set by a test, is called on the materialiser's goroutine at the named
+	// points of a transaction.
+	probe func(point string)
+
 	Logger *slog.Logger
 	FS     journal.FS       // file layer of the journal; nil: the operating system's
 	Now    func() time.Time // nil: time.Now

@@ -270,7 +270,11 @@ func (w *runWriter) seal(t *table, next func() int64) error {
 // join writes the entries of old as one run and drops them.
 func (w *runWriter) join(t *table, old []run, merged run) error {
 	slices.SortFunc(old, func(a, b run) int { return cmp.Compare(a.lo, b.lo) })
-	var entries []entry
+	total := 0
+	for _, r := range old {
+		total += r.entries
+	}
+	entries := make([]entry, 0, total)
 	for _, r := range old {
 		var err error
 		if entries, err = w.read(t, r, entries); err != nil {

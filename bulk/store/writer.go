@@ -10,7 +10,8 @@ import (
 )
 
 const (
-	// maxGroupBytes is where the writer ends a group; a larger pending takes several.
+	// maxGroupBytes is where the writer ends a group, half a segment at most; a larger
+	// pending takes several.
 	maxGroupBytes = 8 << 20
 	// groupsAhead is how many durable groups may wait for the applier.
 	groupsAhead = 4
@@ -35,7 +36,7 @@ type group struct {
 func (e *Embedded) write() {
 	defer e.joined.Done()
 	defer close(e.groups)
-	w := writer{e: e, pos: e.log.End(), record: e.record}
+	w := writer{e: e, pos: e.log.End(), record: e.record, limit: min(maxGroupBytes, e.log.MaxGroupBytes()/2)}
 	for {
 		p, closed := e.queue.swap(e.spare())
 		if p.empty() {
@@ -75,6 +76,7 @@ type writer struct {
 	pos    journal.Pos
 	record uint64 // number of the last record written
 	lane   *lane  // used last
+	limit  int    // bytes at which a group ends
 	failed error
 }
 
@@ -92,7 +94,7 @@ func (w *writer) commit(p *pending) {
 		ev := &p.events[i]
 		w.number(ev)
 		addEvent(&w.buf, ev)
-		if w.buf.Size() >= maxGroupBytes {
+		if w.buf.Size() >= w.limit {
 			w.append(&group{pending: p, events: p.events[from : i+1]})
 			from = i + 1
 			w.buf.Reset()

@@ -1,0 +1,254 @@
+package store_test
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"protei-bulk/bulk/journal/faultfs"
+	"protei-bulk/bulk/message"
+	"protei-bulk/bulk/store"
+)
+
+// machine is a store on a disk that forgets what was not synced: the journal on a
+// fault layer, the database in a folder that is copied at points where its file does
+// not change.
+type machine struct {
+	t    testing.TB
+	opts store.Options
+	fs   *faultfs.FS
+	s    *store.Embedded
+
+	mu    sync.Mutex // guards what follows
+	crash string     // point of the transaction to crash at, "": none
+	image string     // folder with the database as the crash left it
+	next  *faultfs.FS
+	down  chan struct{}
+}
+
+func newMachine(t testing.TB, opts store.Options) *machine {
+	opts.Dir, opts.MinFreeDisk, opts.SegmentBytes = t.TempDir(), -1, 256<<10
+	m := &machine{t: t, fs: faultfs.New()}
+	m.opts = store.Probed(opts, m.probe)
+	m.start()
+	t.Cleanup(func() { m.s.Stop(context.Background()) })
+	return m
+}
+
+func (m *machine) start() {
+	m.t.Helper()
+	m.opts.FS = m.fs
+	s, err := store.OpenEmbedded(m.opts)
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	m.s = s
+}
+
+// probe stops the machine where crashAt asked for it.
+func (m *machine) probe(point string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.crash != point {
+		return
+	}
+	m.crash = ""
+	m.next = m.fs.Crash(faultfs.KeepSome(1))
+	m.image = m.t.TempDir()
+	copyDatabase(m.t, m.opts.Dir, m.image)
+	close(m.down)
+}
+
+// crashAt stops the machine at the next time it comes to the point, and starts it again
+// with what a disk would have kept.
+func (m *machine) crashAt(point string) {
+	m.t.Helper()
+	down := make(chan struct{})
+	m.mu.Lock()
+	m.crash, m.down = point, down
+	m.mu.Unlock()
+	for crashed := false; !crashed; {
+		m.s.PutObject(context.Background(), "test", "crash", nil) // makes a transaction
+		select {
+		case <-down:
+			crashed = true
+		default:
+		}
+	}
+	m.s.Stop(context.Background())
+	copyDatabase(m.t, m.image, m.opts.Dir)
+	m.fs = m.next
+	m.start()
+}
+
+func copyDatabase(t testing.TB, from, to string) {
+	old, _ := filepath.Glob(filepath.Join(to, "messages.db*"))
+	for _, name := range old {
+		if err := os.Remove(name); err != nil {
+			t.Error(err)
+		}
+	}
+	names, err := filepath.Glob(filepath.Join(from, "messages.db*"))
+	if err != nil || len(names) == 0 {
+		t.Errorf("no database in %s: %v", from, err)
+	}
+	for _, name := range names {
+		if strings.HasSuffix(name, "-shm") {
+			continue
+		}
+		if err := copyFile(name, filepath.Join(to, filepath.Base(name))); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+func copyFile(from, to string) error {
+	src, err := os.Open(from)
+	if err != nil {
+		return err
+	}
+	defer src.Close()
+	dst, err := os.Create(to)
+	if err != nil {
+		return err
+	}
+	defer dst.Close()
+	_, err = io.Copy(dst, src)
+	return err
+}
+
+// acknowledged is how far each message's answers have come: 1 accepted, 2 submitted,
+// 3 delivered.
+type acknowledged struct {
+	mu   sync.Mutex
+	rank map[message.ID]int
+}
+
+func (a *acknowledged) note(id message.ID, rank int) {
+	a.mu.Lock()
+	a.rank[id] = max(a.rank[id], rank)
+	a.mu.Unlock()
+}
+
+func rankOf(m *message.Message) int {
+	switch m.Status {
+	case message.Sent:
+		return 2
+	case message.Delivered:
+		return 3
+	}
+	return 1
+}
+
+// load carries messages until the store fails, and notes what it was told.
+func load(s *store.Embedded, acked *acknowledged, worker int) {
+	for n := 0; ; n++ {
+		msgs := make([]*message.Message, 1+n%7)
+		for i := range msgs {
+			msgs[i] = newMessage(s, worker<<20+n<<3+i)
+		}
+		if s.Accept(context.Background(), msgs, store.AcceptExtra{}) != nil {
+			return
+		}
+		for i, m := range msgs {
+			acked.note(m.ID, 1)
+			if (n+i)%5 == 0 {
+				continue
+			}
+			s.Record(submitted(m, fmt.Sprintf("%d-%d-%d", worker, n, i)), func(err error) {
+				if err == nil {
+					acked.note(m.ID, 2)
+				}
+			})
+			if (n+i)%3 == 0 {
+				continue
+			}
+			s.Record(settled(m, message.Delivered), func(err error) {
+				if err == nil {
+					acked.note(m.ID, 3)
+				}
+			})
+		}
+	}
+}
+
+// lostInCrashes crashes a loaded machine several times and returns how many messages
+// were behind what their callers had been told.
+func lostInCrashes(t *testing.T, durability string) (lost, total int) {
+	m := newMachine(t, store.Options{Durability: durability, Settle: 20 * time.Millisecond, TableRows: 2000})
+	acked := &acknowledged{rank: make(map[message.ID]int)}
+	random := rand.New(rand.NewPCG(7, 7))
+	for round := range 12 {
+		var wg sync.WaitGroup
+		for worker := range 3 {
+			wg.Go(func() { load(m.s, acked, round<<4+worker) })
+		}
+		for range random.IntN(4) { // some transactions before the one that is hit
+			m.s.PutObject(t.Context(), "test", "pace", nil)
+		}
+		m.crashAt([]string{"begin", "committed", "released"}[random.IntN(3)])
+		wg.Wait()
+		for id, rank := range acked.rank {
+			got, err := m.s.Message(t.Context(), id)
+			if err != nil || rankOf(got) < rank {
+				lost++
+				acked.rank[id] = 0
+			}
+		}
+		checkLedger(t, m.s)
+	}
+	return lost, len(acked.rank)
+}
+
+// checkLedger compares the counts with what the messages say.
+func checkLedger(t testing.TB, s *store.Embedded) {
+	t.Helper()
+	flush(t, s)
+	counted := make(map[uint32]store.Ledger)
+	for q := (store.Query{Limit: 1000}); ; {
+		msgs, next, _, err := s.List(context.Background(), q)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range msgs {
+			l := counted[m.Account]
+			if m.Status == message.Sent && m.Flags&message.WantReceipt == 0 {
+				l[store.SentDone]++
+			} else {
+				l[m.Status]++
+			}
+			counted[m.Account] = l
+		}
+		if q.Cursor = next; next == 0 {
+			break
+		}
+	}
+	kept := s.Ledgers()
+	for account, want := range counted {
+		if got := kept[account]; got != want {
+			t.Errorf("ledger of account %d is %v, its messages say %v", account, got, want)
+		}
+	}
+}
+
+func TestAcknowledgedSurvivesCrashes(t *testing.T) {
+	lost, total := lostInCrashes(t, store.DurabilityFsync)
+	if lost != 0 || total < 1000 {
+		t.Errorf("%d of %d messages are behind what was acknowledged", lost, total)
+	}
+}
+
+// Without the fdatasync the same test must lose something, or it proves nothing.
+func TestCrashesLoseWithoutSync(t *testing.T) {
+	lost, total := lostInCrashes(t, store.DurabilityNone)
+	if lost == 0 {
+		t.Errorf("none of %d messages was lost", total)
+	}
+}
