@@ -14,8 +14,8 @@ type limiter struct {
 }
 
 func newLimiter(tps float64) *limiter {
-	l := &limiter{bucket: rate.NewLimiter(1, 1)}
-	l.set(tps)
+	l := &limiter{bucket: rate.NewLimiter(rate.Limit(tps), burst(tps))} // full
+	l.unlimited.Store(tps <= 0)
 	return l
 }
 
@@ -23,9 +23,12 @@ func (l *limiter) set(tps float64) {
 	l.unlimited.Store(tps <= 0)
 	if tps > 0 && l.bucket.Limit() != rate.Limit(tps) {
 		l.bucket.SetLimit(rate.Limit(tps))
-		l.bucket.SetBurst(max(1, int(tps)))
+		l.bucket.SetBurst(burst(tps))
 	}
 }
+
+// burst is one second's messages.
+func burst(tps float64) int { return max(1, int(tps)) }
 
 // Wait returns how long the account has to wait before its next message is let in:
 // 0 when it need not. It takes nothing.
@@ -52,9 +55,9 @@ func (a *Account) Take(now time.Time, n int) time.Duration {
 	if !bucket.AllowN(now, 1) {
 		return max(a.Wait(now), time.Millisecond)
 	}
-	burst := bucket.Burst()
-	for n--; n > 0; n -= burst {
-		bucket.ReserveN(now, min(n, burst))
+	most := bucket.Burst()
+	for n--; n > 0; n -= most {
+		bucket.ReserveN(now, min(n, most))
 	}
 	return 0
 }
