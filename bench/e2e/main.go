@@ -68,7 +68,7 @@ type bench struct {
 	opts        options
 	dir         string
 	serve, smsc *exec.Cmd
-	at          struct{ HTTP, SMPP string }
+	at          struct{ HTTP, SMPP, Pprof string }
 	far         struct{ SMPP, Control string }
 }
 
@@ -120,7 +120,7 @@ func (b *bench) start(ctx context.Context) error {
 	ready = filepath.Join(b.dir, "serve.json")
 	b.serve, err = b.launch("serve", ready, &b.at, "serve", "--dev", "--http", "127.0.0.1:0", "--smpp", "127.0.0.1:0",
 		"--data", filepath.Join(b.dir, "data"), "--durability", b.opts.durability,
-		"--upstream", "smpp://x:y@"+b.far.SMPP+"?binds=2&window=1000&trace_tlv=1", "--parent-death", "--ready-file", ready)
+		"--upstream", "smpp://x:y@"+b.far.SMPP+"?binds=2&window=1000&trace_tlv=1", "--pprof", "127.0.0.1:0", "--parent-death", "--ready-file", ready)
 	return err
 }
 
@@ -133,7 +133,6 @@ func (b *bench) launch(name, ready string, v any, args ...string) (*exec.Cmd, er
 	defer log.Close()
 	cmd := exec.Command(b.opts.binary, args...)
 	cmd.Stdout, cmd.Stderr = log, log
-	cmd.Env = append(os.Environ(), "PROTEI_BULK_PPROF=1")
 	if err := cmd.Start(); err != nil {
 		return nil, err
 	}
@@ -268,7 +267,7 @@ func round(d time.Duration) time.Duration { return d.Round(10 * time.Microsecond
 
 func (b *bench) saveProfile() {
 	seconds := max(1, int(b.opts.duration.Seconds())-1)
-	if err := drive.Fetch(fmt.Sprintf("http://%s/debug/pprof/profile?seconds=%d", b.at.HTTP, seconds), b.opts.profile); err != nil {
+	if err := drive.Fetch(fmt.Sprintf("http://%s/debug/pprof/profile?seconds=%d", b.at.Pprof, seconds), b.opts.profile); err != nil {
 		fmt.Fprintln(os.Stderr, "e2e: profile:", err)
 	}
 }

@@ -28,13 +28,16 @@ type serveOptions struct {
 	readyFile    string
 	parentDeath  bool
 	removeOnExit string
+	pprof        string
 }
 
 // serveReady is what serve writes into --ready-file.
 type serveReady struct {
 	HTTP string `json:"http"`
 	SMPP string `json:"smpp"`
-	PID  int    `json:"pid"`
+	// Pprof is the address of --pprof, empty without it.
+	Pprof string `json:"pprof,omitempty"`
+	PID   int    `json:"pid"`
 }
 
 func newServeCommand(env *environment) *cobra.Command {
@@ -61,6 +64,7 @@ of --upstream. Settings come from flags, then PROTEI_BULK_* variables, then the 
 	flags.StringVar(&opts.readyFile, "ready-file", "", "write the real addresses as JSON into `file` once listening")
 	flags.BoolVar(&opts.parentDeath, "parent-death", false, "end when the process that started this one ends")
 	flags.StringVar(&opts.removeOnExit, "remove-on-exit", "", "remove this `folder` at the end (used by demo)")
+	flags.StringVar(&opts.pprof, "pprof", "", "serve Go's profiles on this loopback `address`")
 	_ = flags.MarkHidden("remove-on-exit")
 	return cmd
 }
@@ -102,6 +106,15 @@ func serve(ctx context.Context, env *environment, cfg bulk.Config, opts *serveOp
 		defer sim.Stop(context.WithoutCancel(ctx))
 		cfg.Upstream = "smpp://dev:dev@" + sim.Addr() + "?binds=2&window=500"
 	}
+	profiles := ""
+	if opts.pprof != "" {
+		at, stop, err := startPprof(opts.pprof)
+		if err != nil {
+			return &exitError{code: 2, err: err}
+		}
+		defer stop()
+		profiles = at
+	}
 	platform, err := bulk.New(bulk.Options{Config: cfg, Dev: opts.dev, Version: version, Logger: logger})
 	if err != nil {
 		return &exitError{code: 2, err: err}
@@ -116,7 +129,7 @@ func serve(ctx context.Context, env *environment, cfg bulk.Config, opts *serveOp
 	}()
 	greet(env.Stdout, cfg, opts, platform)
 	if opts.readyFile != "" {
-		at := serveReady{HTTP: platform.HTTPAddr(), SMPP: platform.SMPPAddr(), PID: os.Getpid()}
+		at := serveReady{HTTP: platform.HTTPAddr(), SMPP: platform.SMPPAddr(), Pprof: profiles, PID: os.Getpid()}
 		if err := announceReady(opts.readyFile, at); err != nil {
 			return err
 		}
@@ -160,18 +173,23 @@ func greet(w io.Writer, cfg bulk.Config, opts *serveOptions, p *bulk.Platform) {
 
 // refuseBeyondLoopback keeps --dev, whose credentials everybody knows, on this machine.
 func refuseBeyondLoopback(cfg bulk.Config) error {
-	for flag, addr := range map[string]string{"--http": cfg.HTTP, "--smpp": cfg.SMPP} {
-		if addr == "off" {
-			continue
-		}
-		host, _, err := net.SplitHostPort(addr)
-		if err != nil {
-			return fmt.Errorf("%s %q: %w", flag, addr, err)
-		}
-		ip, err := netip.ParseAddr(host)
-		if host != "localhost" && (err != nil || !ip.IsLoopback()) {
-			return fmt.Errorf("%s %s with --dev: its credentials are public, so it listens on loopback only, such as 127.0.0.1", flag, addr)
-		}
+	const why = "the credentials of --dev are public"
+	err := loopbackOnly("--http", cfg.HTTP, why)
+	if cfg.SMPP != "off" {
+		err = errors.Join(err, loopbackOnly("--smpp", cfg.SMPP, why))
+	}
+	return err
+}
+
+// loopbackOnly refuses an address that other machines can reach.
+func loopbackOnly(flag, addr, why string) error {
+	host, _, err := net.SplitHostPort(addr)
+	if err != nil {
+		return fmt.Errorf("%s %q: %w", flag, addr, err)
+	}
+	ip, err := netip.ParseAddr(host)
+	if host != "localhost" && (err != nil || !ip.IsLoopback()) {
+		return fmt.Errorf("%s %s: %s, so it listens on loopback only, such as 127.0.0.1", flag, addr, why)
 	}
 	return nil
 }
