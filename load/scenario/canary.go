@@ -60,9 +60,6 @@ func (c *canary) arrived(f stats.Final) {
 	}
 }
 
-// canaryTimeout is how long a canary's receipt may take.
-const canaryTimeout = 10 * time.Second
-
 // CanaryError says why a canary's receipt did not come.
 type CanaryError struct {
 	Protocol string // "HTTP" or "SMPP"
@@ -72,7 +69,7 @@ type CanaryError struct {
 func (e *CanaryError) Error() string { return e.Protocol + " canary: " + e.Why }
 
 // Canary sends one message per protocol that the run uses and waits for its receipt, at
-// most 10 s. With NoReceipts it only sees that the message is accepted. A *CanaryError
+// most Options.CanaryTimeout. With NoReceipts it only sees that the message is accepted. A *CanaryError
 // says what is wrong and where to look. It must not run beside users.
 func (m *Messaging) Canary(ctx context.Context) error {
 	defer m.canary.Store(nil)
@@ -115,7 +112,7 @@ func (m *Messaging) canaryHTTP(ctx context.Context) error {
 	if m.opts.NoReceipts {
 		return nil
 	}
-	f, err := c.wait(ctx)
+	f, err := c.wait(ctx, m.opts.CanaryTimeout)
 	if err != nil {
 		return &CanaryError{"HTTP", m.noReceipt(client, id)}
 	}
@@ -149,7 +146,7 @@ func (m *Messaging) noReceipt(client *httpload.Client, id string) string {
 	if res, err := client.Do(m.heads.status, r); err == nil && res.Status == 200 {
 		status = string(member(res.Body, "status"))
 	}
-	text := fmt.Sprintf("message %s was accepted, its receipt did not come within %v", id, canaryTimeout)
+	text := fmt.Sprintf("message %s was accepted, its receipt did not come within %v", id, m.opts.CanaryTimeout)
 	switch {
 	case status == "PENDING" || status == "SENT" || status == "SCHEDULED":
 		return text + fmt.Sprintf(": the target says it is still %s (is its SMSC connected and does it return receipts?)", status)
@@ -162,8 +159,8 @@ func (m *Messaging) noReceipt(client *httpload.Client, id string) string {
 }
 
 // wait waits for the receipt.
-func (c *canary) wait(ctx context.Context) (stats.Final, error) {
-	ctx, cancel := context.WithTimeout(ctx, canaryTimeout)
+func (c *canary) wait(ctx context.Context, timeout time.Duration) (stats.Final, error) {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	select {
 	case f := <-c.done:
@@ -224,9 +221,9 @@ func (m *Messaging) canarySMPP(ctx context.Context) error {
 	if m.opts.NoReceipts {
 		return nil
 	}
-	f, err := c.wait(ctx)
+	f, err := c.wait(ctx, m.opts.CanaryTimeout)
 	if err != nil {
-		return &CanaryError{"SMPP", fmt.Sprintf("submit_sm to %s was accepted, no deliver_sm with its receipt came within %v (is the SMSC behind it connected?)", where, canaryTimeout)}
+		return &CanaryError{"SMPP", fmt.Sprintf("submit_sm to %s was accepted, no deliver_sm with its receipt came within %v (is the SMSC behind it connected?)", where, m.opts.CanaryTimeout)}
 	}
 	return finalCanary("SMPP", f)
 }

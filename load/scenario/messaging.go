@@ -43,6 +43,8 @@ type Options struct {
 	// the target can reach, on a free port. DLRURL is what the target is told.
 	DLRListen, DLRURL string
 
+	CanaryTimeout time.Duration // how long a canary's receipt may take, 10 s by default
+
 	Timeout  time.Duration // of one HTTP exchange or SMPP answer
 	Header   []string      // added to every HTTP request
 	TLS      *tls.Config   // for https and smpps
@@ -82,6 +84,9 @@ type entries struct {
 func New(ctx context.Context, opts Options) (*Messaging, error) {
 	if opts.Logger == nil {
 		opts.Logger = slog.New(slog.DiscardHandler)
+	}
+	if opts.CanaryTimeout <= 0 {
+		opts.CanaryTimeout = 10 * time.Second
 	}
 	if err := CheckClasses(opts.Classes); err != nil {
 		return nil, err

@@ -1,0 +1,184 @@
+package scenario
+
+import (
+	"bytes"
+	"encoding/json"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"protei-bulk/load/stats"
+)
+
+func receiptsOf(t *testing.T, body string) (list []string, err error) {
+	t.Helper()
+	err = eachReceipt([]byte(body), func(r receipt) {
+		list = append(list, string(r.id)+"|"+string(r.ref)+"|"+string(r.status))
+	})
+	return list, err
+}
+
+func TestWebhookBodies(t *testing.T) {
+	for name, tc := range map[string]struct {
+		body string
+		want []string
+		bad  bool
+	}{
+		"two events":       {`{"events":[{"message_id":"1","client_ref":"a","status":"DELIVERED"},{"status":"SENT","message_id":"2"}]}`, []string{"1|a|DELIVERED", "2||SENT"}, false},
+		"more members":     {`{"v":[{"x":"}"}],"events":[{"parts":2,"message_id":"1","x":{"events":[1]},"status":"FAILED","t":null,"y":-1.5e3}],"z":true}`, []string{"1||FAILED"}, false},
+		"spaces, escapes":  {"{ \"events\" : [ {\n\"text\":\"a\\\"b\\\\\", \"status\" : \"DELIVERED\" } ] }", []string{"||DELIVERED"}, false},
+		"status no string": {`{"events":[{"status":7,"message_id":["x"]}]}`, []string{"||"}, false},
+		"none":             {`{"events":[]}`, nil, false},
+		"empty object":     {`{}`, nil, false},
+		"array":            {`[]`, nil, true},
+		"cut":              {`{"events":[{"message_id":"1"`, nil, true},
+		"cut in a string":  {`{"events":[{"message_id":"1`, nil, true},
+		"numbers":          {`{"events":[1,2]}`, nil, true},
+		"nothing":          {``, nil, true},
+		"text":             {`hello`, nil, true},
+	} {
+		got, err := receiptsOf(t, tc.body)
+		if !slices.Equal(got, tc.want) || (err != nil) != tc.bad {
+			t.Errorf("%s: %q, %v", name, got, err)
+		}
+	}
+}
+
+func TestFinalStates(t *testing.T) {
+	for status, want := range map[string]stats.Final{
+		"DELIVERED": stats.FinalDelivered, "FAILED": stats.FinalFailed, "EXPIRED": stats.FinalFailed,
+		"REJECTED": stats.FinalFailed, "CANCELLED": stats.FinalFailed, "UNKNOWN": stats.FinalFailed, "SENT": 0, "PENDING": 0, "": 0,
+	} {
+		if got, ok := (receipt{status: []byte(status)}).final(); got != want || ok != (want != 0) {
+			t.Errorf("%q: %v, %v", status, got, ok)
+		}
+	}
+}
+
+// FuzzWebhook: no panic; and whatever encoding/json reads as events is found with the same ids.
+func FuzzWebhook(f *testing.F) {
+	f.Add([]byte(`{"events":[{"message_id":"1","client_ref":"a","status":"DELIVERED"}]}`))
+	f.Add([]byte(`{"a":{"b":[1,"x\"",null]},"events":[{"x":1.5e-7,"message_id":"z"},{}]}`))
+	f.Add([]byte(`{"events":[{"message_id":"1"`))
+	f.Add([]byte(`{"":{},"events":[[],{}]}`))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		var got []string
+		err := eachReceipt(b, func(r receipt) { got = append(got, string(r.id)) })
+		if !json.Valid(b) || bytes.ContainsAny(b, `\`) {
+			return
+		}
+		var top map[string]json.RawMessage
+		if json.Unmarshal(b, &top) != nil || top == nil || bytes.Count(b, []byte(`"events"`)) != 1 {
+			return
+		}
+		var events []map[string]json.RawMessage
+		if json.Unmarshal(top["events"], &events) != nil || slices.ContainsFunc(events, func(m map[string]json.RawMessage) bool { return m == nil }) {
+			return
+		}
+		if err != nil {
+			t.Fatalf("valid events refused: %v", err)
+		}
+		if len(got) != len(events) {
+			t.Fatalf("%d events found of %d", len(got), len(events))
+		}
+		for i, e := range events {
+			var id string
+			if strings.Count(string(b), `"message_id"`) == len(events) && json.Unmarshal(e["message_id"], &id) == nil && got[i] != id {
+				t.Fatalf("event %d: id %q, want %q", i, got[i], id)
+			}
+		}
+	})
+}
+
+func TestSplitBulk(t *testing.T) {
+	for name, tc := range map[string]struct {
+		body     string
+		ids      []string
+		rejected []int
+		ok       bool
+	}{
+		"all":          {`{"message_ids":["a","b","c"],"errors":[]}`, []string{"a", "b", "c"}, nil, true},
+		"errors first": {`{"errors":[{"code":"x","index":1}],"message_ids":["a","c"]}`, []string{"a", "c"}, []int{1}, true},
+		"null for one": {`{"message_ids":["a",null,"c"],"errors":[{"index":1}]}`, []string{"a", "c"}, []int{1}, true},
+		"odd errors":   {`{"message_ids":[],"errors":[{"index":-1},{"index":70},{"index":"1"},7,{}]}`, nil, nil, true},
+		"errors null":  {`{"message_ids":["a"],"errors":null}`, []string{"a"}, nil, true},
+		"ids null":     {`{"message_ids":null}`, nil, nil, false},
+		"no ids":       {`{"batch_id":"1"}`, nil, nil, false},
+		"no JSON":      {`oops`, nil, nil, false},
+		"cut":          {`{"message_ids":["a"`, []string{"a"}, nil, false},
+	} {
+		ids, rejected, ok := splitBulk([]byte(tc.body), 3)
+		var got []string
+		for ok && ids.item() {
+			if id := ids.text(); id != nil {
+				got = append(got, string(id))
+			}
+		}
+		if ok != tc.ok || ok && !slices.Equal(got, tc.ids) {
+			t.Errorf("%s: %q, %v", name, got, ok)
+		}
+		for i := range 3 {
+			if rejected.has(i) != slices.Contains(tc.rejected, i) {
+				t.Errorf("%s: index %d rejected: %v", name, i, rejected.has(i))
+			}
+		}
+	}
+	var set indexSet
+	set.add(3)
+	set.add(9999)
+	if !set.has(3) || !set.has(9999) || set.has(9998) || set.has(64) {
+		t.Error("indexSet")
+	}
+}
+
+func TestSettings(t *testing.T) {
+	s := DefaultSettings()
+	for _, pair := range []string{"bulk=10-100", "wait=0.2-1s", "smpp_users=25", "SMPP_RATE=12.5", "smpp_window=7", "from=12345", "to=4477", "text=Hi "} {
+		if err := s.Set(pair); err != nil {
+			t.Errorf("%s: %v", pair, err)
+		}
+	}
+	want := Settings{10, 100, 200 * time.Millisecond, time.Second, 25, 12.5, 7, "12345", "4477", "Hi"}
+	if s != want {
+		t.Errorf("got %+v", s)
+	}
+	for _, bad := range []string{"bulk", "bulk=0", "bulk=9-2", "bulk=x", "wait=3-1", "smpp_users=-1", "smpp_rate=0", "smpp_rate=NaN", "from=", "from=a\"b", "text=a\nb", "blk=1"} {
+		if err := s.Set(bad); err == nil {
+			t.Errorf("%q passed", bad)
+		}
+	}
+}
+
+func TestSMPPAddresses(t *testing.T) {
+	for text, want := range map[string]SMPPAddress{
+		"dev:devpass1@127.0.0.1:2775":    {"127.0.0.1:2775", false, "dev", "devpass1"},
+		"smpp://me:a%40b:c@host:1":       {"host:1", false, "me", "a@b:c"},
+		"smpps://me:se@cret@[::1]:3550/": {"[::1]:3550", true, "me", "se@cret"},
+	} {
+		if got, err := ParseSMPP(text); err != nil || got != want {
+			t.Errorf("%s: %+v, %v", text, got, err)
+		}
+	}
+	for _, bad := range []string{"", "host:1", "me@host:1", ":x@host:1", "me:x@host", "me:x@:1", "averylongsystemid:x@host:1"} {
+		if a, err := ParseSMPP(bad); err == nil {
+			t.Errorf("%q passed as %+v", bad, a)
+		} else if strings.Contains(err.Error(), "x@") {
+			t.Errorf("the error shows the password: %v", err)
+		}
+	}
+}
+
+func TestDevCredentialsOnlyOnLoopback(t *testing.T) {
+	for base, want := range map[string]bool{
+		"http://127.0.0.1:8080": true, "http://localhost:8080": true, "http://[::1]:8080": true,
+		"http://192.168.1.5:8080": false, "http://sms.example.net": false, "http://localhost.example.net": false,
+	} {
+		if _, err := DevAPIKey(base); (err == nil) != want {
+			t.Errorf("%s: API key: %v", base, err)
+		}
+		if _, ok := DevSMPP(base); ok != want {
+			t.Errorf("%s: SMPP: %v", base, ok)
+		}
+	}
+}
