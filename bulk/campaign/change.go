@@ -25,8 +25,8 @@ func (m *Manager) Create(ctx context.Context, owner *account.Account, spec Spec,
 	if err := spec.apply(&row, &set, now); err != nil {
 		return Campaign{}, err
 	}
-	if len(recipients) > MaxRecipients {
-		return Campaign{}, tooManyRecipients(len(recipients))
+	if err := checkRecipients(recipients); err != nil {
+		return Campaign{}, err
 	}
 	if err := m.save(ctx, &row, &set); err != nil {
 		return Campaign{}, err
@@ -99,8 +99,8 @@ func (m *Manager) Delete(ctx context.Context, who *account.Account, id message.I
 
 // AddRecipients adds recipients to a DRAFT (ErrNotDraft) and returns it.
 func (m *Manager) AddRecipients(ctx context.Context, who *account.Account, id message.ID, to []string) (Campaign, error) {
-	if len(to) > MaxRecipients {
-		return Campaign{}, tooManyRecipients(len(to))
+	if err := checkRecipients(to); err != nil {
+		return Campaign{}, err
 	}
 	defer m.lock(id)()
 	row, set, err := m.find(ctx, who, id)
@@ -197,9 +197,6 @@ func (m *Manager) save(ctx context.Context, row *Row, set *Settings) error {
 func (m *Manager) append(ctx context.Context, row *Row, set *Settings, to []string) error {
 	rows := make([]Recipient, len(to))
 	for i, number := range to {
-		if len(number) == 0 || len(number) > maxRecipient {
-			return &FieldError{fmt.Sprintf("recipients/%d", i), "invalid_recipient", fmt.Sprintf("has 1 to %d characters", maxRecipient)}
-		}
 		rows[i] = Recipient{Ordinal: set.Added + uint32(i) + 1, To: number}
 	}
 	if err := m.opts.Store.AddRecipients(ctx, row.ID, rows); err != nil {
@@ -227,6 +224,15 @@ func specOf(row Row, set Settings) Spec {
 	return s
 }
 
-func tooManyRecipients(n int) error {
-	return &FieldError{"recipients", "too_many_recipients", fmt.Sprintf("has %d entries, at most %d are allowed in one call", n, MaxRecipients)}
+// checkRecipients checks what can be known before messages are made.
+func checkRecipients(to []string) error {
+	if len(to) > MaxRecipients {
+		return &FieldError{"recipients", "too_many_recipients", fmt.Sprintf("has more than the %d entries allowed in one call", MaxRecipients)}
+	}
+	for i, number := range to {
+		if len(number) == 0 || len(number) > maxRecipient {
+			return &FieldError{fmt.Sprintf("recipients/%d", i), "invalid_recipient", fmt.Sprintf("has 1 to %d characters", maxRecipient)}
+		}
+	}
+	return nil
 }

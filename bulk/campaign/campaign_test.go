@@ -1,0 +1,335 @@
+package campaign_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"protei-bulk/bulk/account"
+	"protei-bulk/bulk/account/accounttest"
+	"protei-bulk/bulk/campaign"
+	"protei-bulk/bulk/campaign/campaigntest"
+	"protei-bulk/bulk/intake"
+	"protei-bulk/bulk/intake/intaketest"
+	"protei-bulk/bulk/message"
+	"protei-bulk/bulk/route"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// rig is a Manager over stores in memory, which outlive it.
+type rig struct {
+	sink     *intaketest.Sink
+	store    *campaigntest.Store
+	accounts *account.Directory
+	acme     *account.Account
+	m        *campaign.Manager
+}
+
+func open(t *testing.T) *rig {
+	t.Helper()
+	r := &rig{sink: new(intaketest.Sink)}
+	r.store = &campaigntest.Store{Accepted: r.sink.Messages}
+	accounts, err := account.Open(context.Background(), account.Options{Store: new(accounttest.Store)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.accounts = accounts
+	if r.acme, _, err = accounts.Create(context.Background(), account.Spec{Name: "acme"}, ""); err != nil {
+		t.Fatal(err)
+	}
+	r.manager(t)
+	return r
+}
+
+// manager starts another Manager, as a restart would.
+func (r *rig) manager(t *testing.T) {
+	t.Helper()
+	table, err := route.NewTable([]route.Connector{{ID: 1, Name: "default"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ids := message.NewIDSource(1, 0, nil)
+	door, err := intake.New(intake.Options{Sink: r.sink, IDs: ids, Router: table})
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := campaign.New(campaign.Options{Store: r.store, Intake: door, Accounts: r.accounts, IDs: ids})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.m = m
+	if err := m.Start(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { r.stop(t, m) })
+}
+
+func (r *rig) stop(t *testing.T, m *campaign.Manager) {
+	t.Helper()
+	if err := m.Stop(context.Background()); err != nil {
+		t.Error(err)
+	}
+}
+
+func (r *rig) wait(t *testing.T, id message.ID, ok func(campaign.Row) bool) campaign.Row {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	row, err := r.store.Wait(ctx, id, ok)
+	if err != nil {
+		t.Fatalf("campaign stays %s at %d: %v", row.Status, row.Cursor, err)
+	}
+	return row
+}
+
+func is(want campaign.Status) func(campaign.Row) bool {
+	return func(row campaign.Row) bool { return row.Status == want }
+}
+
+func numbers(n int) []string {
+	all := make([]string, n)
+	for i := range all {
+		all[i] = fmt.Sprintf("+4915112%06d", i)
+	}
+	return all
+}
+
+func (r *rig) create(t *testing.T, spec campaign.Spec, to []string) campaign.Campaign {
+	t.Helper()
+	if spec.Name == "" {
+		spec.Name = "spring"
+	}
+	if spec.SenderID == "" {
+		spec.SenderID = "ACME"
+	}
+	if spec.MessageContent == "" {
+		spec.MessageContent = "Sale!"
+	}
+	c, err := r.m.Create(context.Background(), r.acme, spec, to)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+func (r *rig) do(t *testing.T, id message.ID, a campaign.Action) campaign.Campaign {
+	t.Helper()
+	c, err := r.m.Do(context.Background(), r.acme, id, a)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// wantEach checks that every ordinal from 1 to n was accepted exactly once.
+func (r *rig) wantEach(t *testing.T, id message.ID, n int) {
+	t.Helper()
+	var got []uint32
+	for _, m := range r.sink.Messages() {
+		if m.Campaign != id {
+			t.Errorf("message of campaign %s", m.Campaign)
+		}
+		got = append(got, m.Ordinal)
+	}
+	slices.Sort(got)
+	for i, o := range got {
+		if o != uint32(i+1) {
+			t.Fatalf("ordinal %d at place %d", o, i+1)
+		}
+	}
+	if len(got) != n {
+		t.Fatalf("%d messages, want %d", len(got), n)
+	}
+}
+
+func TestACampaignReachesEachRecipientOnce(t *testing.T) {
+	r := open(t)
+	to := numbers(1200)
+	c := r.create(t, campaign.Spec{TotalRecipients: 7}, to[:700])
+	if c.Status != campaign.Draft || c.TotalRecipients != 700 {
+		t.Fatalf("campaign %s with %d recipients", c.Status, c.TotalRecipients)
+	}
+	if _, err := r.m.AddRecipients(context.Background(), r.acme, c.ID, to[700:]); err != nil {
+		t.Fatal(err)
+	}
+	r.do(t, c.ID, campaign.Start)
+	row := r.wait(t, c.ID, is(campaign.Completed))
+	if row.Accepted != 1200 || row.Refused != 0 || row.Cursor != 1200 || row.FinishedAt == 0 {
+		t.Errorf("row %+v", row)
+	}
+	r.wantEach(t, c.ID, 1200)
+	if got, err := r.m.Get(context.Background(), r.acme, c.ID); err != nil || got.Counts[message.Pending] != 1200 {
+		t.Errorf("counts %v, %v", got.Counts, err)
+	}
+}
+
+func TestWrongRecipientsAreCountedAndNamed(t *testing.T) {
+	r := open(t)
+	c := r.create(t, campaign.Spec{}, []string{"1512345678", "nonsense", "1512345679"})
+	r.do(t, c.ID, campaign.Start)
+	row := r.wait(t, c.ID, is(campaign.Completed))
+	if row.Accepted != 2 || row.Refused != 1 || !strings.Contains(string(row.Settings), "nonsense") {
+		t.Errorf("row %+v, settings %s", row, row.Settings)
+	}
+}
+
+func TestPauseResumeAndCancel(t *testing.T) {
+	r := open(t)
+	c := r.create(t, campaign.Spec{MaxTPS: 50}, numbers(5000)) // 100 s if nobody stops it
+	r.do(t, c.ID, campaign.Start)
+	if c = r.do(t, c.ID, campaign.Pause); c.Status != campaign.Paused {
+		t.Fatalf("status %s", c.Status)
+	}
+	made := len(r.sink.Messages())
+	if int(c.Cursor) != made {
+		t.Errorf("cursor %d, %d messages", c.Cursor, made)
+	}
+	if c = r.do(t, c.ID, campaign.Resume); c.Status != campaign.Running {
+		t.Fatalf("status %s", c.Status)
+	}
+	if c = r.do(t, c.ID, campaign.Cancel); c.Status != campaign.Cancelled || c.FinishedAt == 0 {
+		t.Fatalf("status %s", c.Status)
+	}
+	r.wantEach(t, c.ID, int(c.Cursor))
+	var wrong *campaign.TransitionError
+	if _, err := r.m.Do(context.Background(), r.acme, c.ID, campaign.Resume); !errors.As(err, &wrong) || len(wrong.Allowed) != 0 {
+		t.Errorf("resume of a cancelled campaign: %v", err)
+	}
+}
+
+func TestTransitionsThatAreNotPossible(t *testing.T) {
+	r := open(t)
+	empty := r.create(t, campaign.Spec{}, nil)
+	if _, err := r.m.Do(context.Background(), r.acme, empty.ID, campaign.Start); !errors.Is(err, campaign.ErrNoRecipients) {
+		t.Errorf("start without recipients: %v", err)
+	}
+	for _, action := range []campaign.Action{campaign.Pause, campaign.Resume} {
+		var wrong *campaign.TransitionError
+		if _, err := r.m.Do(context.Background(), r.acme, empty.ID, action); !errors.As(err, &wrong) || !slices.Contains(wrong.Allowed, campaign.Start) {
+			t.Errorf("%s of a DRAFT: %v", action, err)
+		}
+	}
+	c := r.create(t, campaign.Spec{}, numbers(1))
+	r.do(t, c.ID, campaign.Start)
+	r.wait(t, c.ID, is(campaign.Completed))
+	if _, err := r.m.AddRecipients(context.Background(), r.acme, c.ID, numbers(1)); !errors.Is(err, campaign.ErrNotDraft) {
+		t.Errorf("recipients for a finished campaign: %v", err)
+	}
+	if _, err := r.m.Update(context.Background(), r.acme, c.ID, func(s *campaign.Spec) { s.Name = "x" }); !errors.Is(err, campaign.ErrNotDraft) {
+		t.Errorf("change of a finished campaign: %v", err)
+	}
+	if err := r.m.Delete(context.Background(), r.acme, c.ID); err != nil {
+		t.Errorf("delete of a finished campaign: %v", err)
+	}
+	if _, err := r.m.Get(context.Background(), r.acme, c.ID); !errors.Is(err, campaign.ErrNotFound) {
+		t.Errorf("after delete: %v", err)
+	}
+}
+
+func TestARestartGoesOnWhereTheStoreKnows(t *testing.T) {
+	r := open(t)
+	c := r.create(t, campaign.Spec{MaxTPS: 100}, numbers(400))
+	r.do(t, c.ID, campaign.Start)
+	r.stop(t, r.m)
+	// As if the last save had been lost: the row still says 0.
+	row, err := r.store.Campaign(context.Background(), c.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if row.Status != campaign.Running {
+		t.Fatalf("after a stop it is %s", row.Status)
+	}
+	row.Cursor, row.Accepted, row.MaxTPS = 0, 0, 0
+	if err := r.store.SaveCampaign(context.Background(), row); err != nil {
+		t.Fatal(err)
+	}
+	r.manager(t)
+	done := r.wait(t, c.ID, is(campaign.Completed))
+	r.wantEach(t, c.ID, 400)
+	if done.Accepted != 400 {
+		t.Errorf("accepted %d", done.Accepted)
+	}
+}
+
+func TestBackPressureIsWaitedOut(t *testing.T) {
+	r := open(t)
+	r.sink.Fail(intake.ErrBusy)
+	c := r.create(t, campaign.Spec{}, numbers(20))
+	r.do(t, c.ID, campaign.Start)
+	r.sink.Fail(nil)
+	r.wait(t, c.ID, is(campaign.Completed))
+	r.wantEach(t, c.ID, 20)
+}
+
+func TestScheduledWaitsForItsTime(t *testing.T) {
+	r := open(t)
+	soon := time.Now().Add(300 * time.Millisecond)
+	c := r.create(t, campaign.Spec{ScheduleType: "SCHEDULED", ScheduleAt: soon.Format(time.RFC3339Nano)}, numbers(3))
+	if c = r.do(t, c.ID, campaign.Start); c.Status != campaign.Scheduled {
+		t.Fatalf("status %s", c.Status)
+	}
+	if n := len(r.sink.Messages()); n != 0 {
+		t.Errorf("%d messages before the time", n)
+	}
+	row := r.wait(t, c.ID, is(campaign.Completed))
+	if row.FinishedAt < soon.UnixMilli() {
+		t.Errorf("finished %d ms early", soon.UnixMilli()-row.FinishedAt)
+	}
+}
+
+func TestOthersDoNotSeeIt(t *testing.T) {
+	r := open(t)
+	c := r.create(t, campaign.Spec{}, numbers(1))
+	other, _, err := r.accounts.Create(context.Background(), account.Spec{Name: "other"}, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := r.m.Get(context.Background(), other, c.ID); !errors.Is(err, campaign.ErrNotFound) {
+		t.Errorf("get: %v", err)
+	}
+	if _, err := r.m.Do(context.Background(), other, c.ID, campaign.Cancel); !errors.Is(err, campaign.ErrNotFound) {
+		t.Errorf("cancel: %v", err)
+	}
+	if err := r.m.Delete(context.Background(), other, c.ID); !errors.Is(err, campaign.ErrNotFound) {
+		t.Errorf("delete: %v", err)
+	}
+	if all, err := r.m.List(context.Background(), other, 0, 10); err != nil || len(all) != 0 {
+		t.Errorf("list: %v, %v", all, err)
+	}
+	admin, _, err := r.accounts.Create(context.Background(), account.Spec{Name: "admin", Role: account.Admin}, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if all, err := r.m.List(context.Background(), admin, 0, 10); err != nil || len(all) != 1 {
+		t.Errorf("an admin's list: %v, %v", all, err)
+	}
+}
+
+func TestASpecNamesEveryFault(t *testing.T) {
+	r := open(t)
+	_, err := r.m.Create(context.Background(), r.acme, campaign.Spec{
+		RecipientType: "x", ScheduleType: "y", ScheduleAt: "z", MaxTPS: 2_000_000, Encoding: "e",
+	}, nil)
+	for _, field := range []string{"name", "message_content", "recipient_type", "schedule_type", "schedule_at", "max_tps", "encoding"} {
+		if err == nil || !strings.Contains(err.Error(), field+":") {
+			t.Errorf("%s is not named in %v", field, err)
+		}
+	}
+	if _, err := r.m.Create(context.Background(), r.acme, campaign.Spec{Name: "a", MessageContent: "Привет", Encoding: "GSM7"}, nil); err == nil {
+		t.Error("a text that the encoding does not have was accepted")
+	}
+	var f *campaign.FieldError
+	if _, err := r.m.Create(context.Background(), r.acme, campaign.Spec{Name: "a", MessageContent: "x"}, []string{"1512345678", ""}); !errors.As(err, &f) || f.Field != "recipients/1" {
+		t.Errorf("an empty recipient: %v", err)
+	}
+	if all, err := r.m.List(context.Background(), r.acme, 0, 10); err != nil || len(all) != 0 {
+		t.Errorf("what was refused left %d campaigns, %v", len(all), err)
+	}
+}
