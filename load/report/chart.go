@@ -38,7 +38,7 @@ type chart struct {
 	Log             bool
 	Series          []series
 	YTicks, XTicks  []tick
-	Limits          []tick
+	Limits          []limitTick
 	Markers         []tick
 	Band            *band // the measured window
 	Empty           string
@@ -55,6 +55,12 @@ type series struct {
 type tick struct {
 	At    float64
 	Label string
+}
+
+// limitTick is a target's line, in the colour of the series that it is for.
+type limitTick struct {
+	tick
+	Class string
 }
 
 // band is a shaded stretch of time, in the chart's units.
@@ -97,6 +103,7 @@ type plan struct {
 type limitLine struct {
 	value float64
 	label string
+	class string
 }
 
 // timeAxis places points on the x axis.
@@ -206,7 +213,7 @@ func (a *timeAxis) draw(p plan) chart {
 	}
 	for _, l := range p.limits {
 		if y := scale.y(l.value); y >= 0 && y <= chartSide {
-			c.Limits = append(c.Limits, tick{y / chartSide * 100, l.label})
+			c.Limits = append(c.Limits, limitTick{tick{y / chartSide * 100, l.label}, l.class})
 		}
 	}
 	for _, l := range p.lines {

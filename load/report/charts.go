@@ -24,10 +24,10 @@ func charts(run *Run) []chart {
 }
 
 // targetLine is the limit of a metric as a line across a chart; scale turns its value into the chart's unit.
-func targetLine(run *Run, m Metric, scale float64, label string) []limitLine {
+func targetLine(run *Run, m Metric, scale float64, label, class string) []limitLine {
 	for _, r := range run.Verdict.Rows {
 		if r.Target.Metric == m {
-			return []limitLine{{r.Target.Limit * scale, label + " " + r.Target.limitText(r.Target.Limit)}}
+			return []limitLine{{r.Target.Limit * scale, label + " " + r.Target.limitText(r.Target.Limit), class}}
 		}
 	}
 	return nil
@@ -35,7 +35,7 @@ func targetLine(run *Run, m Metric, scale float64, label string) []limitLine {
 
 func (a *timeAxis) requests(run *Run) plan {
 	p := plan{
-		id: "requests", title: "Requests a second", unit: perSecondUnit, limits: targetLine(run, MetricTPS, 1, "TPS"),
+		id: "requests", title: "Requests a second", unit: perSecondUnit, limits: targetLine(run, MetricTPS, 1, "TPS", ""),
 		lines: []line{
 			{"requests/s", "s1", true, a.values(func(p *stats.Point) float64 { return p.Requests })},
 			{"failures/s", "bad", false, a.values(func(p *stats.Point) float64 { return p.Failures })},
@@ -59,7 +59,7 @@ func (a *timeAxis) latency(run *Run) plan {
 			{"p95", "s2", false, of(func(p *stats.Point) float64 { return toMillis(p.P95, p.Samples) })},
 			{"p99", "s3", false, of(func(p *stats.Point) float64 { return toMillis(p.P99, p.Samples) })},
 		},
-		limits: append(targetLine(run, MetricP95, 1000, "p95"), targetLine(run, MetricP99, 1000, "p99")...),
+		limits: append(targetLine(run, MetricP95, 1000, "p95", "s2"), targetLine(run, MetricP99, 1000, "p99", "s3")...),
 	}
 	for i := range a.points {
 		if pt := &a.points[i]; pt.Samples > 0 && pt.P99 > logFrom*max(pt.P50, time.Microsecond) {
@@ -105,7 +105,7 @@ func (a *timeAxis) target(run *Run) plan {
 			{"CPU", "s1", true, a.values(func(p *stats.Point) float64 { return percent(p.Gauges.TargetCPU) })},
 			{"memory", "s2", false, a.values(func(p *stats.Point) float64 { return percent(p.Gauges.TargetMemory) })},
 		},
-		limits: targetLine(run, MetricCPU, 100, "CPU"),
+		limits: targetLine(run, MetricCPU, 100, "CPU", ""),
 	}
 }
 
@@ -118,7 +118,7 @@ func (a *timeAxis) lateness() plan {
 			}
 			return float64(p.LateP95) / float64(time.Millisecond)
 		})}},
-		limits: []limitLine{{25, "late > 25 ms"}},
+		limits: []limitLine{{25, "late > 25 ms", ""}},
 		empty:  "No iterations were started.",
 	}
 }

@@ -42,10 +42,6 @@ func ledgerLines(run *Run) []ledgerLine {
 	if c.IDsRefused > 0 {
 		lines = append(lines, ledgerLine{1, "SMSC ids not followed", formatCount(c.IDsRefused), "too many in flight", true})
 	}
-	if h := run.DLRLatency; h.Count() > 0 {
-		lines = append(lines, ledgerLine{0, "submit → DLR, p50 · p95 · p99", formatLatency(h.Quantile(0.5)),
-			"· " + formatLatency(h.Quantile(0.95)) + " · " + formatLatency(h.Quantile(0.99)), false})
-	}
 	return lines
 }
 

@@ -267,20 +267,20 @@ func (i metricInfo) example() string {
 // parse reads a limit; it is finite, not negative, and a share at most 1.
 func (i metricInfo) parse(s string) (float64, error) {
 	s = strings.TrimSpace(s)
-	number, scale := s, 1.0
+	number, divisor := s, 1.0
 	switch i.unit {
 	case unitLatency:
 		if d, err := time.ParseDuration(s); err == nil && !strings.HasPrefix(s, "-") {
 			return d.Seconds(), nil
 		}
-		scale = 1e-3
+		divisor = 1000
 	case unitShare, unitRatio:
 		if p, ok := strings.CutSuffix(s, "%"); ok {
-			number, scale = strings.TrimSpace(p), 0.01
+			number, divisor = strings.TrimSpace(p), 100
 		}
 	}
 	v, err := strconv.ParseFloat(strings.ReplaceAll(number, ",", ""), 64)
-	v *= scale
+	v /= divisor
 	switch {
 	case err != nil, math.IsNaN(v), math.IsInf(v, 0), v < 0:
 		return 0, fmt.Errorf("%q is no limit for %s; write it like %s", s, i.metric, i.example())

@@ -1,0 +1,132 @@
+package report
+
+import (
+	"math"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"protei-bulk/load/stats"
+)
+
+// judged is a hand-made measured window: everything meets the guide's targets unless change says otherwise.
+func judged(change func(*Run), decisive []Target) *Run {
+	h := stats.NewHistogram()
+	for range 1000 {
+		h.Record(20 * time.Millisecond)
+	}
+	window := stats.Summary{
+		Window: stats.Window{To: 60 * time.Second}, Covered: 60 * time.Second, Loaded: 60 * time.Second,
+		Total:   stats.EntryStats{Requests: 660_000, Response: h, Service: h},
+		Seconds: 60, Iterations: 600_000,
+		Mean: stats.Gauges{TargetCPU: 0.5, TargetMemory: 0.1}, Peak: stats.Gauges{TargetCPU: 0.6, TargetMemory: 0.2},
+	}
+	run := &Run{Whole: window, Measured: window, Ledger: stats.Counts{Issued: 1000, Accepted: 1000, Delivered: 1000}}
+	if change != nil {
+		change(run)
+	}
+	Judge(run, decisive)
+	return run
+}
+
+// slow replaces the response times.
+func slow(d time.Duration) func(*Run) {
+	return func(r *Run) {
+		h := stats.NewHistogram()
+		h.Record(d)
+		r.Measured.Total.Response = h
+	}
+}
+
+func TestVerdict(t *testing.T) {
+	late := func(r *Run) { r.Measured.LateSeconds = 7 }
+	both := func(fns ...func(*Run)) func(*Run) {
+		return func(r *Run) {
+			for _, fn := range fns {
+				fn(r)
+			}
+		}
+	}
+	p95 := []Target{{MetricP95, Below, 0.1, 0.2}}
+	tests := map[string]struct {
+		change  func(*Run)
+		targets []Target
+		word    string
+		exit    int
+		strict  int
+	}{
+		"everything met":                       {nil, GuideTargets(), "PASS", 0, 0},
+		"one row only acceptable":              {slow(150 * time.Millisecond), p95, "ACCEPTABLE", 0, 3},
+		"one row missed":                       {slow(250 * time.Millisecond), p95, "FAIL", 3, 3},
+		"a limit itself is not below":          {func(r *Run) { r.Measured.Mean.TargetCPU = 0.85 }, GuideTargets(), "FAIL", 3, 3},
+		"at least includes the limit":          {func(r *Run) { r.Measured.Total.Requests = 600_000 }, GuideTargets(), "PASS", 0, 0},
+		"a missed row that does not decide":    {func(r *Run) { r.Ledger.Lost = 3 }, p95, "PASS", 0, 0},
+		"missed latency while saturated":       {both(slow(250*time.Millisecond), late), p95, "INVALID", 4, 4},
+		"met while saturated stays met":        {late, GuideTargets(), "PASS", 0, 0},
+		"acceptable while saturated stays so":  {both(slow(150*time.Millisecond), late), p95, "ACCEPTABLE", 0, 3},
+		"saturation hides no loss":             {both(late, func(r *Run) { r.Ledger.Lost = 1 }), GuideTargets(), "FAIL", 3, 3},
+		"saturation hides no errors":           {both(late, func(r *Run) { r.Measured.Total.Failures = 66_000 }), GuideTargets(), "FAIL", 3, 3},
+		"a failure outranks an invalid row":    {both(late, slow(2*time.Second), func(r *Run) { r.Ledger.Lost = 1 }), GuideTargets(), "FAIL", 3, 3},
+		"dropped iterations saturate":          {both(slow(250*time.Millisecond), func(r *Run) { r.Measured.Dropped = 7000 }), p95, "INVALID", 4, 4},
+		"one per cent dropped does not":        {both(slow(250*time.Millisecond), func(r *Run) { r.Measured.Dropped = 6000 }), p95, "FAIL", 3, 3},
+		"six late seconds of sixty do not":     {both(slow(250*time.Millisecond), func(r *Run) { r.Measured.LateSeconds = 6 }), p95, "FAIL", 3, 3},
+		"no measured window":                   {func(r *Run) { r.Measured = stats.Summary{} }, p95, "INVALID", 4, 4},
+		"no requests":                          {func(r *Run) { r.Measured.Total = stats.EntryStats{} }, p95, "INVALID", 4, 4},
+		"without receipts the rest decides":    {func(r *Run) { r.Receipts.Off = "--no-receipts" }, GuideTargets(), "PASS", 0, 0},
+		"only what was not measured was asked": {func(r *Run) { r.Receipts.Off = "--no-receipts" }, []Target{{MetricLost, AtMost, 0, 0}}, "INVALID", 4, 4},
+		"target without metrics":               {func(r *Run) { r.Measured.Mean.TargetCPU = math.NaN() }, GuideTargets(), "PASS", 0, 0},
+		"pending after the drain":              {func(r *Run) { r.Ledger.Open = 1 }, GuideTargets(), "FAIL", 3, 3},
+		"no targets, no failures":              {slow(time.Minute), nil, "DONE", 0, 0},
+		"no targets, a failed request":         {func(r *Run) { r.Whole.Total.Failures = 1 }, nil, "FAILURES", 1, 1},
+		"scaled down":                          {func(r *Run) { r.Scaled = "1 core" }, GuideTargets(), "PASS (SCALED)", 0, 0},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			v := judged(tt.change, tt.targets).Verdict
+			if v.Word() != tt.word || v.ExitCode(false) != tt.exit || v.ExitCode(true) != tt.strict {
+				t.Errorf("%s, exit %d, strict %d; want %s, %d, %d\nreasons: %s", v.Word(), v.ExitCode(false), v.ExitCode(true),
+					tt.word, tt.exit, tt.strict, strings.Join(v.Reasons(), " "))
+			}
+		})
+	}
+}
+
+func TestRowsThatWereNotMeasuredSayWhy(t *testing.T) {
+	run := judged(func(r *Run) {
+		r.Receipts.Off = "--no-receipts"
+		r.Target.Off = "GET /metrics: 404 Not Found"
+		r.Measured.Mean.TargetCPU, r.Measured.Peak.TargetMemory = math.NaN(), math.NaN()
+	}, GuideTargets())
+	got := make(map[Metric]string)
+	for _, r := range run.Verdict.Rows {
+		if r.Grade == NotMeasured {
+			got[r.Target.Metric] = r.Why
+		}
+	}
+	want := map[Metric]string{
+		MetricCPU: "GET /metrics: 404 Not Found", MetricMemory: "GET /metrics: 404 Not Found",
+		MetricDelivered: "--no-receipts", MetricLost: "--no-receipts", MetricPending: "--no-receipts",
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("rows not measured (-want +got):\n%s", diff)
+	}
+}
+
+func TestVerdictTableOfARealRun(t *testing.T) {
+	for name, s := range map[string]scene{"fail": small(failing()), "saturated": small(saturated())} {
+		run := play(t, s)
+		Judge(run, GuideTargets())
+		var b strings.Builder
+		NewTerminal(TerminalOptions{Out: &b}).verdict(run)
+		golden(t, "verdict-"+name+".txt", []byte(b.String()))
+	}
+}
+
+func TestLedgerOfTheFixtureCloses(t *testing.T) {
+	run := play(t, small(failing()))
+	if !closes(&run.Ledger) || run.Ledger.Lost == 0 || run.Ledger.Unanswered == 0 {
+		t.Errorf("%+v", run.Ledger)
+	}
+}
