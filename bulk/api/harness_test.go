@@ -13,6 +13,8 @@ import (
 	"testing"
 	"time"
 
+	"go.uber.org/goleak"
+
 	"protei-bulk/bulk/account"
 	"protei-bulk/bulk/account/accounttest"
 	"protei-bulk/bulk/api"
@@ -23,6 +25,8 @@ import (
 	"protei-bulk/bulk/message"
 	"protei-bulk/bulk/route"
 )
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // platform is an API on a real socket over stores in memory.
 type platform struct {
