@@ -1,0 +1,431 @@
+package cdr
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+)
+
+var (
+	// ErrFailed is returned for ever after a failed sync: what the disk holds is unknown
+	// until the next Open, which derives the missing records again.
+	ErrFailed = errors.New("CDR files failed")
+	// ErrClosed is returned after Close.
+	ErrClosed = errors.New("CDR files closed")
+)
+
+// Options sets folder and bounds. Zero values mean the defaults.
+type Options struct {
+	Dir         string        // folder of the files; created when missing
+	RotateBytes int64         // size at which a file is closed: 256 MiB
+	RotateEvery time.Duration // age at which a file is closed: 1 h
+	Keep        time.Duration // age at which a closed file is deleted; 0 keeps all
+	// MaxBuffer bounds the lines in memory that are not written yet: 8 MiB. Append waits
+	// when it is reached, so that a slow or full disk is felt by the store.
+	MaxBuffer int
+	// Trouble is called by the writer's goroutine when the disk begins to refuse writes,
+	// with nil when it takes them again, and with ErrFailed when all is over. While there
+	// is trouble intake should stop. It must not block.
+	Trouble func(error)
+	Logger  *slog.Logger
+
+	now     func() time.Time
+	retry   time.Duration
+	writeAt func(f *os.File, b []byte, off int64) (int, error)
+}
+
+func (o *Options) complete() error {
+	if o.Dir == "" {
+		return errors.New("cdr: no folder given")
+	}
+	if o.RotateBytes <= 0 {
+		o.RotateBytes = 256 << 20
+	}
+	if o.RotateEvery <= 0 {
+		o.RotateEvery = time.Hour
+	}
+	if o.MaxBuffer <= 0 {
+		o.MaxBuffer = 8 << 20
+	}
+	if o.Trouble == nil {
+		o.Trouble = func(error) {}
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.now == nil {
+		o.now = time.Now
+	}
+	if o.retry <= 0 {
+		o.retry = time.Second
+	}
+	if o.writeAt == nil {
+		o.writeAt = (*os.File).WriteAt
+	}
+	return nil
+}
+
+const (
+	currentName    = "current.csv"
+	checkpointName = "position"
+	// writeBytes wakes the goroutine; below it lines wait up to writeEvery, which is also
+	// the longest time without a sync.
+	writeBytes = 256 << 10
+	writeEvery = 500 * time.Millisecond
+)
+
+// Writer appends records to the current file. Its methods are safe for concurrent use.
+type Writer struct {
+	opts Options
+	out  *output // owned by run after Open
+	wake chan struct{}
+	quit chan struct{}
+	done chan struct{}
+
+	mu     sync.Mutex
+	room   sync.Cond // buf was taken, or the writer failed
+	enc    *encoder  // guarded by mu, like the rest
+	buf    []byte    // lines not yet taken by run
+	pos    Position  // of the last Append
+	syncs  []chan error
+	closed bool
+	failed error
+}
+
+// Open opens the folder, cuts what a crash left behind the last Sync, and starts the
+// goroutine.
+func Open(opts Options) (*Writer, error) {
+	if err := opts.complete(); err != nil {
+		return nil, err
+	}
+	out, err := openOutput(&opts)
+	if err != nil {
+		return nil, fmt.Errorf("open CDR folder %s: %w", opts.Dir, err)
+	}
+	w := &Writer{
+		opts: opts, out: out, enc: newEncoder(), pos: out.pos,
+		wake: make(chan struct{}, 1), quit: make(chan struct{}), done: make(chan struct{}),
+	}
+	w.room.L = &w.mu
+	go w.run()
+	return w, nil
+}
+
+// Position returns the position of the last Append; right after Open that is the one
+// from which the store has to derive records again.
+func (w *Writer) Position() Position {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.pos
+}
+
+// Append takes the records of all events up to pos. It ignores them when pos is not
+// behind Position, and waits while MaxBuffer bytes are not written yet. recs can be
+// used again afterwards. An error means that records were not taken and never will be
+// by this Writer: ErrFailed or ErrClosed.
+func (w *Writer) Append(recs []Record, pos Position) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for len(w.buf) >= w.opts.MaxBuffer && w.failed == nil && !w.closed {
+		w.nudge()
+		w.room.Wait()
+	}
+	switch {
+	case w.failed != nil:
+		return w.failed
+	case w.closed:
+		return ErrClosed
+	case bytes.Compare(pos[:], w.pos[:]) <= 0:
+		return nil
+	}
+	before := len(w.buf)
+	for i := range recs {
+		w.buf = w.enc.line(w.buf, &recs[i])
+	}
+	w.pos = pos
+	if before < writeBytes && len(w.buf) >= writeBytes {
+		w.nudge()
+	}
+	return nil
+}
+
+func (w *Writer) nudge() {
+	select {
+	case w.wake <- struct{}{}:
+	default:
+	}
+}
+
+// Sync returns when everything that Append took before is durable. When ctx ends first
+// it returns its error.
+func (w *Writer) Sync(ctx context.Context) error {
+	ch := make(chan error, 1)
+	w.mu.Lock()
+	switch {
+	case w.failed != nil:
+		w.mu.Unlock()
+		return w.failed
+	case w.closed:
+		w.mu.Unlock()
+		return ErrClosed
+	}
+	w.syncs = append(w.syncs, ch)
+	w.mu.Unlock()
+	w.nudge()
+	select {
+	case err := <-ch:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// Close writes and syncs what was taken and joins the goroutine; with a disk that
+// refuses writes it gives up, and the next Open derives the rest again.
+func (w *Writer) Close() error {
+	w.mu.Lock()
+	if !w.closed {
+		w.closed = true
+		close(w.quit)
+		w.room.Broadcast()
+	}
+	w.mu.Unlock()
+	<-w.done
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.failed
+}
+
+func (w *Writer) run() {
+	defer close(w.done)
+	tick := time.NewTicker(writeEvery)
+	defer tick.Stop()
+	var spare []byte
+	for {
+		durable, stopping := false, false
+		select {
+		case <-w.wake:
+		case <-tick.C:
+			durable = true
+		case <-w.quit:
+			durable, stopping = true, true
+		}
+		buf, pos, syncs := w.take(spare)
+		err := w.flush(buf, pos, durable || len(syncs) > 0)
+		spare = buf[:0]
+		for _, ch := range syncs {
+			ch <- err
+		}
+		if err != nil || stopping {
+			w.end(err)
+			return
+		}
+	}
+}
+
+// take swaps the buffers.
+func (w *Writer) take(spare []byte) ([]byte, Position, []chan error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	buf, syncs := w.buf, w.syncs
+	w.buf, w.syncs = spare, nil
+	w.room.Broadcast()
+	return buf, w.pos, syncs
+}
+
+// end closes the files and answers everybody who waits.
+func (w *Writer) end(err error) {
+	if cerr := w.out.close(); err == nil && cerr != nil {
+		w.opts.Logger.Warn("close CDR files", "error", cerr)
+	}
+	w.mu.Lock()
+	w.failed = err
+	w.closed = true
+	syncs := w.syncs
+	w.syncs = nil
+	w.room.Broadcast()
+	w.mu.Unlock()
+	for _, ch := range syncs {
+		ch <- errors.Join(ErrClosed, err)
+	}
+	if err != nil {
+		w.opts.Trouble(err)
+	}
+}
+
+// flush writes buf, which holds the records up to pos, trying again while the disk
+// refuses it, then syncs and rotates as is due. An error is final.
+func (w *Writer) flush(buf []byte, pos Position, sync bool) error {
+	if err := w.persist(func() error { return w.out.write(buf) }); err != nil {
+		return err
+	}
+	w.out.pos = pos
+	if rotate := w.out.rotationDue(); sync || rotate {
+		if err := w.out.sync(); err != nil {
+			return fmt.Errorf("%w: %w", ErrFailed, err)
+		}
+		if rotate {
+			return w.persist(w.out.rotate)
+		}
+	}
+	return nil
+}
+
+// persist runs f until it succeeds; Trouble and then quit end the patience.
+func (w *Writer) persist(f func() error) error {
+	err := f()
+	if err == nil {
+		return nil
+	}
+	w.opts.Logger.Error("CDR files cannot be written", "error", err)
+	w.opts.Trouble(err)
+	timer := time.NewTimer(w.opts.retry)
+	defer timer.Stop()
+	for {
+		select {
+		case <-w.quit:
+			return fmt.Errorf("%w: %w", ErrFailed, err)
+		case <-timer.C:
+		}
+		if err = f(); err == nil {
+			w.opts.Logger.Info("CDR files can be written again")
+			w.opts.Trouble(nil)
+			return nil
+		}
+		if errors.Is(err, ErrFailed) {
+			return err
+		}
+		timer.Reset(w.opts.retry)
+	}
+}
+
+// output is the current file and the checkpoint. One goroutine uses it.
+type output struct {
+	opts   *Options
+	file   *os.File
+	points *checkpoints
+	length int64     // of the file
+	opened time.Time // when its first line was written
+	pos    Position
+	saved  checkpoint
+	sweep  time.Time // when old files were looked for
+}
+
+func (o *output) path(name string) string { return filepath.Join(o.opts.Dir, name) }
+
+// openOutput brings the folder to its last checkpoint.
+func openOutput(opts *Options) (*output, error) {
+	if err := os.MkdirAll(opts.Dir, 0o750); err != nil {
+		return nil, err
+	}
+	o := &output{opts: opts, opened: opts.now()}
+	points, last, err := openCheckpoints(o.path(checkpointName))
+	if err != nil {
+		return nil, err
+	}
+	o.points, o.pos, o.saved = points, last.pos, last
+	if last.sealed != "" {
+		if _, err := os.Stat(o.path(last.sealed)); err == nil {
+			last.length = 0 // the renamed file has it all, current.csv is a new one
+		}
+	}
+	if err := o.restore(last); err != nil {
+		return nil, errors.Join(err, o.close())
+	}
+	return o, nil
+}
+
+// restore opens current.csv, cut to the checkpoint.
+func (o *output) restore(last checkpoint) error {
+	f, err := os.OpenFile(o.path(currentName), os.O_RDWR|os.O_CREATE, 0o640)
+	if err != nil {
+		return err
+	}
+	o.file = f
+	st, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	if st.Size() < last.length {
+		return fmt.Errorf("%s has %d bytes, %d were synced: records are missing", f.Name(), st.Size(), last.length)
+	}
+	if err := f.Truncate(last.length); err != nil {
+		return err
+	}
+	if o.length = last.length; o.length == 0 {
+		if err := o.begin(); err != nil {
+			return err
+		}
+	} else if st.ModTime().Before(o.opened) {
+		o.opened = st.ModTime()
+	}
+	if err := o.sync(); err != nil {
+		return err
+	}
+	return syncDir(o.opts.Dir)
+}
+
+// begin writes the header of an empty file.
+func (o *output) begin() error {
+	if _, err := o.file.WriteAt([]byte(Header), 0); err != nil {
+		return err
+	}
+	o.length = int64(len(Header))
+	return nil
+}
+
+// write appends lines at a known place, so that it can be tried again.
+func (o *output) write(lines []byte) error {
+	if len(lines) == 0 {
+		return nil
+	}
+	if o.length == int64(len(Header)) {
+		o.opened = o.opts.now()
+	}
+	if _, err := o.opts.writeAt(o.file, lines, o.length); err != nil {
+		return fmt.Errorf("write CDR: %w", err)
+	}
+	o.length += int64(len(lines))
+	return nil
+}
+
+// sync makes file and position durable, in this order.
+func (o *output) sync() error {
+	now := checkpoint{length: o.length, pos: o.pos}
+	if now.length == o.saved.length && now.pos == o.saved.pos && o.saved.sealed == "" {
+		return nil
+	}
+	if now.length != o.saved.length || o.saved.sealed != "" {
+		if err := o.file.Sync(); err != nil {
+			return fmt.Errorf("sync CDR: %w", err)
+		}
+	}
+	if err := o.points.write(now); err != nil {
+		return err
+	}
+	o.saved = now
+	return nil
+}
+
+func (o *output) close() error {
+	var errs []error
+	if o.file != nil {
+		errs = append(errs, o.file.Close())
+	}
+	return errors.Join(append(errs, o.points.file.Close())...)
+}
+
+func syncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	return d.Sync()
+}
