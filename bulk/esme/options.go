@@ -1,0 +1,115 @@
+package esme
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"log/slog"
+	"time"
+
+	"protei-bulk/bulk/account"
+	"protei-bulk/bulk/intake"
+	"protei-bulk/bulk/message"
+)
+
+// Accounts knows who may bind (account.Directory).
+type Accounts interface {
+	// Verify checks a password: account.ErrUnknown, ErrBadPassword, ErrDisabled,
+	// ErrBusyVerifying. It may take as long as argon2id does.
+	Verify(systemID, password string) (*account.Account, error)
+	// ByID returns the account as it is now, or nil.
+	ByID(id uint32) *account.Account
+}
+
+// Intake is the door into the platform (intake.Intake).
+type Intake interface {
+	SubmitAsync(req *intake.Request, done func(intake.Outcome, error))
+}
+
+// Outbox is the store's view of the final states that customers do not have yet.
+type Outbox interface {
+	// OpenReceipts returns up to limit open notices of the account's messages above after, in
+	// ascending order of their ids; none ends the reading. Account 0 means every account.
+	// It must not return one whose Notified was done before the call.
+	OpenReceipts(ctx context.Context, account uint32, after message.ID, limit int) ([]Notice, error)
+	// Notified ends the outbox entries of notices; done is called when that is durable, or
+	// failed. The slice stays valid until then. It must not block for long.
+	Notified(notices []Notice, done func(error))
+}
+
+// Options of a Server. Accounts, Intake and Outbox are needed; other zero values mean
+// the defaults.
+type Options struct {
+	SystemID string // ours in bind_resp: "protei-bulk"
+	Accounts Accounts
+	Intake   Intake
+	Outbox   Outbox
+	TLS      *tls.Config // for StartTLS's listener only
+
+	Window      int           // deliver_sm in flight per bind: 100
+	MaxInFlight int           // submit_sm without our answer per bind, then reading stops: 2,000
+	MaxBinds    int           // binds per account whose own limit is 0: 100
+	MaxConns    int           // connections at once: 10,000
+	MaxPending  int           // receipts in memory per account: 50,000
+	SessionInit time.Duration // from accept to bind: 30 s
+	EnquireLink time.Duration // silence before we test a link: 30 s
+	Response    time.Duration // wait for deliver_sm_resp: 10 s
+	RetryMin    time.Duration // first wait after a temporary refusal: 1 s
+	RetryMax    time.Duration // longest wait: 5 min
+	GiveUp      time.Duration // age of a final state at which it is given up: 72 h
+	Sweep       time.Duration // reads the outbox again at least so often: 30 s
+	// RefusalDelay is how long after the bind a refusal is answered; 0: 200 ms, negative: at once.
+	RefusalDelay time.Duration
+
+	Now    func() time.Time // nil: time.Now
+	Logger *slog.Logger     // nil: silent
+}
+
+// Validate names every fault at once.
+func (o *Options) Validate() error {
+	var errs []error
+	for name, missing := range map[string]bool{"Accounts": o.Accounts == nil, "Intake": o.Intake == nil, "Outbox": o.Outbox == nil} {
+		if missing {
+			errs = append(errs, errors.New("esme: no "+name))
+		}
+	}
+	if len(o.SystemID) > account.MaxSystemID {
+		errs = append(errs, errors.New("esme: system_id is longer than 15 characters"))
+	}
+	return errors.Join(errs...)
+}
+
+func (o Options) withDefaults() Options {
+	if o.SystemID == "" {
+		o.SystemID = "protei-bulk"
+	}
+	o.Window = orInt(o.Window, 100)
+	o.MaxInFlight = orInt(o.MaxInFlight, 2000)
+	o.MaxBinds = orInt(o.MaxBinds, 100)
+	o.MaxPending = orInt(o.MaxPending, 50_000)
+	o.RetryMin = orTime(o.RetryMin, time.Second)
+	o.RetryMax = max(orTime(o.RetryMax, 5*time.Minute), o.RetryMin)
+	o.GiveUp = orTime(o.GiveUp, 72*time.Hour)
+	o.Sweep = orTime(o.Sweep, 30*time.Second)
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	return o
+}
+
+func orInt(v, otherwise int) int {
+	if v > 0 {
+		return v
+	}
+	return otherwise
+}
+
+func orTime(v, otherwise time.Duration) time.Duration {
+	if v > 0 {
+		return v
+	}
+	return otherwise
+}

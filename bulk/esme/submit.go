@@ -1,0 +1,214 @@
+package esme
+
+import (
+	"strconv"
+
+	"protei-bulk/bulk/intake"
+	"protei-bulk/bulk/message"
+	"protei-bulk/gsm"
+	"protei-bulk/smpp"
+)
+
+// submitter holds what the read goroutine of one session uses for every message.
+type submitter struct {
+	req    intake.Request
+	raw    intake.Raw
+	source string // last source address: senders rarely change
+	octets []byte // short message with the header that stands for sar_*
+}
+
+// HandleRequest takes the requests that the session does not answer itself. It runs on
+// the session's read goroutine.
+func (s *Server) HandleRequest(sess *smpp.Session, r *smpp.Request) {
+	switch p := r.PDU.(type) {
+	case *smpp.SubmitSM:
+		s.submit(sess, r, p)
+	case *smpp.DataSM:
+		s.data(sess, r, p)
+	default:
+		sess.Respond(r.Seq, r.ID, unsupported(r.ID), nil)
+	}
+}
+
+// unsupported is the failure that the standard has for each operation that this server
+// does not offer.
+func unsupported(id smpp.CommandID) smpp.Status {
+	switch id {
+	case smpp.CmdQuerySM:
+		return smpp.RQUERYFAIL
+	case smpp.CmdCancelSM:
+		return smpp.RCANCELFAIL
+	case smpp.CmdReplaceSM:
+		return smpp.RREPLACEFAIL
+	case smpp.CmdSubmitMulti:
+		return smpp.RSUBMITFAIL
+	default:
+		return smpp.RINVCMDID
+	}
+}
+
+func (s *Server) submit(sess *smpp.Session, r *smpp.Request, p *smpp.SubmitSM) {
+	b := sess.UserData().(*bind)
+	w := &b.sub
+	w.raw = intake.Raw{
+		Source: w.sourceAddress(&p.Source), Dest: address(&p.Dest), DataCoding: p.DataCoding, ESMClass: p.ESMClass,
+		ProtocolID: p.ProtocolID, Octets: p.Payload(), ReceiptRequested: receiptWish(p.RegisteredDelivery),
+	}
+	if len(p.ScheduleDeliveryTime)+len(p.ValidityPeriod) != 0 {
+		if st := s.times(&w.raw, p.ScheduleDeliveryTime, p.ValidityPeriod); st != smpp.ROK {
+			s.refuse(sess, r, st)
+			return
+		}
+	}
+	w.req.Priority = priority(p.PriorityFlag)
+	s.take(sess, r, b, p.TLVs)
+}
+
+func (s *Server) data(sess *smpp.Session, r *smpp.Request, p *smpp.DataSM) {
+	b := sess.UserData().(*bind)
+	w := &b.sub
+	w.raw = intake.Raw{
+		Source: w.sourceAddress(&p.Source), Dest: address(&p.Dest), DataCoding: p.DataCoding, ESMClass: p.ESMClass,
+		Octets: p.Payload(), ReceiptRequested: receiptWish(p.RegisteredDelivery),
+	}
+	w.req.Priority = message.Normal
+	s.take(sess, r, b, p.TLVs)
+}
+
+// take gives the message in b.sub to intake, which answers by a submission.
+func (s *Server) take(sess *smpp.Session, r *smpp.Request, b *bind, t smpp.TLVs) {
+	s.stats.submits.Add(1)
+	w := &b.sub
+	w.req.ClientRef = ""
+	if len(t) != 0 {
+		w.segment(t)
+		if ref, ok := t.FindUint16(smpp.TagUserMessageReference); ok {
+			w.req.ClientRef = strconv.Itoa(int(ref))
+		}
+	}
+	if w.req.Account = s.opts.Accounts.ByID(b.account); w.req.Account == nil {
+		s.refuse(sess, r, smpp.RSUBMITFAIL)
+		return
+	}
+	w.req.Raw = &w.raw
+	sub := s.subs.Get().(*submission)
+	sub.sess, sub.seq, sub.id = sess, r.Seq, r.ID
+	s.opts.Intake.SubmitAsync(&w.req, sub.done)
+}
+
+func (s *Server) refuse(sess *smpp.Session, r *smpp.Request, st smpp.Status) {
+	s.stats.refusedSubmits.Add(1)
+	sess.Respond(r.Seq, r.ID, st, nil)
+}
+
+// times reads schedule and validity, whose form the session has checked.
+func (s *Server) times(raw *intake.Raw, schedule, validity []byte) smpp.Status {
+	now := s.opts.Now()
+	if len(schedule) != 0 {
+		t, err := smpp.ParseTime(schedule, now)
+		if err != nil {
+			return smpp.RINVSCHED
+		}
+		raw.ScheduleAt = t.UnixMilli()
+	}
+	if len(validity) != 0 {
+		t, err := smpp.ParseTime(validity, now)
+		if err != nil {
+			return smpp.RINVEXPIRY
+		}
+		raw.ValidUntil = t.UnixMilli()
+	}
+	return smpp.ROK
+}
+
+// segment turns sar_* into a user data header, which is how the parts go on. The 8-bit
+// reference leaves the room that customers count on.
+func (w *submitter) segment(t smpp.TLVs) {
+	ref, ok := t.FindUint16(smpp.TagSarMsgRefNum)
+	if !ok {
+		return
+	}
+	total, _ := t.FindByte(smpp.TagSarTotalSegments)
+	seq, _ := t.FindByte(smpp.TagSarSegmentSeqnum)
+	w.octets = gsm.AppendConcat8(w.octets[:0], byte(ref), total, seq)
+	w.octets = append(w.octets, w.raw.Octets...)
+	w.raw.Octets = w.octets
+	w.raw.ESMClass |= smpp.ESMUDHI
+}
+
+func (w *submitter) sourceAddress(a *smpp.Address) message.Address {
+	if w.source != string(a.Addr) {
+		w.source = string(a.Addr)
+	}
+	return message.Address{TON: a.TON, NPI: a.NPI, Addr: w.source}
+}
+
+func address(a *smpp.Address) message.Address {
+	return message.Address{TON: a.TON, NPI: a.NPI, Addr: string(a.Addr)}
+}
+
+// receiptWish is registered_delivery bits 1-0 as intake takes them. "Success only" (SMPP
+// 5.0) gets every final state, of which the customer ignores the failures.
+func receiptWish(registered byte) uint8 {
+	if w := registered & smpp.RegisteredMask; w != smpp.RegisteredSuccess {
+		return w
+	}
+	return smpp.RegisteredFinal
+}
+
+// priority maps priority_flag (SMPP 3.4 §5.2.14). 0 is what nearly everybody sends, so it
+// is the platform's NORMAL.
+func priority(flag byte) message.Priority {
+	switch {
+	case flag <= 1:
+		return message.Normal
+	case flag == 2:
+		return message.High
+	default:
+		return message.Critical
+	}
+}
+
+// submission waits for intake's verdict on one message and answers it.
+type submission struct {
+	srv  *Server
+	sess *smpp.Session
+	seq  uint32
+	id   smpp.CommandID
+	text [message.IDLen]byte
+	resp smpp.SubmitSMResp
+	data smpp.DataSMResp
+	done func(intake.Outcome, error) // answer, bound once
+}
+
+func newSubmission(s *Server) *submission {
+	sub := &submission{srv: s}
+	sub.done = sub.answer
+	return sub
+}
+
+// answer runs on the store's goroutine, or on the session's when intake refuses.
+func (sub *submission) answer(out intake.Outcome, err error) {
+	st, body := sub.verdict(out, err)
+	sub.sess.Respond(sub.seq, sub.id, st, body)
+	sub.sess = nil
+	sub.srv.subs.Put(sub)
+}
+
+func (sub *submission) verdict(out intake.Outcome, err error) (smpp.Status, smpp.PDU) {
+	refusal := out.Err
+	if err != nil {
+		refusal = intake.AsRefusal(err)
+	}
+	if refusal != nil {
+		sub.srv.stats.refusedSubmits.Add(1)
+		return smpp.Status(refusal.SMPPStatus()), nil
+	}
+	id := out.Msg.ID.Append(sub.text[:0])
+	if sub.id == smpp.CmdDataSM {
+		sub.data.MessageID = id
+		return smpp.ROK, &sub.data
+	}
+	sub.resp.MessageID = id
+	return smpp.ROK, &sub.resp
+}
