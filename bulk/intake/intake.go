@@ -63,7 +63,8 @@ type Outcome struct {
 
 // Sink makes messages durable. Errors: ErrBusy, ErrDiskFull, ErrUnavailable.
 type Sink interface {
-	// Accept returns when all messages are durable, or none is.
+	// Accept returns when all messages are durable, or none is. It keeps the messages but
+	// not the slice. After the end of ctx their fate is open.
 	Accept(ctx context.Context, msgs []*message.Message) error
 	// AcceptAsync calls done exactly once, when m is durable or refused, maybe before
 	// it returns. done must not block.
