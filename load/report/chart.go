@@ -13,9 +13,9 @@ import (
 // in HTML, so that it keeps its size on any screen.
 const (
 	chartSide   = 1000
-	maxDrawn    = 600  // points of a drawn line; longer ones are thinned by largest triangle
-	maxHovered  = 1000 // points that the cursor can stand on
-	logFrom     = 10   // p99 above this many times p50 puts a latency on a log axis
+	maxDrawn    = 500 // points of a drawn line; longer ones are thinned by largest triangle
+	maxHovered  = 800 // points that the cursor can stand on
+	logFrom     = 10  // p99 above this many times p50 puts a latency on a log axis
 	axisTicks   = 4
 	headroom    = 1.08
 	minRateAxis = 1

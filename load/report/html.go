@@ -110,8 +110,8 @@ type failureRow struct {
 // failuresShown bounds the failure table of the page.
 const failuresShown = 200
 
-// requestsShown bounds the request tables of the page; Locust's page stops at 500 too.
-const requestsShown = 500
+// requestsShown bounds the request tables of the page.
+const requestsShown = 300
 
 func newPage(run *Run) *page {
 	v := &run.Verdict

@@ -16,7 +16,7 @@ import (
 // TerminalOptions configure a [Terminal].
 type TerminalOptions struct {
 	Out         io.Writer
-	Width       int           // columns, default 80; see TerminalWidth
+	Width       int           // columns, default TerminalWidth(Out)
 	Color       bool          // see UseColor
 	OnlySummary bool          // --only-summary: no periodic table
 	TableEvery  time.Duration // default 10 s between tables; the state line comes each second
@@ -58,7 +58,7 @@ type Terminal struct {
 // NewTerminal makes a terminal printer.
 func NewTerminal(o TerminalOptions) *Terminal {
 	if o.Width <= 0 {
-		o.Width = defaultWidth
+		o.Width = TerminalWidth(o.Out)
 	}
 	o.Width = min(max(o.Width, 60), maxWidth)
 	if o.TableEvery <= 0 {
