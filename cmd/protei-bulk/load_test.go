@@ -1,0 +1,155 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/csv"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"protei-bulk/load/scenario/scenariotest"
+)
+
+// loadCLI runs a load command in-process.
+func loadCLI(ctx context.Context, vars map[string]string, args ...string) (code int, stdout, stderr string) {
+	var out, errs bytes.Buffer
+	env := &environment{
+		Stdin: strings.NewReader(""), Stdout: &out, Stderr: &errs,
+		Getenv: func(name string) string { return vars[name] },
+	}
+	code = run(ctx, env, append([]string{"load"}, args...))
+	return code, out.String(), errs.String()
+}
+
+// short are the flags of a run of a second against p.
+func short(p *scenariotest.Platform, more ...string) []string {
+	return append([]string{
+		"--headless", "-H", p.URL, "--smpp", "dev:devpass1@" + p.SMPPAddr, "-u", "8", "-r", "100", "-t", "2s",
+		"--warmup", "0", "--drain-timeout", "2s", "--set", "wait=0-0.05", "--set", "smpp_users=1", "--only-summary",
+	}, more...)
+}
+
+func TestLoadUsageErrors(t *testing.T) {
+	for name, tc := range map[string]struct {
+		args []string
+		want []string
+	}{
+		"unknown flag":         {[]string{"--user", "5"}, []string{"--user", "did you mean --users?"}},
+		"unknown flag, far":    {[]string{"--frobnicate"}, []string{"unknown flag: --frobnicate"}},
+		"Locust file":          {[]string{"-f", "locustfile.py", "-H", "http://localhost:8080", "-u", "5000", "--headless", "--api-key", "s3cret"}, []string{"protei-bulk load --host http://localhost:8080 --users 5000 --headless"}},
+		"no such scenario":     {[]string{"-f", "mine.yaml"}, []string{`"messaging"`}},
+		"no such class":        {[]string{"WebUser"}, []string{"WebUser", "MessagingUser and SMPPUser"}},
+		"no host":              {[]string{"-H", "localhost:8080"}, []string{"want http://HOST"}},
+		"no shape":             {[]string{"--shape", "Wave"}, []string{"GradualRampUp"}},
+		"no rate":              {[]string{"-r", "0"}, []string{"--spawn-rate"}},
+		"no time":              {[]string{"-t", "soon"}, []string{"20s, 3m"}},
+		"history without csv":  {[]string{"--csv-full-history"}, []string{"needs --csv"}},
+		"no such setting":      {[]string{"--set", "speed=9"}, []string{"smpp_users"}},
+		"no such target":       {[]string{"--target", "p95"}, []string{"p95"}},
+		"key off loopback":     {[]string{"-H", "http://192.0.2.1"}, []string{"--api-key is needed"}},
+		"SMPP off loopback":    {[]string{"-H", "http://192.0.2.1", "--api-key", "k", "SMPPUser"}, []string{"--smpp"}},
+		"several faults":       {[]string{"-r", "-1", "-u", "-5", "WebUser"}, []string{"--spawn-rate", "--users", "WebUser"}},
+		"password in an error": {[]string{"--smpp", "me:s3cret@host"}, []string{"host:port"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			code, _, stderr := loadCLI(t.Context(), nil, tc.args...)
+			if code != 2 {
+				t.Errorf("exit code %d", code)
+			}
+			for _, w := range tc.want {
+				if !strings.Contains(stderr, w) {
+					t.Errorf("%q is missing in: %s", w, stderr)
+				}
+			}
+			if strings.Contains(stderr, "s3cret") {
+				t.Errorf("a secret is shown: %s", stderr)
+			}
+		})
+	}
+}
+
+func TestLoadRunsAndReports(t *testing.T) {
+	p := scenariotest.Start(t, scenariotest.Faults{APIKey: "the-key"})
+	dir := t.TempDir()
+	code, stdout, stderr := loadCLI(t.Context(),
+		map[string]string{"LOCUST_API_KEY": "the-key", "LOCUST_USERS": "999"},
+		short(p, "--html", filepath.Join(dir, "new", "report-{u}.html"), "--csv", filepath.Join(dir, "run"), "--json-file", filepath.Join(dir, "run.json"))...)
+	if code != 0 {
+		t.Errorf("exit code %d: %s", code, stderr)
+	}
+	for _, w := range []string{"Protei_Bulk Load Test", "submit_sm", "/api/v1/messages/bulk", "Verdict"} {
+		if !strings.Contains(stdout, w) {
+			t.Errorf("%q is missing in:\n%s", w, stdout)
+		}
+	}
+	html, err := os.ReadFile(filepath.Join(dir, "new", "report-8.html"))
+	if err != nil || !bytes.Contains(html, []byte("submit_sm")) {
+		t.Errorf("report: %d bytes, %v", len(html), err)
+	}
+	if bytes.Contains(html, []byte("devpass1")) || bytes.Contains(html, []byte("the-key")) {
+		t.Error("the report has secrets")
+	}
+	f, err := os.Open(filepath.Join(dir, "run_stats.csv"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if rows, err := csv.NewReader(f).ReadAll(); err != nil || len(rows) < 8 || rows[len(rows)-1][1] != "Aggregated" {
+		t.Errorf("%d rows, %v", len(rows), err)
+	}
+}
+
+func TestLoadExitCodes(t *testing.T) {
+	for name, tc := range map[string]struct {
+		faults scenariotest.Faults
+		args   []string
+		code   int
+		want   string
+	}{
+		"requests fail, no target":   {scenariotest.Faults{RejectEvery: 5}, nil, 1, ""},
+		"target missed":              {scenariotest.Faults{}, []string{"--target", "tps=1000000"}, 3, "FAIL"},
+		"target met":                 {scenariotest.Faults{}, []string{"--target", "p99=10s", "--target", "lost=0"}, 0, "PASS"},
+		"loss":                       {scenariotest.Faults{LoseEvery: 7}, []string{"--target", "lost=0"}, 3, "FAIL"},
+		"acceptable":                 {scenariotest.Faults{}, []string{"--target", "tps=1000000:1"}, 0, "ACCEPTABLE"},
+		"acceptable is not enough":   {scenariotest.Faults{}, []string{"--target", "tps=1000000:1", "--strict"}, 3, ""},
+		"canary":                     {scenariotest.Faults{RefuseDLRURL: true}, nil, 2, ""},
+		"without receipts it may go": {scenariotest.Faults{RefuseDLRURL: true}, []string{"--no-receipts", "--target", "errors=1%"}, 0, "not measured"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p := scenariotest.Start(t, tc.faults)
+			code, stdout, stderr := loadCLI(t.Context(), nil, short(p, tc.args...)...)
+			if code != tc.code || !strings.Contains(stdout, tc.want) {
+				t.Errorf("exit code %d, want %d and %q\n%s%s", code, tc.code, tc.want, stdout, stderr)
+			}
+		})
+	}
+}
+
+func TestLoadInterrupted(t *testing.T) {
+	p := scenariotest.Start(t, scenariotest.Faults{})
+	ctx, cancel := context.WithCancel(t.Context())
+	time.AfterFunc(1500*time.Millisecond, cancel) // as the first Ctrl-C does
+	start := time.Now()
+	code, stdout, stderr := loadCLI(ctx, nil, short(p, "-t", "10m")...)
+	if code != 130 || !strings.Contains(stdout, "Protei_Bulk Load Test Complete") || stderr != "" {
+		t.Errorf("exit code %d\n%s%s", code, stdout, stderr)
+	}
+	if took := time.Since(start); took > 10*time.Second {
+		t.Errorf("it took %v to stop", took)
+	}
+}
+
+func TestEditDistance(t *testing.T) {
+	for _, tc := range []struct {
+		a, b string
+		want int
+	}{{"users", "users", 0}, {"user", "users", 1}, {"spawnrate", "spawn-rate", 1}, {"", "abc", 3}, {"csvs", "html", 4}} {
+		if got := editDistance(tc.a, tc.b); got != tc.want {
+			t.Errorf("%s, %s: %d", tc.a, tc.b, got)
+		}
+	}
+}
