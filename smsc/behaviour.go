@@ -236,15 +236,16 @@ func (b *Behaviour) Validate() error {
 	return errors.Join(errs...)
 }
 
-// nearest names the known setting that shares most letters with name's words.
+// nearest suggests the known setting that begins most like name, or holds it.
 func nearest(name string) string {
-	best, score := "", 1
+	best, score := "", 3
 	for _, f := range Fields() {
 		same := 0
-		for word := range strings.FieldsFuncSeq(strings.ToLower(name), func(r rune) bool { return r == '_' || r == '-' }) {
-			if strings.Contains(f.Name, strings.TrimSuffix(word, "s")) {
-				same += len(word)
-			}
+		for same < min(len(name), len(f.Name)) && name[same] == f.Name[same] {
+			same++
+		}
+		if name != "" && strings.Contains(f.Name, name) {
+			same += len(name)
 		}
 		if same > score {
 			best, score = f.Name, same

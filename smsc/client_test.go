@@ -66,9 +66,14 @@ type client struct {
 
 func dial(t testing.TB, sim *smsc.Simulator, name string, bind smpp.BindType) *client {
 	t.Helper()
+	return dialAs(t, sim, name, "esme", bind)
+}
+
+func dialAs(t testing.TB, sim *smsc.Simulator, name, systemID string, bind smpp.BindType) *client {
+	t.Helper()
 	c := &client{t: t, name: name, news: make(chan struct{}, 1)}
 	s, err := smpp.Dial(t.Context(), smpp.DialOptions{
-		Addr: sim.Addr(), BindType: bind, SystemID: "esme", Password: "secret",
+		Addr: sim.Addr(), BindType: bind, SystemID: systemID, Password: "secret",
 		Session: smpp.SessionOptions{Window: 100, Handler: c, ResponseTimeout: patience},
 	})
 	if err != nil {
@@ -242,4 +247,14 @@ func ids(n int) []string {
 		all[i] = fmt.Sprintf("%016x/%d", i+1, 1)
 	}
 	return all
+}
+
+// patched returns the zero behaviour with a JSON object applied.
+func patched(t testing.TB, object string) smsc.Behaviour {
+	t.Helper()
+	var b smsc.Behaviour
+	if err := b.Patch([]byte(object)); err != nil {
+		t.Fatal(err)
+	}
+	return b
 }

@@ -61,13 +61,7 @@ func (s *Simulator) answered(p *peer, slot uint32, res *smpp.Result) {
 	default:
 		lost := res.Err != nil && !errors.Is(res.Err, smpp.ErrTimeout)
 		now := s.elapsed()
-		dropped := false
-		next, dropped = s.spool.putOff(slot, p, now.Milliseconds(), s.unix(now), lost)
-		if dropped {
-			p.tally.dropped.Add(1)
-		} else {
-			p.tally.retried.Add(1)
-		}
+		next = s.spool.putOff(slot, p, now.Milliseconds(), s.unix(now), lost)
 	}
 	s.perform(&next)
 }

@@ -210,12 +210,11 @@ func (s *Simulator) Seen(id string) int {
 // Disconnect cuts every bind of the system_id, or all for an empty one, without unbind,
 // and returns how many.
 func (s *Simulator) Disconnect(systemID string) int {
-	n := 0
-	for _, p := range s.spool.binds(systemID) {
+	binds := s.spool.cut(systemID)
+	for _, p := range binds {
 		p.session.Close()
-		n++
 	}
-	return n
+	return len(binds)
 }
 
 // Reset forgets the messages seen, zeroes the counters and drops the receipts that are

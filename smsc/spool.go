@@ -47,14 +47,12 @@ func (a *address) to(p *smpp.Address) { p.TON, p.NPI, p.Addr = a.ton, a.npi, a.a
 type recordFlags uint16
 
 const (
-	owesAnswer    recordFlags = 1 << iota // submit_sm_resp has not been sent
-	wantsReceipt                          // a receipt follows
-	receiptFirst                          // and is sent before the answer
-	otherBind                             // on another bind than the submit's
-	intermediate                          // it is an intermediate notification
-	hasUserRef                            // userRef is set
-	sentOnce                              // it has been sent, and was put off or lost with its bind
-	orphanReceipt                         // for an id that was never given
+	owesAnswer   recordFlags = 1 << iota // submit_sm_resp has not been sent
+	wantsReceipt                         // a receipt follows
+	receiptFirst                         // and is sent before the answer
+	otherBind                            // on another bind than the submit's
+	intermediate                         // it is an intermediate notification
+	hasUserRef                           // userRef is set
 )
 
 // slab hands out records by number; 0 is none. It grows by chunks and keeps them.
@@ -144,13 +142,14 @@ func (sp *spool) enter(rec *record, wait, now int64) job {
 	r := sp.slab.at(slot)
 	*r = *rec
 	if wait > 0 {
-		sp.later(slot, now+wait)
+		sp.later(slot, now+wait+1)
 		return job{}
 	}
 	return sp.step(slot, now)
 }
 
-// later puts a record on the wheel. It needs mu.
+// later puts a record on the wheel. It needs mu. A wait that must not be cut short adds a
+// millisecond for the part of now that is lost.
 func (sp *spool) later(slot uint32, due int64) {
 	sp.slab.at(slot).due = due
 	sp.wheel.add(&sp.slab, slot)
@@ -177,7 +176,7 @@ func (sp *spool) step(slot uint32, now int64) job {
 		sp.release(slot)
 	case r.delay > 0:
 		j.rec = *r
-		sp.later(slot, now+int64(r.delay))
+		sp.later(slot, now+int64(r.delay)+1)
 	default:
 		j = sp.place(slot)
 	}
@@ -289,28 +288,28 @@ func (sp *spool) finished(slot uint32, p *peer) job {
 
 // putOff keeps a receipt of bind p for another try and returns what to do now. Lost
 // means that the bind is gone, and another may try at once. A receipt older than its time
-// to live is given up: dropped is then true.
-func (sp *spool) putOff(slot uint32, p *peer, now, unix int64, lost bool) (j job, dropped bool) {
+// to live is given up.
+func (sp *spool) putOff(slot uint32, p *peer, now, unix int64, lost bool) job {
 	sp.mu.Lock()
 	defer sp.mu.Unlock()
 	p.out--
 	p.gone = p.gone || lost
 	r := sp.slab.at(slot)
-	r.flags |= sentOnce
-	switch {
-	case unix-r.submitted > int64(sp.ttl/time.Second):
+	if unix-r.submitted > int64(sp.ttl/time.Second) {
+		p.tally.dropped.Add(1)
 		sp.release(slot)
-		dropped = true
-	case lost:
-		return sp.place(slot), false
-	default:
-		wait := min(sp.retryDelay<<min(r.tries, 16), maxRetryDelay)
-		if r.tries < 255 {
-			r.tries++
-		}
-		sp.later(slot, now+max(1, wait.Milliseconds()))
+		return sp.pull(p)
 	}
-	return sp.pull(p), dropped
+	p.tally.retried.Add(1)
+	if lost {
+		return sp.place(slot)
+	}
+	wait := min(sp.retryDelay<<min(r.tries, 16), maxRetryDelay)
+	if r.tries < 255 {
+		r.tries++
+	}
+	sp.later(slot, now+max(1, wait.Milliseconds()))
+	return sp.pull(p)
 }
 
 // pull takes the next receipt that waits for room, for bind p or a better one. It needs mu.
@@ -393,27 +392,33 @@ func (sp *spool) leave(p *peer) {
 	}
 }
 
-// binds returns the binds of a system_id, or all for an empty one.
-func (sp *spool) binds(systemID string) (all []*peer) {
+// cut takes the binds of a system_id, or all for an empty one, out of service and
+// returns them.
+func (sp *spool) cut(systemID string) (binds []*peer) {
 	sp.mu.Lock()
 	defer sp.mu.Unlock()
 	for _, sys := range sp.systems {
-		if systemID == "" || sys.id == systemID {
-			all = append(all, sys.peers...)
+		for _, p := range sys.peers {
+			if !p.gone && (systemID == "" || sys.id == systemID) {
+				p.gone = true
+				binds = append(binds, p)
+			}
 		}
 	}
-	return all
+	return binds
 }
 
 // size returns the records held and the binds, and how many of those can receive.
 func (sp *spool) size() (records, binds, receivers int) {
-	for _, p := range sp.binds("") {
-		if p.receives {
-			receivers++
-		}
-	}
 	sp.mu.Lock()
 	defer sp.mu.Unlock()
+	for _, sys := range sp.systems {
+		for _, p := range sys.peers {
+			if p.receives {
+				receivers++
+			}
+		}
+	}
 	return sp.slab.used, sp.current, receivers
 }
 

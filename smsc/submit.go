@@ -82,7 +82,7 @@ func (s *Simulator) submit(p *peer, m *incoming) {
 		p.answer(&rec)
 		return
 	}
-	s.send(p, m, &rec, &v, now.Milliseconds())
+	s.send(p, &rec, &v, now.Milliseconds())
 	if v.disconnect {
 		p.session.Close()
 	}
@@ -168,55 +168,44 @@ func (s *Simulator) fill(rec *record, m *incoming, v *verdict, now time.Duration
 }
 
 // send enters the record, and those of the additional receipts, and does what is due.
-func (s *Simulator) send(p *peer, m *incoming, rec *record, v *verdict, now int64) {
-	if v.flags&wantsReceipt != 0 {
+func (s *Simulator) send(p *peer, rec *record, v *verdict, now int64) {
+	if v.flags&wantsReceipt != 0 || v.lost {
 		p.tally.wanted.Add(1)
 	}
 	if v.lost {
-		p.tally.wanted.Add(1)
 		p.tally.lost.Add(1)
 	}
 	wait := v.latency.Milliseconds()
-	if rec.flags&(owesAnswer|wantsReceipt) != 0 {
-		j := s.spool.enter(rec, wait+rec.silentDelay(), now)
-		s.perform(&j)
-	}
-	if v.extra() {
-		s.sendExtra(p, m, rec, v, now)
-	}
-}
-
-// silentDelay is the receipt's delay when no answer comes before it.
-func (r *record) silentDelay() int64 {
-	if r.flags&owesAnswer != 0 && r.flags&receiptFirst == 0 {
-		return 0
-	}
-	return int64(r.delay)
-}
-
-func (s *Simulator) sendExtra(p *peer, m *incoming, rec *record, v *verdict, now int64) {
-	more := *rec
-	more.flags = more.flags&^(owesAnswer|receiptFirst) | wantsReceipt
-	wait := v.latency.Milliseconds() + int64(rec.delay)
-	if v.intermediate {
+	if v.intermediate { // takes the answer with it, so that the final state comes later
 		p.tally.noted.Add(1)
-		note := more
-		note.state, note.flags = smpp.StateEnroute, note.flags|intermediate
-		j := s.spool.enter(&note, v.latency.Milliseconds(), now)
-		s.perform(&j)
+		note := *rec
+		note.state, note.delay, note.flags = smpp.StateEnroute, 0, note.flags|intermediate|wantsReceipt
+		s.enter(&note, wait, now)
+		rec.flags &^= owesAnswer | receiptFirst
 	}
+	if rec.flags&(owesAnswer|wantsReceipt) != 0 {
+		s.enter(rec, wait, now)
+	}
+	rec.flags = rec.flags&^(owesAnswer|receiptFirst) | wantsReceipt
 	if v.doubled {
 		p.tally.doubled.Add(1)
-		j := s.spool.enter(&more, wait, now)
-		s.perform(&j)
+		s.enter(rec, wait, now)
 	}
 	if v.unknown {
 		p.tally.unknown.Add(1)
-		more.id |= 1 << 62 // never given
-		more.flags |= orphanReceipt
-		j := s.spool.enter(&more, wait, now)
-		s.perform(&j)
+		rec.id |= 1 << 62 // never given
+		s.enter(rec, wait, now)
 	}
+}
+
+// enter takes a record in that is due after wait, or after the receipt's delay on top
+// when no answer comes before it.
+func (s *Simulator) enter(rec *record, wait, now int64) {
+	if rec.flags&owesAnswer == 0 || rec.flags&receiptFirst != 0 {
+		wait += int64(rec.delay)
+	}
+	j := s.spool.enter(rec, wait, now)
+	s.perform(&j)
 }
 
 // unix returns the Unix seconds of a moment of the simulator's clock.

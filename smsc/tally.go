@@ -104,11 +104,12 @@ type MemoryCounters struct {
 // messages go on.
 func (s *Simulator) Counters() Counters {
 	c := Counters{Answered: make(map[string]uint64)}
+	// First of all: a receipt is counted before it stops pending, so that none is missing below.
+	c.Receipts.Pending, c.Binds.Current, c.Binds.Receivers = s.spool.size()
 	for i := range s.tallies {
 		s.tallies[i].addTo(&c)
 	}
 	c.Binds.Total, c.Binds.Refused = s.binds.total.Load(), s.binds.refused.Load()
-	c.Receipts.Pending, c.Binds.Current, c.Binds.Receivers = s.spool.size()
 	c.Memory.Messages, c.Memory.Octets = s.seen.size()
 	c.Rates = s.rates.read()
 	c.Seconds = (s.elapsed() - time.Duration(s.since.Load())).Seconds()
