@@ -311,8 +311,12 @@ func (p *Platform) startCampaigns(ctx context.Context) error {
 }
 
 func (p *Platform) startHTTP(context.Context) error {
+	meter, err := p.metering()
+	if err != nil {
+		return err
+	}
 	handler, err := api.New(api.Options{
-		Accounts: p.accounts, Intake: p.intake, Messages: reader{p}, Insight: insight{p}, Campaigns: p.campaigns,
+		Accounts: p.accounts, Intake: p.intake, Messages: reader{p}, Insight: insight{p}, Campaigns: p.campaigns, Metrics: meter,
 		IDs: p.store.IDs(), SMSC: p.router.Table().Name, Root: p.opts.Root, Version: p.opts.Version, Logger: p.log,
 	})
 	if err != nil {
@@ -321,7 +325,7 @@ func (p *Platform) startHTTP(context.Context) error {
 	if p.httpLn, err = net.Listen("tcp", p.cfg.HTTP); err != nil {
 		return fmt.Errorf("http: %w", err)
 	}
-	p.web = api.NewServer(api.ServerOptions{Handler: handler, TLS: p.tls, Logger: p.log})
+	p.web = api.NewServer(api.ServerOptions{Handler: meter.HTTP(handler), TLS: p.tls, Logger: p.log})
 	p.joined.Go(func() {
 		if err := p.web.Serve(p.httpLn); err != nil {
 			p.log.Error("REST server ended", "error", err)
