@@ -5,8 +5,11 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"runtime"
 	"sync/atomic"
+	"syscall"
 	"testing"
+	"time"
 
 	"protei-bulk/bulk/callback"
 	"protei-bulk/bulk/message"
@@ -31,14 +34,27 @@ func BenchmarkDeliver(b *testing.B) {
 	s := start(b, options(o))
 	n := notice(1, srv.URL)
 	b.ReportAllocs()
-	total := int64(0)
+	total, cpu := int64(0), cpuTime(b)
 	for b.Loop() {
 		n.MessageID++
 		for !s.Push(n) {
+			runtime.Gosched()
 		}
 		total++
 	}
 	for o.n.Load() < total {
+		runtime.Gosched()
 	}
+	b.ReportMetric(float64(cpuTime(b)-cpu)/float64(total), "cpu-ns/event")
 	b.ReportMetric(float64(total)/b.Elapsed().Seconds(), "events/s")
+}
+
+// cpuTime is the CPU time of the process, of user and system; the server and the wait
+// for room are in it.
+func cpuTime(b *testing.B) time.Duration {
+	var ru syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &ru); err != nil {
+		b.Fatal(err)
+	}
+	return time.Duration(ru.Utime.Nano() + ru.Stime.Nano())
 }
