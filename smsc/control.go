@@ -1,6 +1,7 @@
 package smsc
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -57,7 +58,7 @@ const (
 //	GET   /behaviour    Behaviour
 //	PATCH /behaviour    {"latency":"5ms-50ms"}: changes what it names
 //	GET   /seen?id=…    {"id","times"}: how often a message was accepted
-//	POST  /seen         ["id",…]: which are missing, which came more than once
+//	POST  /seen         ["id",…] or {"ids":["id",…]}: which are missing, which came more than once
 //	POST  /mo           {"from","to","text"}: a mobile-originated message
 //	POST  /disconnect   ?system_id=…: cut binds without unbind
 //	POST  /reset        forget messages, zero counters, drop waiting receipts
@@ -199,10 +200,33 @@ func (s *Simulator) serveSeenList(w http.ResponseWriter, r *http.Request) {
 	if !ok {
 		return
 	}
-	var ids []string
-	if err := json.Unmarshal(text, &ids); err != nil {
-		refuse(w, http.StatusBadRequest, fmt.Errorf(`body is not a JSON array of ids such as ["0123456789abcdef"]: %w`, err))
+	ids, err := parseIDs(text)
+	if err != nil {
+		refuse(w, http.StatusBadRequest, err)
 		return
 	}
 	reply(w, http.StatusOK, s.SeenAll(ids))
+}
+
+// parseIDs reads ["id",…] or {"ids":["id",…]}.
+func parseIDs(text []byte) (ids []string, err error) {
+	if trimmed := bytes.TrimSpace(text); len(trimmed) > 0 && trimmed[0] == '{' {
+		var list struct {
+			IDs *[]string `json:"ids"`
+		}
+		in := json.NewDecoder(bytes.NewReader(trimmed))
+		in.DisallowUnknownFields()
+		if err = in.Decode(&list); err == nil && list.IDs != nil {
+			return *list.IDs, nil
+		}
+		if err == nil {
+			err = errors.New("ids is missing")
+		}
+	} else {
+		err = json.Unmarshal(text, &ids)
+	}
+	if err != nil {
+		return nil, fmt.Errorf(`body is not a JSON array of ids such as ["0123456789abcdef"], nor {"ids":[…]}: %w`, err)
+	}
+	return ids, nil
 }
