@@ -106,3 +106,28 @@ func TestTimeAxisOfAnyLength(t *testing.T) {
 		}
 	}
 }
+
+func TestDistributionFitsItsFrame(t *testing.T) {
+	for name, values := range map[string][]time.Duration{
+		"one":  {time.Millisecond},
+		"zero": {0, 0},
+		"wide": {3 * time.Microsecond, time.Millisecond, 20 * time.Second, time.Hour},
+	} {
+		h := stats.NewHistogram()
+		for _, v := range values {
+			h.Record(v)
+		}
+		d := newDistribution(h)
+		for _, at := range append(d.Marks, d.XTicks...) {
+			if !(at.At >= 0 && at.At <= 100) {
+				t.Errorf("%s: %s stands at %v %%", name, at.Label, at.At)
+			}
+		}
+		if d.Path == "" || strings.Contains(d.Path, "NaN") {
+			t.Errorf("%s: path %q", name, d.Path)
+		}
+	}
+	if newDistribution(stats.NewHistogram()) != nil || newDistribution(nil) != nil {
+		t.Error("an empty histogram has a drawing")
+	}
+}

@@ -64,6 +64,7 @@ type page struct {
 	Ledger     []ledgerLine
 	Parts      []part // of what was accepted
 	DLR        []Fact
+	DLRBars    *distribution
 	TargetInfo []Fact
 	Health     []Fact
 	Setup      []Fact
@@ -139,7 +140,7 @@ func newPage(run *Run) *page {
 	p.Tiles = tiles(run, axis)
 	p.Tables = requestTables(run)
 	p.Parts = acceptedParts(run)
-	p.DLR = dlrFacts(run)
+	p.DLR, p.DLRBars = dlrFacts(run), newDistribution(run.DLRLatency)
 	p.TargetInfo, p.Health, p.Setup = targetFacts(run), healthFacts(run), setupFacts(run)
 	for i, f := range run.Failures {
 		if i == failuresShown {
