@@ -35,6 +35,10 @@ func (c *call) postBulk() error {
 	if err != nil {
 		return err
 	}
+	return c.once(text, func() error { return c.submitBulk(text, ndjson) })
+}
+
+func (c *call) submitBulk(text string, ndjson bool) (err error) {
 	b := &batch{id: c.api.opts.IDs.Next()}
 	var rejected []rejection
 	if ndjson {

@@ -24,6 +24,7 @@ type API struct {
 	mux     *http.ServeMux
 	calls   sync.Pool    // *call
 	bodies  atomic.Int64 // octets of large bodies held now
+	repeats idempotency
 	started time.Time
 }
 

@@ -22,6 +22,10 @@ func (c *call) postMessage() error {
 	if err != nil {
 		return err
 	}
+	return c.once(text, func() error { return c.submitOne(text) })
+}
+
+func (c *call) submitOne(text string) error {
 	c.request()
 	c.outs = append(c.outs[:0], intake.Outcome{})
 	if err := c.dec.single(text, &c.reqs[0]); err != nil {

@@ -31,3 +31,21 @@ func BenchmarkSubmit(b *testing.B) {
 		})
 	}
 }
+
+// TestAllocations holds the budget of 6 allocations a message.
+func TestAllocations(t *testing.T) {
+	door, _, who := open(t, intake.Options{}, true)
+	reqs := make([]intake.Request, 100)
+	for i := range reqs {
+		reqs[i] = intake.Request{Account: who, From: "ACME", To: fmt.Sprintf("+4915112%06d", i), ClientRef: "r", Text: "hello"}
+	}
+	out := make([]intake.Outcome, len(reqs))
+	got := testing.AllocsPerRun(20, func() {
+		if err := door.Submit(context.Background(), reqs, out); err != nil {
+			t.Fatal(err)
+		}
+	})
+	if got > 6*float64(len(reqs)) {
+		t.Errorf("%g allocations for %d messages", got, len(reqs))
+	}
+}
