@@ -105,7 +105,7 @@ func (o *loadOptions) register(f *pflag.FlagSet) {
 	f.BoolVar(&o.noReceipts, "no-receipts", false, "do not follow delivery receipts; those rows are not measured")
 	f.StringArrayVar(&o.header, "header", nil, "`\"Name: value\"` to add to every HTTP request; repeatable")
 	f.BoolVar(&o.insecure, "insecure", false, "do not verify TLS certificates")
-	f.StringArrayVar(&o.set, "set", nil, "`KEY=VALUE` of the scenario: bulk=10-100, wait=0.1-0.5, smpp_users, smpp_rate, smpp_window, from, to, text; repeatable")
+	f.StringArrayVar(&o.set, "set", nil, "`KEY=VALUE` of the scenario: bulk=10-100, wait=0.1-0.5, mix=10:5:3:2:1, smpp_users, smpp_rate, smpp_window, from, to, text; repeatable")
 	f.Uint64Var(&o.seed, "seed", 0, "repeat the users' choices; 0 draws a seed")
 
 	f.StringVar(&o.html, "html", "", "write the report to `file`; {u} {r} {t} are replaced")

@@ -277,6 +277,7 @@ func (t *loadTest) perform(ctx, kill context.Context) error {
 		t.note("%s", resolved)
 	}
 	t.fill(res, ctx)
+	peaks.report(&t.run.Generator)
 	report.Judge(&t.run, o.targets)
 	t.term.Final(&t.run)
 	if err := t.writeFiles(); err != nil {
@@ -306,6 +307,15 @@ func (p *peakGauges) see(g *stats.Gauges) {
 	}
 	if g.GeneratorRSS > p.rss {
 		p.rss = g.GeneratorRSS
+	}
+}
+
+func (p *peakGauges) report(g *report.Generator) {
+	if p.rss > 0 {
+		g.Facts = append(g.Facts, report.Fact{Label: "Peak memory", Value: fmt.Sprintf("%.0f MB", p.rss/1e6)})
+	}
+	if p.cpu > 0 {
+		g.Facts = append(g.Facts, report.Fact{Label: "Peak CPU", Value: fmt.Sprintf("%.0f %% of the machine", p.cpu*100)})
 	}
 }
 

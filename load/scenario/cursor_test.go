@@ -134,16 +134,16 @@ func TestSplitBulk(t *testing.T) {
 
 func TestSettings(t *testing.T) {
 	s := DefaultSettings()
-	for _, pair := range []string{"bulk=10-100", "wait=0.2-1s", "smpp_users=25", "SMPP_RATE=12.5", "smpp_window=7", "from=12345", "to=4477", "text=Hi "} {
+	for _, pair := range []string{"bulk=10-100", "wait=0.2-1s", "mix=1:0:2:0:0", "smpp_users=25", "SMPP_RATE=12.5", "smpp_window=7", "from=12345", "to=4477", "text=Hi "} {
 		if err := s.Set(pair); err != nil {
 			t.Errorf("%s: %v", pair, err)
 		}
 	}
-	want := Settings{10, 100, 200 * time.Millisecond, time.Second, 25, 12.5, 7, "12345", "4477", "Hi"}
+	want := Settings{10, 100, 200 * time.Millisecond, time.Second, [5]int{1, 0, 2, 0, 0}, 25, 12.5, 7, "12345", "4477", "Hi"}
 	if s != want {
 		t.Errorf("got %+v", s)
 	}
-	for _, bad := range []string{"bulk", "bulk=0", "bulk=9-2", "bulk=x", "wait=3-1", "smpp_users=-1", "smpp_rate=0", "smpp_rate=NaN", "from=", "from=a\"b", "text=a\nb", "blk=1"} {
+	for _, bad := range []string{"bulk", "bulk=0", "bulk=9-2", "bulk=x", "wait=3-1", "mix=1:2", "mix=0:0:0:0:0", "mix=1:1:1:1:x", "smpp_users=-1", "smpp_rate=0", "smpp_rate=NaN", "from=", "from=a\"b", "text=a\nb", "blk=1"} {
 		if err := s.Set(bad); err == nil {
 			t.Errorf("%q passed", bad)
 		}

@@ -226,14 +226,24 @@ func (m *Messaging) Classes() ([]load.UserClass, error) {
 
 func (m *Messaging) messagingClass() load.UserClass {
 	s := m.opts.Settings
-	c := load.NewClass(MessagingUser, load.Between(s.WaitMin, s.WaitMax), m.newMessagingUser,
-		load.Task[*messagingUser]{Name: "send single", Weight: 10, Run: (*messagingUser).sendSingle},
-		load.Task[*messagingUser]{Name: "send bulk", Weight: 5, Run: (*messagingUser).sendBulk},
-		load.Task[*messagingUser]{Name: "query status", Weight: 3, Run: (*messagingUser).queryStatus},
-		load.Task[*messagingUser]{Name: "list messages", Weight: 2, Run: (*messagingUser).listMessages},
-		load.Task[*messagingUser]{Name: "create campaign", Weight: 1, Run: (*messagingUser).createCampaign},
-	)
-	c.Messages = (10 + 5*float64(s.BulkMin+s.BulkMax)/2) / 21
+	all := [...]load.Task[*messagingUser]{
+		{Name: "send single", Run: (*messagingUser).sendSingle},
+		{Name: "send bulk", Run: (*messagingUser).sendBulk},
+		{Name: "query status", Run: (*messagingUser).queryStatus},
+		{Name: "list messages", Run: (*messagingUser).listMessages},
+		{Name: "create campaign", Run: (*messagingUser).createCampaign},
+	}
+	var tasks []load.Task[*messagingUser]
+	total := 0
+	for i, task := range all {
+		if task.Weight = s.Mix[i]; task.Weight > 0 {
+			tasks = append(tasks, task)
+			total += task.Weight
+		}
+	}
+	c := load.NewClass(MessagingUser, load.Between(s.WaitMin, s.WaitMax), m.newMessagingUser, tasks...)
+	perBulk := float64(s.BulkMin+s.BulkMax) / 2
+	c.Messages = (float64(s.Mix[0]) + float64(s.Mix[1])*perBulk) / float64(total)
 	return c
 }
 

@@ -18,6 +18,7 @@ import (
 type Settings struct {
 	BulkMin, BulkMax int // messages in a bulk request
 	WaitMin, WaitMax time.Duration
+	Mix              [5]int  // weights of MessagingUser's tasks: single, bulk, status, list, campaign
 	SMPPUsers        int     // exact number of SMPPUsers; -1: one for every 100 users
 	SMPPRate         float64 // submit_sm a second and SMPPUser
 	SMPPWindow       int
@@ -31,13 +32,14 @@ func DefaultSettings() Settings {
 	return Settings{
 		BulkMin: 5, BulkMax: 15,
 		WaitMin: 100 * time.Millisecond, WaitMax: 500 * time.Millisecond,
+		Mix:       [5]int{10, 5, 3, 2, 1},
 		SMPPUsers: -1, SMPPRate: 200, SMPPWindow: 50,
 		From: "LoadTest", ToPrefix: "9665", Text: "Protei_Bulk load test, message ",
 	}
 }
 
 // settingNames are the keys of --set.
-var settingNames = []string{"bulk", "from", "smpp_rate", "smpp_users", "smpp_window", "text", "to", "wait"}
+var settingNames = []string{"bulk", "from", "mix", "smpp_rate", "smpp_users", "smpp_window", "text", "to", "wait"}
 
 // Set changes one setting from KEY=VALUE.
 func (s *Settings) Set(pair string) error {
@@ -52,6 +54,8 @@ func (s *Settings) Set(pair string) error {
 		err = s.setBulk(value)
 	case "wait":
 		err = s.setWait(value)
+	case "mix":
+		err = s.setMix(value)
 	case "smpp_users":
 		s.SMPPUsers, err = whole(value, 0, 100_000)
 	case "smpp_window":
@@ -106,6 +110,26 @@ func (s *Settings) setWait(value string) error {
 	}
 	if s.WaitMax < s.WaitMin {
 		return errors.New("want LEAST-MOST, as 0.1-0.5")
+	}
+	return nil
+}
+
+func (s *Settings) setMix(value string) error {
+	fields := strings.Split(value, ":")
+	if len(fields) != len(s.Mix) {
+		return errors.New("want five weights, single:bulk:status:list:campaign, as 10:5:3:2:1")
+	}
+	sum := 0
+	for i, f := range fields {
+		n, err := whole(f, 0, 1000)
+		if err != nil {
+			return err
+		}
+		s.Mix[i] = n
+		sum += n
+	}
+	if sum == 0 {
+		return errors.New("all weights are 0")
 	}
 	return nil
 }
