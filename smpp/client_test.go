@@ -306,6 +306,23 @@ func TestUnbind(t *testing.T) {
 			t.Fatalf("ended with %v", s.Err())
 		}
 	})
+	t.Run("item 35: by the SMSC, with requests in flight", func(t *testing.T) {
+		s, p := client(t, smpp.DialOptions{})
+		done := make(results, 2)
+		send(t, s, done)
+		_, seq := p.ExpectRequest(smpp.CmdSubmitSM)
+		unbind := p.Request(&smpp.Unbind{})
+		p.ExpectSilence(20 * time.Millisecond)
+		p.Send(smpp.Header{ID: smpp.CmdSubmitSMResp, Seq: seq}, nil)
+		if r := done.next(t); r.Err != nil {
+			t.Fatal(r.Err)
+		}
+		p.ExpectHeaderOnly(smpp.CmdUnbindResp, smpp.ROK, unbind)
+		p.ExpectClosed()
+		if <-s.Done(); s.Err() != smpp.ErrUnbound {
+			t.Fatal(s.Err())
+		}
+	})
 	t.Run("item 35: no unbind_resp", func(t *testing.T) {
 		s, p := client(t, smpp.DialOptions{})
 		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Millisecond)

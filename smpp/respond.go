@@ -34,9 +34,7 @@ func (s *Session) answered() {
 		close(s.served)
 		s.served = nil
 	}
-	if !s.unbindAsked.IsZero() {
-		s.confirmUnbind()
-	}
+	s.maybeConfirmUnbind()
 }
 
 // respond queues a response. It needs mu.

@@ -80,7 +80,7 @@ func (s *Session) maySend(cmd CommandID) error {
 	default:
 		return ErrClosed
 	}
-	if !allowed(cmd, !s.server, s.bind) {
+	if cmd != CmdEnquireLink && !allowed(cmd, !s.server, s.bind) {
 		return fmt.Errorf("%w: %s as %s", ErrNotBound, cmd, s.bind)
 	}
 	return nil

@@ -6,8 +6,9 @@ import (
 	"time"
 )
 
-// onUnbind stops our requests and confirms when the handler's answers are out
-// (item 35 of SMPP.md).
+// onUnbind stops our requests, and confirms when the handler's answers are out and the
+// peer has answered what it was sent: closing before would leave the fate of our requests
+// open (item 35 of SMPP.md). Both are bounded by ResponseTimeout.
 func (s *Session) onUnbind(h Header) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -21,7 +22,13 @@ func (s *Session) onUnbind(h Header) {
 	s.phase = phaseUnbinding
 	s.unbindSeq, s.unbindAsked = h.Seq, time.Now()
 	s.signalSpace()
-	if s.unanswered == 0 {
+	s.maybeConfirmUnbind()
+}
+
+// maybeConfirmUnbind ends a session that the peer has unbound when nothing is under way
+// in either direction. It needs mu.
+func (s *Session) maybeConfirmUnbind() {
+	if !s.unbindAsked.IsZero() && s.unanswered == 0 && s.inFlight == 0 && s.phase == phaseUnbinding {
 		s.confirmUnbind()
 	}
 }

@@ -65,15 +65,23 @@ func (s *Session) release(p *slot, to slotState) {
 	if p.state == slotWaiting && p.counted {
 		s.inFlight--
 		s.signalSpace()
-		if s.inFlight == 0 && s.drained != nil {
-			close(s.drained)
-			s.drained = nil
+		if s.inFlight == 0 {
+			s.idle()
 		}
 	}
 	p.state = to
 	if to == slotFree {
 		p.c = nil
 	}
+}
+
+// idle tells those who wait for the last response. It needs mu.
+func (s *Session) idle() {
+	if s.drained != nil {
+		close(s.drained)
+		s.drained = nil
+	}
+	s.maybeConfirmUnbind()
 }
 
 // signalSpace lets a waiting Send look again. It needs mu.
