@@ -25,6 +25,7 @@ type Server struct {
 	stats    counters
 	courier  courier
 	stopping chan struct{}
+	stopOnce sync.Once
 	swept    chan struct{}  // capacity 1: a mailbox wants a sweep
 	joined   sync.WaitGroup // courier, sweeper, accept loops
 	cancel   context.CancelFunc
@@ -105,12 +106,16 @@ func (s *Server) TLSListener(ln net.Listener) net.Listener {
 
 // Stop stops accepting, unbinds every session after its requests are answered, and joins
 // everything. Receipts without a confirmation stay in the outbox. The error says that ctx
-// ended before the sessions did.
-func (s *Server) Stop(ctx context.Context) error {
-	close(s.stopping)
-	err := s.smpp.Shutdown(ctx)
-	s.cancel()
-	s.joined.Wait()
+// ended before the sessions did. It is idempotent, and does nothing without Start.
+func (s *Server) Stop(ctx context.Context) (err error) {
+	s.stopOnce.Do(func() {
+		close(s.stopping)
+		err = s.smpp.Shutdown(ctx)
+		if s.cancel != nil {
+			s.cancel()
+		}
+		s.joined.Wait()
+	})
 	return err
 }
 
