@@ -2,6 +2,7 @@ package cdr
 
 import (
 	"bytes"
+	"context"
 	"encoding/binary"
 	"encoding/csv"
 	"errors"
@@ -207,6 +208,31 @@ func TestTornLinesAreCutAndDerivedAgain(t *testing.T) {
 		if got := read(t, crashed, currentName); !bytes.Equal(got, whole) {
 			t.Fatalf("cut at %d:\n%s", cut, got)
 		}
+	}
+}
+
+func TestSyncToWaitsForItsPosition(t *testing.T) {
+	dir := t.TempDir()
+	w := open(t, Options{Dir: dir})
+	add(t, w, 1, 4)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := w.SyncTo(ctx, position(5)); !errors.Is(err, context.Canceled) {
+		t.Errorf("before its position had come: %v", err)
+	}
+	synced := make(chan error, 1)
+	go func() { synced <- w.SyncTo(t.Context(), position(5)) }()
+	add(t, w, 5, 5)
+	if err := <-synced; err != nil {
+		t.Fatal(err)
+	}
+	points, last, err := openCheckpoints(filepath.Join(dir, checkpointName))
+	if err != nil {
+		t.Fatal(err)
+	}
+	points.file.Close()
+	if last.pos != position(5) || int(last.length) != len(read(t, dir, currentName)) {
+		t.Errorf("durable are %d bytes up to %x", last.length, last.pos)
 	}
 }
 

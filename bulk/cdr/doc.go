@@ -17,5 +17,6 @@
 // and the length of current.csv. After a crash Open cuts current.csv to that length,
 // torn line included, and the events behind Position are appended again by the store's
 // replay; Append ignores what is not behind it. So each record is there once, provided
-// the store does not let go of an event before a Sync that covers it.
+// the store calls SyncTo before it lets go of an event (before the SQLite commit that
+// holds its effect, since an event that changes nothing any more gives no record).
 package cdr

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 )
@@ -93,9 +94,15 @@ type Writer struct {
 	enc    *encoder  // guarded by mu, like the rest
 	buf    []byte    // lines not yet taken by run
 	pos    Position  // of the last Append
-	syncs  []chan error
+	syncs  []syncWait
 	closed bool
 	failed error
+}
+
+// syncWait is a caller of SyncTo.
+type syncWait struct {
+	pos Position
+	ch  chan error // capacity 1
 }
 
 // Open opens the folder, cuts what a crash left behind the last Sync, and starts the
@@ -149,7 +156,7 @@ func (w *Writer) Append(recs []Record, pos Position) error {
 		w.buf = w.enc.line(w.buf, &recs[i])
 	}
 	w.pos = pos
-	if before < writeBytes && len(w.buf) >= writeBytes {
+	if before < writeBytes && len(w.buf) >= writeBytes || len(w.syncs) > 0 {
 		w.nudge()
 	}
 	return nil
@@ -164,7 +171,12 @@ func (w *Writer) nudge() {
 
 // Sync returns when everything that Append took before is durable. When ctx ends first
 // it returns its error.
-func (w *Writer) Sync(ctx context.Context) error {
+func (w *Writer) Sync(ctx context.Context) error { return w.SyncTo(ctx, w.Position()) }
+
+// SyncTo returns when Append has come to pos and everything up to there is durable. The
+// store calls it before it lets go of the events up to pos. When ctx ends first it
+// returns its error.
+func (w *Writer) SyncTo(ctx context.Context, pos Position) error {
 	ch := make(chan error, 1)
 	w.mu.Lock()
 	switch {
@@ -175,7 +187,7 @@ func (w *Writer) Sync(ctx context.Context) error {
 		w.mu.Unlock()
 		return ErrClosed
 	}
-	w.syncs = append(w.syncs, ch)
+	w.syncs = append(w.syncs, syncWait{pos, ch})
 	w.mu.Unlock()
 	w.nudge()
 	select {
@@ -219,8 +231,8 @@ func (w *Writer) run() {
 		buf, pos, syncs := w.take(spare)
 		err := w.flush(buf, pos, durable || len(syncs) > 0)
 		spare = buf[:0]
-		for _, ch := range syncs {
-			ch <- err
+		for _, s := range syncs {
+			s.ch <- err
 		}
 		if err != nil || stopping {
 			w.end(err)
@@ -229,14 +241,20 @@ func (w *Writer) run() {
 	}
 }
 
-// take swaps the buffers.
-func (w *Writer) take(spare []byte) ([]byte, Position, []chan error) {
+// take swaps the buffers and returns the callers of SyncTo whose position has come.
+func (w *Writer) take(spare []byte) (buf []byte, pos Position, ready []syncWait) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	buf, syncs := w.buf, w.syncs
-	w.buf, w.syncs = spare, nil
+	buf, w.buf = w.buf, spare
+	w.syncs = slices.DeleteFunc(w.syncs, func(s syncWait) bool {
+		if bytes.Compare(s.pos[:], w.pos[:]) > 0 {
+			return false
+		}
+		ready = append(ready, s)
+		return true
+	})
 	w.room.Broadcast()
-	return buf, w.pos, syncs
+	return buf, w.pos, ready
 }
 
 // end closes the files and answers everybody who waits.
@@ -251,8 +269,8 @@ func (w *Writer) end(err error) {
 	w.syncs = nil
 	w.room.Broadcast()
 	w.mu.Unlock()
-	for _, ch := range syncs {
-		ch <- errors.Join(ErrClosed, err)
+	for _, s := range syncs {
+		s.ch <- errors.Join(ErrClosed, err)
 	}
 	if err != nil {
 		w.opts.Trouble(err)
