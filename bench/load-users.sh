@@ -19,8 +19,8 @@ while ! test -s "$tmp/url"; do sleep 0.1; done
 
 bash -c 'TIMEFORMAT="%U %S"; time "$@" >"$0/out" 2>&1' "$tmp" \
 	"$tmp/protei-bulk" load --headless -H "$(cat "$tmp/url")" -u "$users" -r $((users / 3)) -t "${seconds}s" --no-receipts \
-	--warmup 2 --only-summary --json-file "$tmp/run.json" MessagingUser 2>"$tmp/cpu"
+	--warmup 2 --only-summary --html "$tmp/report.html" MessagingUser 2>"$tmp/cpu"
 grep -E 'TPS|P95|P99|late' "$tmp/out"
-grep -A1 'Peak memory' "$tmp/run.json" | tr -d '\n'; echo
+grep -o 'Peak memory.*[0-9] MB' "$tmp/report.html" | sed 's/<[^>]*>/ /g'
 awk '/Total Requests:/ {gsub(",",""); n=$3} END {print n}' "$tmp/out" >"$tmp/n"
 awk -v n="$(cat "$tmp/n")" '{printf "%.1f us of CPU a request\n", ($1+$2)*1e6/n}' "$tmp/cpu"
