@@ -2,7 +2,10 @@ package api
 
 import (
 	"errors"
+	"net"
 	"net/http"
+	"net/netip"
+	"net/url"
 	"strings"
 	"time"
 
@@ -21,7 +24,7 @@ func (a *API) authenticate(r *http.Request) (*account.Account, error) {
 	header := r.Header.Get("Authorization")
 	if header == "" {
 		if anon := a.opts.Accounts.Anonymous(); anon != nil && !anon.Disabled {
-			return anon, nil
+			return anon, fromHere(r)
 		}
 		return nil, wrong("unauthorized", "send X-API-Key, or Authorization with Bearer or Basic")
 	}
@@ -55,4 +58,23 @@ func authProblem(err error) error {
 		return wrong("invalid_credentials", "the API key is not known")
 	}
 	return wrong("invalid_credentials", "user or password is wrong")
+}
+
+// fromHere refuses requests without credentials that a web page of another site makes a
+// browser on this machine send: by its Origin, or by a name that resolves to loopback.
+func fromHere(r *http.Request) error {
+	host := r.Host
+	if h, _, err := net.SplitHostPort(host); err == nil {
+		host = h
+	}
+	ip, err := netip.ParseAddr(strings.Trim(host, "[]"))
+	if host != "localhost" && (err != nil || !ip.IsLoopback()) {
+		return wrong("forbidden", "without credentials the platform answers only as localhost or a loopback address; send X-API-Key")
+	}
+	if origin := r.Header.Get("Origin"); origin != "" {
+		if u, err := url.Parse(origin); err != nil || u.Host != r.Host {
+			return wrong("forbidden", "without credentials the platform does not answer pages of other sites; send X-API-Key")
+		}
+	}
+	return nil
 }

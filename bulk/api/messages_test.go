@@ -208,4 +208,14 @@ func TestDevNeedsNoCredentials(t *testing.T) {
 	p.do(t, "POST", "/api/v1/messages", hello, "X-API-Key", "").want(t, 201, "")
 	p.do(t, "POST", "/api/v1/messages", hello, "X-API-Key", "dev-api-key").want(t, 201, "")
 	p.do(t, "POST", "/api/v1/messages", hello, "X-API-Key", "wrong").want(t, 401, "invalid_credentials")
+
+	// A page of another site must not use the browser on this machine.
+	p.do(t, "POST", "/api/v1/messages", hello, "X-API-Key", "", "Origin", "https://evil.example").want(t, 403, "forbidden")
+	p.do(t, "POST", "/api/v1/messages", hello, "X-API-Key", "", "Origin", p.URL).want(t, 201, "")
+	req, err := http.NewRequest("GET", p.URL+"/api/v1/messages", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Host = "rebound.example"
+	p.send(t, req).want(t, 403, "forbidden")
 }

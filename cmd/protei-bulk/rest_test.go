@@ -1,0 +1,156 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"protei-bulk/bulk"
+)
+
+// terminal runs commands against a platform, as a person would.
+type terminal struct {
+	t   *testing.T
+	url string
+	key string
+}
+
+func (c *terminal) run(args ...string) (code int, stdout, stderr string) {
+	c.t.Helper()
+	var out, errs bytes.Buffer
+	env := &environment{Stdin: strings.NewReader("1512345671\n# a comment\n1512345672\n"), Stdout: &out, Stderr: &errs, Getenv: func(name string) string {
+		return map[string]string{"PROTEI_BULK_URL": c.url, "PROTEI_BULK_API_KEY": c.key}[name]
+	}}
+	code = run(context.Background(), env, args)
+	return code, out.String(), errs.String()
+}
+
+// ok runs a command that has to work and returns what it printed.
+func (c *terminal) ok(args ...string) string {
+	c.t.Helper()
+	code, stdout, stderr := c.run(args...)
+	if code != 0 {
+		c.t.Fatalf("protei-bulk %s: exit code %d\n%s%s", strings.Join(args, " "), code, stdout, stderr)
+	}
+	return stdout
+}
+
+// fails runs a command that has to fail and checks what it says.
+func (c *terminal) fails(wantCode int, want string, args ...string) {
+	c.t.Helper()
+	code, stdout, stderr := c.run(args...)
+	if code != wantCode || !strings.Contains(stderr, want) {
+		c.t.Errorf("protei-bulk %s: exit code %d, want %d and %q\n%s%s", strings.Join(args, " "), code, wantCode, want, stdout, stderr)
+	}
+}
+
+// platformForCommands starts a platform that accepts messages for an SMSC that is away,
+// so that they stay where they are.
+func platformForCommands(t *testing.T, data string, dev bool) (*bulk.Platform, *terminal) {
+	t.Helper()
+	cfg := bulk.DefaultConfig()
+	cfg.Data, cfg.HTTP, cfg.SMPP, cfg.MinFreeDisk = data, "127.0.0.1:0", "off", 1<<20
+	cfg.Upstream = "smpp://a:b@127.0.0.1:1"
+	p, err := bulk.New(bulk.Options{Config: cfg, Dev: dev, Version: "test"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Start(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	return p, &terminal{t: t, url: "http://" + p.HTTPAddr()}
+}
+
+func TestMessageAndCampaignCommands(t *testing.T) {
+	p, c := platformForCommands(t, t.TempDir(), true)
+	defer p.Stop(context.Background())
+	out := c.ok("message", "send", "--from", "ACME", "--to", "+4915112345678", "--text", "hello", "--client-ref", "r-1")
+	id := regexp.MustCompile(`[0-9a-f]{16}`).FindString(out)
+	if id == "" || !strings.Contains(out, "PENDING") || !strings.Contains(out, "r-1") {
+		t.Fatalf("send printed\n%s", out)
+	}
+	if out := c.ok("message", "status", id); !strings.Contains(out, "hello") || !strings.Contains(out, "+4915112345678") {
+		t.Errorf("status printed\n%s", out)
+	}
+	var m messageReply
+	if err := json.Unmarshal([]byte(c.ok("message", "status", id, "--output", "json")), &m); err != nil || m.ID != id {
+		t.Errorf("status as JSON: %+v, %v", m, err)
+	}
+	if out := c.ok("message", "cancel", id); !strings.Contains(out, "CANCELLED") {
+		t.Errorf("cancel printed\n%s", out)
+	}
+	c.fails(1, "not a phone number", "message", "send", "--from", "ACME", "--to", "nobody", "--text", "x")
+	c.fails(1, "text: is needed", "message", "send", "--from", "ACME")
+	c.fails(1, "unknown status", "message", "list", "--status", "GONE")
+	c.fails(1, "no such message", "message", "status", "0000000000000001")
+	c.fails(2, "unknown flag", "message", "send", "--recipient", "1")
+	c.fails(2, "table or json", "message", "list", "--output", "xml")
+	c.fails(1, "API key is not known", "message", "list", "--api-key", "nope")
+
+	out = c.ok("campaign", "create", "spring", "--from", "ACME", "--text", "Sale", "--recipients", "-")
+	if !strings.Contains(out, "DRAFT") || !regexp.MustCompile(`recipients +2\n`).MatchString(out) {
+		t.Errorf("create printed\n%s", out)
+	}
+	id = regexp.MustCompile(`[0-9a-f]{16}`).FindString(out)
+	c.fails(1, "cannot pause a campaign that is DRAFT", "campaign", "pause", id)
+	if out := c.ok("campaign", "start", id); !strings.Contains(out, "RUNNING") {
+		t.Errorf("start printed\n%s", out)
+	}
+	if out := c.ok("campaign", "list"); !strings.Contains(out, "spring") {
+		t.Errorf("list printed\n%s", out)
+	}
+	c.fails(2, "no such file", "campaign", "create", "x", "--text", "y", "--recipients", filepath.Join(t.TempDir(), "none"))
+}
+
+func TestAccountCommands(t *testing.T) {
+	data := t.TempDir()
+	p, c := platformForCommands(t, data, false)
+	first := p.FirstSecrets()
+	if first == nil {
+		t.Fatal("the first start made no account")
+	}
+	c.fails(1, "name a key with --api-key", "account", "list")
+	c.key = first.APIKey
+	out := c.ok("account", "create", "acme", "--system-id", "box", "--tps", "500")
+	key := regexp.MustCompile(`pb_[a-z2-7]{32}`).FindString(out)
+	if key == "" || !strings.Contains(out, "box") || !strings.Contains(out, "500") {
+		t.Fatalf("create printed\n%s", out)
+	}
+	if out := c.ok("account", "list"); !strings.Contains(out, "acme") || strings.Contains(out, key) {
+		t.Errorf("list printed\n%s", out)
+	}
+	c.fails(1, "exists", "account", "create", "acme")
+	if out := c.ok("account", "key", "create", "2", "--label", "laptop"); !strings.Contains(out, "pb_") {
+		t.Errorf("key create printed\n%s", out)
+	}
+	if out := c.ok("account", "disable", "2"); !strings.Contains(out, "disabled") {
+		t.Errorf("disable printed\n%s", out)
+	}
+	c.fails(1, "disabled", "account", "show", "me", "--api-key", key)
+
+	c.fails(1, "", "account", "reset-admin", "--data", data) // the platform runs
+	if err := p.Stop(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	c.fails(1, "nothing listens", "account", "list")
+	c.fails(2, "--data", "account", "reset-admin")
+	c.fails(1, "not the data folder", "account", "reset-admin", "--data", t.TempDir())
+	out = c.ok("account", "reset-admin", "--data", data)
+	newKey := regexp.MustCompile(`pb_[a-z2-7]{32}`).FindString(out)
+	if newKey == "" || newKey == first.APIKey {
+		t.Fatalf("reset-admin printed\n%s", out)
+	}
+	p, c = platformForCommands(t, data, false)
+	defer p.Stop(context.Background())
+	c.fails(1, "not known", "account", "list", "--api-key", first.APIKey)
+	c.key = newKey
+	c.ok("account", "list")
+	if text, err := os.ReadFile(filepath.Join(data, "messages.db")); err == nil && (bytes.Contains(text, []byte(newKey)) || bytes.Contains(text, []byte(key))) {
+		t.Error("a key is in the database in the clear")
+	}
+}
