@@ -2,6 +2,7 @@ package smsc_test
 
 import (
 	"fmt"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -98,4 +99,48 @@ func cpuTime() time.Duration {
 	var u syscall.Rusage
 	_ = syscall.Getrusage(syscall.RUSAGE_SELF, &u)
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
+
+// A message with its receipt, both ends and their sockets together, allocates nothing;
+// the bound leaves room for the set that grows.
+func TestMessagesAllocateNothing(t *testing.T) {
+	sim := start(t, smsc.Options{})
+	const n = 20_000
+	l := &load{total: 2 * n, done: make(chan struct{})}
+	s, err := smpp.Dial(t.Context(), smpp.DialOptions{
+		Addr: sim.Addr(), SystemID: "bench", Password: "bench", BindType: smpp.Transceiver,
+		Session: smpp.SessionOptions{Window: 100, Handler: l},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		s.Close()
+		<-s.Done()
+	}()
+	m := message("79161234567", "hello")
+	id := []byte("0000000000000000/1")
+	send := func() {
+		for range n {
+			for i := 15; ; i-- { // count in the id's decimal digits
+				if id[i]++; id[i] <= '9' {
+					break
+				}
+				id[i] = '0'
+			}
+			m.TLVs = m.TLVs[:0].Append(smsc.TraceTag, id)
+			if err := s.Send(t.Context(), m, l); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	send() // warms buffers up
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	send()
+	<-l.done
+	runtime.ReadMemStats(&after)
+	if perMessage := float64(after.Mallocs-before.Mallocs) / n; perMessage > 0.05 {
+		t.Errorf("%.2f allocations a message", perMessage)
+	}
 }
