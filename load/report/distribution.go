@@ -12,6 +12,9 @@ import (
 // distributionBars is how many bars a distribution has.
 const distributionBars = 48
 
+// labelGap is the distance in percent below which two labels are joined.
+const labelGap = 9
+
 // distribution is a histogram drawn over a logarithmic time axis.
 type distribution struct {
 	Path   string // bars, in the same square as the charts
@@ -39,8 +42,11 @@ func newDistribution(h *stats.Histogram) *distribution {
 		label string
 		q     float64
 	}{{"p50", 0.5}, {"p95", 0.95}, {"p99", 0.99}} {
-		v := h.Quantile(p.q)
-		d.Marks = append(d.Marks, tick{min(place(float64(v)), 1) * 100, p.label})
+		at := min(place(float64(h.Quantile(p.q))), 1) * 100
+		if n := len(d.Marks); n > 0 && at-d.Marks[n-1].At < labelGap {
+			p.label, d.Marks[n-1].Label = d.Marks[n-1].Label+" "+p.label, ""
+		}
+		d.Marks = append(d.Marks, tick{at, p.label})
 	}
 	d.Label = fmt.Sprintf("Distribution from %s to %s, half of them below %s",
 		formatLatency(time.Duration(low)), formatLatency(time.Duration(high)), formatLatency(h.Quantile(0.5)))

@@ -7,6 +7,7 @@ import (
 	"html/template"
 	"io"
 	"math"
+	"strconv"
 	"strings"
 	"time"
 
@@ -62,6 +63,8 @@ type page struct {
 	Cursor     []jsNumber
 	Tables     []requestTable
 	Ledger     []ledgerLine
+	Closing    string // does the ledger close?
+	Closed     bool
 	Parts      []part // of what was accepted
 	DLR        []Fact
 	DLRBars    *distribution
@@ -138,6 +141,7 @@ func newPage(run *Run) *page {
 		p.Events = append(p.Events, Fact{clock(m.At), m.Text})
 	}
 	p.Tiles = tiles(run, axis)
+	p.Closing, p.Closed = closing(&run.Ledger)
 	p.Tables = requestTables(run)
 	p.Parts = acceptedParts(run)
 	p.DLR, p.DLRBars = dlrFacts(run), newDistribution(run.DLRLatency)
@@ -330,7 +334,7 @@ func targetFacts(run *Run) []Fact {
 	add("memory, peak share", formatShare(m.Peak.TargetMemory))
 	add("memory, peak", formatBytes(m.Peak.TargetRSS))
 	if t.Cores > 0 {
-		add("cores allowed", formatFloat(t.Cores, 1))
+		add("cores allowed", strconv.FormatFloat(t.Cores, 'f', -1, 64))
 	}
 	if t.MemoryLimit > 0 {
 		add("memory limit", formatBytes(float64(t.MemoryLimit)))

@@ -45,8 +45,16 @@ func ledgerLines(run *Run) []ledgerLine {
 	return lines
 }
 
-// closes tells whether the ledger's sums agree.
-func closes(c *stats.Counts) bool {
-	return c.Issued == c.Accepted+c.Rejected+c.Unanswered+c.Awaiting &&
-		c.Accepted == c.Delivered+c.Failed+c.Open+c.Pending+c.Lost
+// closing says whether every message sent is accounted for.
+func closing(c *stats.Counts) (text string, ok bool) {
+	switch {
+	case c.Issued == 0:
+		return "Nothing was sent.", true
+	case c.Issued != c.Accepted+c.Rejected+c.Unanswered+c.Awaiting:
+		return "The ledger does not close: sent ≠ accepted + rejected + unanswered.", false
+	case c.Accepted != c.Delivered+c.Failed+c.Open+c.Pending+c.Lost:
+		return "The ledger does not close: accepted ≠ delivered + failed + pending + lost.", false
+	default:
+		return "The ledger closes: every message sent is in exactly one line.", true
+	}
 }

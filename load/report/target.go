@@ -127,6 +127,9 @@ func (m Metric) Format(v float64) string {
 		if v < 1 && v > 0.9999 {
 			return "0.9999" // never rounded up to a whole
 		}
+		if v == 1 {
+			return "1"
+		}
 		return formatFloat(v, 4)
 	default:
 		return formatFloat(v, 0)

@@ -307,6 +307,11 @@ func (t *Terminal) ledger(run *Run) {
 		}
 		t.println(line)
 	}
+	if text, ok := closing(&run.Ledger); ok {
+		t.println("  " + text)
+	} else {
+		t.println(t.paint.red("  " + text))
+	}
 	if h := run.DLRLatency; h.Count() > 0 {
 		t.println(pad("  submit → DLR", 20) + "p50 " + formatLatency(h.Quantile(0.5)) + " · p95 " + formatLatency(h.Quantile(0.95)) +
 			" · p99 " + formatLatency(h.Quantile(0.99)) + " · max " + formatLatency(h.Max()))

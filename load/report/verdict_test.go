@@ -126,7 +126,21 @@ func TestVerdictTableOfARealRun(t *testing.T) {
 
 func TestLedgerOfTheFixtureCloses(t *testing.T) {
 	run := play(t, small(failing()))
-	if !closes(&run.Ledger) || run.Ledger.Lost == 0 || run.Ledger.Unanswered == 0 {
-		t.Errorf("%+v", run.Ledger)
+	if text, ok := closing(&run.Ledger); !ok || run.Ledger.Lost == 0 || run.Ledger.Unanswered == 0 {
+		t.Errorf("%s %+v", text, run.Ledger)
+	}
+}
+
+func TestALedgerThatDoesNotCloseSaysSo(t *testing.T) {
+	for want, c := range map[string]stats.Counts{
+		"sent ≠":            {Issued: 10, Accepted: 9, Delivered: 9},
+		"accepted ≠":        {Issued: 10, Accepted: 10, Delivered: 9},
+		"closes":            {Issued: 10, Accepted: 8, Delivered: 4, Failed: 1, Pending: 1, Open: 1, Lost: 1, Rejected: 1, Unanswered: 1},
+		"Nothing was sent.": {},
+	} {
+		text, ok := closing(&c)
+		if !strings.Contains(text, want) || ok == strings.Contains(want, "≠") {
+			t.Errorf("%+v: %v %q, want %q", c, ok, text, want)
+		}
 	}
 }

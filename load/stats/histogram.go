@@ -183,27 +183,6 @@ func (h *Histogram) Quantile(q float64) time.Duration {
 	return maxValue * time.Microsecond
 }
 
-// CountAbove returns how many durations lie in buckets above d.
-func (h *Histogram) CountAbove(d time.Duration) uint64 {
-	if h.Count() == 0 {
-		return 0
-	}
-	var n uint64
-	first := bucketOf(micros(d)) + 1
-	for i := first >> chunkBits; i < chunkCount; i++ {
-		c := h.chunks[i]
-		if c == nil {
-			continue
-		}
-		for j, m := range c {
-			if i<<chunkBits+j >= first {
-				n += m
-			}
-		}
-	}
-	return n
-}
-
 // Bucket is one non-empty bucket.
 type Bucket struct {
 	Low, High time.Duration

@@ -138,19 +138,9 @@ func TestEncodedHistogramComesBack(t *testing.T) {
 
 func TestEmptyHistogramHasNoFigures(t *testing.T) {
 	for _, h := range []*Histogram{nil, NewHistogram()} {
-		if h.Count() != 0 || h.Mean() != 0 || h.Quantile(0.99) != 0 || h.Max() != 0 || h.Min() != 0 || h.CountAbove(0) != 0 {
+		if h.Count() != 0 || h.Mean() != 0 || h.Quantile(0.99) != 0 || h.Max() != 0 || h.Min() != 0 {
 			t.Error("an empty histogram has figures")
 		}
-	}
-}
-
-func TestCountAboveCountsSlowOnes(t *testing.T) {
-	h := NewHistogram()
-	for i := range 100 {
-		h.Record(time.Duration(i) * time.Millisecond)
-	}
-	if n := h.CountAbove(89 * time.Millisecond); n != 10 {
-		t.Errorf("%d above 89 ms, want 10", n)
 	}
 }
 

@@ -9,13 +9,14 @@ const (
 	lateAfter = 25 * time.Millisecond // a second is late when the p95 of its lateness is above
 	hostSteal = 0.10                  // a second is the host's when more than this share was stolen
 
-	secondsKept  = 600      // rows of one second: 10 min
-	tensKept     = 110 * 6  // then rows of ten: up to 2 h
-	rowsInTen    = 10       // seconds joined into a row of ten
-	tensInMinute = 6        // rows of ten joined into a row of sixty
-	defaultBytes = 64 << 20 // bound of the timeline
-	rowOverhead  = 520      // bytes of a row and its point besides its histograms
-	entryCost    = 120      // bytes of an entry in a row besides its histograms
+	shortRow     = 300 * time.Millisecond // a row below it is joined with the one before
+	secondsKept  = 600                    // rows of one second: 10 min
+	tensKept     = 110 * 6                // then rows of ten: up to 2 h
+	rowsInTen    = 10                     // seconds joined into a row of ten
+	tensInMinute = 6                      // rows of ten joined into a row of sixty
+	defaultBytes = 64 << 20               // bound of the timeline
+	rowOverhead  = 520                    // bytes of a row and its point besides its histograms
+	entryCost    = 120                    // bytes of an entry in a row besides its histograms
 )
 
 // Gauges are what was sampled beside the requests in one second. NaN means not measured.
@@ -155,6 +156,11 @@ type timeline struct {
 }
 
 func (t *timeline) add(r row) {
+	if n := len(t.seconds); n > 0 && r.point.Width < shortRow && t.seconds[n-1].point.Phase == r.point.Phase {
+		t.bytes -= t.seconds[n-1].size()
+		r = joinRows([]row{t.seconds[n-1], r}) // the end of a run: rates of so short a row would be noise
+		t.seconds = t.seconds[:n-1]
+	}
 	t.seconds = append(t.seconds, r)
 	t.bytes += r.size()
 	if len(t.seconds) >= secondsKept+rowsInTen {

@@ -138,6 +138,27 @@ func TestTimelineHeapOfADay(t *testing.T) {
 	}
 }
 
+func TestTheShortLastSecondJoinsTheOneBefore(t *testing.T) {
+	r := NewRecorder(RecorderOptions{Shards: 1})
+	c := play(t, CollectorOptions{Recorder: r}, 3, func(_ int, s *Shard, e []Entry) Tick {
+		s.Record(e[0], Sample{Response: time.Millisecond})
+		return Tick{Users: 1, Gauges: NoGauges()}
+	})
+	r.Shard(0).Record(r.Entry("POST", "/messages"), Sample{Response: time.Millisecond})
+	c.Finish(Tick{At: start.Add(3*time.Second + 10*time.Millisecond), Users: 1, Gauges: NoGauges()})
+	points := c.Points()
+	if len(points) != 3 || points[2].Width != 1010*time.Millisecond || points[2].Samples != 2 {
+		t.Errorf("points %+v", points)
+	}
+	c.Finish(Tick{At: start.Add(3*time.Second + 20*time.Millisecond), Phase: PhaseDrain, Gauges: NoGauges()})
+	if n := len(c.Points()); n != 4 {
+		t.Errorf("%d points: the drain must not join the run", n)
+	}
+	if n := c.Summary(c.Whole()).Total.Requests; n != 4 {
+		t.Errorf("%d requests, want 4", n)
+	}
+}
+
 func TestMeasuredWindow(t *testing.T) {
 	sec := func(n float64) time.Duration { return time.Duration(n * float64(time.Second)) }
 	users := func(spans ...[2]int) []Tick { // {seconds, users}
