@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"protei-bulk/bulk/callback"
+	"protei-bulk/bulk/esme"
 	"protei-bulk/bulk/message"
 )
 
@@ -29,15 +30,15 @@ func (p *Platform) webhookSecret(id uint32) string {
 // open in the store and is read again from there.
 func (p *Platform) notify(m *message.Message) {
 	if m.Flags&message.ViaSMPP != 0 {
-		p.notifySMPP(m)
+		if p.esme != nil {
+			p.esme.Push(esme.NoticeOf(m))
+		}
 		return
 	}
 	if n, ok := p.notice(m); ok {
 		p.webhooks.Push(n)
 	}
 }
-
-func (p *Platform) notifySMPP(*message.Message) {}
 
 // notice makes the webhook's event of a message; false: the customer has no address.
 func (p *Platform) notice(m *message.Message) (callback.Notice, bool) {
@@ -73,13 +74,16 @@ func (o webhookOutbox) Open(ctx context.Context, after message.ID, limit int) ([
 			return page, err
 		}
 		for _, m := range msgs {
+			if len(page) == limit {
+				break
+			}
 			after = m.ID
 			if m.Flags&message.ViaSMPP != 0 {
 				continue
 			}
 			n, ok := o.p.notice(m)
 			if !ok {
-				o.p.notified(m, nil)
+				o.p.recordNotified([]message.Event{{Kind: message.Notified, Msg: m}}, nil)
 				continue
 			}
 			page = append(page, n)
@@ -89,14 +93,18 @@ func (o webhookOutbox) Open(ctx context.Context, after message.ID, limit int) ([
 }
 
 func (o webhookOutbox) Notified(notices []callback.Notice, done func(error)) {
-	now := time.Now().UnixMilli()
 	evs := make([]message.Event, len(notices))
 	for i := range notices {
-		evs[i] = message.Event{Kind: message.Notified, Msg: notices[i].Msg, At: now}
+		evs[i] = message.Event{Kind: message.Notified, Msg: notices[i].Msg}
 	}
-	o.p.store.RecordMany(evs, done)
+	o.p.recordNotified(evs, done)
 }
 
-func (p *Platform) notified(m *message.Message, done func(error)) {
-	p.store.Record(message.Event{Kind: message.Notified, Msg: m, At: time.Now().UnixMilli()}, done)
+// recordNotified ends outbox entries: the customer knows, or never will.
+func (p *Platform) recordNotified(evs []message.Event, done func(error)) {
+	now := time.Now().UnixMilli()
+	for i := range evs {
+		evs[i].At = now
+	}
+	p.store.RecordMany(evs, done)
 }

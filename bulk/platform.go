@@ -18,6 +18,7 @@ import (
 	"protei-bulk/bulk/callback"
 	"protei-bulk/bulk/campaign"
 	"protei-bulk/bulk/dispatch"
+	"protei-bulk/bulk/esme"
 	"protei-bulk/bulk/intake"
 	"protei-bulk/bulk/message"
 	"protei-bulk/bulk/queue"
@@ -65,12 +66,14 @@ type Platform struct {
 	connector []connector // fixed at Start
 	sweeper   *dispatch.Sweeper
 	webhooks  *callback.Sender
+	esme      *esme.Server // nil: SMPP is off
 	first     *FirstSecrets
 
 	wired  chan struct{} // closed when the hook may use the fields above
 	failed chan error    // 1
 	web    *api.Server
 	httpLn net.Listener
+	smppLn net.Listener
 	joined sync.WaitGroup
 
 	// steps undoes what Start did, last first: front doors, dispatch, webhooks, store.
@@ -117,7 +120,7 @@ func (p *Platform) Start(ctx context.Context) (err error) {
 		}
 	}()
 	for _, start := range []func(context.Context) error{
-		p.openStore, p.openAccounts, p.wireRoutes, p.wireIntake, p.wireOutbox, p.wireConnectors,
+		p.openStore, p.openAccounts, p.wireRoutes, p.wireIntake, p.wireOutbox, p.wireSMPP, p.wireConnectors,
 		p.goLive, p.startCampaigns, p.startSMPP, p.startHTTP,
 	} {
 		if err := start(ctx); err != nil {
@@ -338,8 +341,6 @@ func (p *Platform) startHTTP(context.Context) error {
 	p.onStop("REST", p.web.Shutdown)
 	return nil
 }
-
-func (p *Platform) startSMPP(context.Context) error { return nil }
 
 // applied is the store's hook: it runs on the applier goroutine after each durable
 // group, and hands on what the events mean.

@@ -1,4 +1,81 @@
 package bulk
 
+import (
+	"context"
+	"fmt"
+	"net"
+
+	"protei-bulk/bulk/esme"
+	"protei-bulk/bulk/message"
+)
+
+// smppOff as the listen address closes the SMPP server.
+const smppOff = "off"
+
+func (p *Platform) wireSMPP(context.Context) error {
+	if p.cfg.SMPP == smppOff {
+		return nil
+	}
+	s, err := esme.New(esme.Options{
+		Accounts: p.accounts, Intake: p.intake, Outbox: smppOutbox{p}, TLS: p.tls,
+		MaxConns: p.cfg.Limits.MaxBinds, Logger: p.log,
+	})
+	p.esme = s
+	return err
+}
+
+func (p *Platform) startSMPP(context.Context) error {
+	if p.esme == nil {
+		return nil
+	}
+	ln, err := net.Listen("tcp", p.cfg.SMPP)
+	if err != nil {
+		return fmt.Errorf("smpp: %w", err)
+	}
+	p.smppLn = ln
+	if p.tls != nil {
+		ln = p.esme.TLSListener(ln)
+	}
+	p.esme.Start(ln)
+	p.onStop("SMPP", p.esme.Stop)
+	return nil
+}
+
 // SMPPAddr returns the address of the SMPP server, valid after Start; "" when it is off.
-func (p *Platform) SMPPAddr() string { return "" }
+func (p *Platform) SMPPAddr() string {
+	if p.smppLn == nil {
+		return ""
+	}
+	return p.smppLn.Addr().String()
+}
+
+// smppOutbox is the store's open final states as package esme wants them.
+type smppOutbox struct{ p *Platform }
+
+func (o smppOutbox) OpenReceipts(ctx context.Context, account uint32, after message.ID, limit int) ([]esme.Notice, error) {
+	page := make([]esme.Notice, 0, limit)
+	for len(page) < limit {
+		msgs, err := o.p.store.LoadNotify(ctx, after, limit)
+		if err != nil || len(msgs) == 0 {
+			return page, err
+		}
+		for _, m := range msgs {
+			if len(page) == limit {
+				break
+			}
+			after = m.ID
+			if m.Flags&message.ViaSMPP != 0 && (account == 0 || m.Account == account) {
+				page = append(page, esme.NoticeOf(m))
+			}
+		}
+	}
+	return page, nil
+}
+
+func (o smppOutbox) Notified(notices []esme.Notice, done func(error)) {
+	evs := make([]message.Event, len(notices))
+	for i := range notices {
+		evs[i] = message.Event{Kind: message.Notified, Msg: notices[i].Msg}
+	}
+	o.p.recordNotified(evs, done)
+}

@@ -114,7 +114,7 @@ func (b *bench) start(ctx context.Context) error {
 	var err error
 	ready := filepath.Join(b.dir, "smsc.json")
 	if b.smsc, err = b.launch("smsc", ready, &b.far, "smsc", "--listen", "127.0.0.1:0", "--control", "127.0.0.1:0",
-		"--parent-death", "--ready-file", ready); err != nil {
+		"--receipt-window", "4000", "--parent-death", "--ready-file", ready); err != nil {
 		return err
 	}
 	ready = filepath.Join(b.dir, "serve.json")
