@@ -274,8 +274,8 @@ func TestTornTwice(t *testing.T) {
 	want := records("kept", 2, 30)
 	mustAppend(t, l, want...)
 	l.Close()
-	for cut1 := int64(1); cut1 < 180; cut1 += 3 {
-		for cut2 := int64(1); cut2 < 320; cut2 += 7 {
+	for cut1 := int64(1); cut1 < 180; cut1 += 5 {
+		for cut2 := int64(1); cut2 < 320; cut2 += 11 {
 			one := tear(t, base, recs1, cut1)
 			two := tear(t, one, recs2, cut2)
 			l, got, _, err := reopen(options(two), journal.Pos{})
