@@ -2,7 +2,6 @@ package esme
 
 import (
 	"container/heap"
-	"errors"
 	"sync"
 	"time"
 
@@ -22,7 +21,7 @@ type mailbox struct {
 
 	mu        sync.Mutex // guards below
 	bound     int        // sessions of the account, of any type
-	receivers []*smpp.Session
+	receivers []*receiver
 	next      int // receiver that gets the next receipt
 	run       int // receipts given to it in a row
 	entries   map[message.ID]*entry
@@ -31,6 +30,7 @@ type mailbox struct {
 	pause     time.Time // nothing is sent before: the ESME asked for it
 	pauses    int       // in a row
 	timer     *time.Timer
+	armed     time.Time // when timer fires, zero: it does not
 	writer    receiptWriter
 
 	wantSweep bool                    // there may be receipts in the outbox only
@@ -41,9 +41,16 @@ type mailbox struct {
 	gone      map[message.ID]struct{} // confirmed while a page was read; nil: no page is
 }
 
+// receiver is a session that takes receipts.
+type receiver struct {
+	sess *smpp.Session
+	open int // deliver_sm without a response; guarded by box.mu
+}
+
 // entry is one receipt in a mailbox.
 type entry struct {
 	box      *mailbox
+	to       *receiver // while flying
 	n        Notice
 	state    entryState // guarded by box.mu
 	attempts int
@@ -113,7 +120,7 @@ func (b *mailbox) leave(of *bind, sess *smpp.Session) {
 		b.bound--
 	}
 	for i, r := range b.receivers {
-		if r == sess {
+		if r.sess == sess {
 			b.receivers = append(b.receivers[:i], b.receivers[i+1:]...)
 			break
 		}
@@ -166,28 +173,43 @@ const runLength = 16
 
 // send hands e to a session. It reports false when no window has room. It needs mu.
 func (b *mailbox) send(e *entry) bool {
-	pdu := b.writer.write(&e.n)
+	var pdu *smpp.DeliverSM
 	for range b.receivers {
 		if b.next >= len(b.receivers) || b.run >= runLength {
 			b.next, b.run = (b.next+1)%len(b.receivers), 0
 		}
-		e.state = flying
-		err := b.receivers[b.next].TrySend(pdu, e)
-		if err == nil {
-			b.run++
-			return true
-		}
-		e.state = waiting
-		var fe *smpp.FieldError
-		if errors.As(err, &fe) {
-			b.srv.log.Error("esme: a receipt that cannot be sent", "message", e.n.MessageID, "error", err)
-			b.srv.stats.dropped.Add(1)
-			b.confirm(e)
-			return true
+		to := b.receivers[b.next]
+		if to.open < to.sess.Window() {
+			if pdu == nil {
+				pdu = b.writer.write(&e.n)
+			}
+			if b.hand(e, to, pdu) {
+				return true
+			}
 		}
 		b.run = runLength // full or closing: the next one
 	}
 	return false
+}
+
+// hand tries one session. A receipt that cannot be encoded is at its end, too. It needs mu.
+func (b *mailbox) hand(e *entry, to *receiver, pdu *smpp.DeliverSM) bool {
+	e.state, e.to = flying, to
+	to.open++
+	err := to.sess.TrySend(pdu, e)
+	if err == nil {
+		b.run++
+		return true
+	}
+	e.state = waiting
+	to.open--
+	if err == smpp.ErrWindowFull || smpp.StatusOf(err) == smpp.RSYSERR {
+		return false // the session's fault
+	}
+	b.srv.log.Error("esme: a receipt that cannot be sent", "message", e.n.MessageID, "error", err)
+	b.srv.stats.dropped.Add(1)
+	b.confirm(e)
+	return true
 }
 
 // arm sets the timer to the next moment at which something may be sent. It needs mu.
@@ -205,6 +227,10 @@ func (b *mailbox) arm(now time.Time) {
 	default:
 		return
 	}
+	if now.Before(b.armed) && !due.Before(b.armed) {
+		return // it fires before that
+	}
+	b.armed = due
 	wait := max(due.Sub(now), time.Millisecond)
 	if b.timer == nil {
 		b.timer = time.AfterFunc(wait, func() { b.srv.courier.kick(b) })
@@ -227,6 +253,7 @@ func (e *entry) Complete(r smpp.Result) {
 	b := e.box
 	now := b.srv.opts.Now()
 	b.mu.Lock()
+	e.to.open--
 	switch {
 	case r.Err == smpp.ErrClosed:
 		b.giveBack(e)

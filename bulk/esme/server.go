@@ -223,7 +223,7 @@ func (s *Server) bound(sess *smpp.Session) {
 		return
 	}
 	b.box.mu.Lock()
-	b.box.receivers = append(b.box.receivers, sess)
+	b.box.receivers = append(b.box.receivers, &receiver{sess: sess})
 	b.box.wantSweep = true
 	b.box.mu.Unlock()
 	s.requestSweep()
