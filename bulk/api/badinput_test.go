@@ -3,6 +3,7 @@ package api_test
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"flag"
 	"fmt"
 	"io"
@@ -273,6 +274,53 @@ func TestPassingTroubleSaysWhenToComeBack(t *testing.T) {
 	}
 }
 
+// serve runs the real Server and returns its address.
+func serve(t *testing.T, opts api.ServerOptions) string {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := api.NewServer(opts)
+	served := make(chan error, 1)
+	go func() { served <- s.Serve(ln) }()
+	t.Cleanup(func() {
+		if err := s.Shutdown(context.Background()); err != nil {
+			t.Error(err)
+		}
+		if err := <-served; err != nil {
+			t.Error(err)
+		}
+	})
+	return ln.Addr().String()
+}
+
+func TestSlowClientsAreCutOff(t *testing.T) {
+	p := start(t, options{})
+	addr := serve(t, api.ServerOptions{Handler: p.api, HeaderTimeout: 50 * time.Millisecond, RequestTimeout: 100 * time.Millisecond})
+	for name, c := range map[string]struct{ sent, want string }{
+		"nothing":       {"", ""},
+		"half a header": {"GET /api/v1/health HTTP/1.1\r\nHost: x\r\nX-Slow: ", ""},
+		"half a body":   {"POST /api/v1/messages HTTP/1.1\r\nHost: x\r\nX-API-Key: " + p.key + "\r\nContent-Length: 50\r\n\r\n{", "request_timeout"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			conn, err := net.Dial("tcp", addr)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer conn.Close()
+			if err := conn.SetDeadline(time.Now().Add(10 * time.Second)); err != nil {
+				t.Fatal(err)
+			}
+			fmt.Fprint(conn, c.sent)
+			text, err := io.ReadAll(conn) // ends when the server hangs up
+			if err != nil || !strings.Contains(string(text), c.want) {
+				t.Errorf("%v after %q", err, text)
+			}
+		})
+	}
+}
+
 func TestMethodNotAllowedNamesTheMethods(t *testing.T) {
 	p := start(t, options{})
 	if got := p.do(t, "PUT", "/api/v1/messages", "{}").Header.Get("Allow"); got != "GET, HEAD, POST" {
@@ -284,18 +332,11 @@ func TestMethodNotAllowedNamesTheMethods(t *testing.T) {
 	}
 }
 
-// It runs the real Server.
 func TestServerCutsTooManyConnections(t *testing.T) {
 	p := start(t, options{})
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	s := api.NewServer(api.ServerOptions{Handler: p.api, MaxConns: 2})
-	served := make(chan error, 1)
-	go func() { served <- s.Serve(ln) }()
+	addr := serve(t, api.ServerOptions{Handler: p.api, MaxConns: 2})
 	get := func() (*http.Response, net.Conn) {
-		c, err := net.Dial("tcp", ln.Addr().String())
+		c, err := net.Dial("tcp", addr)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -327,11 +368,5 @@ func TestServerCutsTooManyConnections(t *testing.T) {
 	c.Close()
 	if resp == nil {
 		t.Error("no room after all connections were closed")
-	}
-	if err := s.Shutdown(t.Context()); err != nil {
-		t.Error(err)
-	}
-	if err := <-served; err != nil {
-		t.Error(err)
 	}
 }

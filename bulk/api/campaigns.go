@@ -295,3 +295,21 @@ func campaignAction(action string) func(*call) error {
 		return c.campaign(200, done)
 	}
 }
+
+// testCampaign is POST /api/v1/campaigns/{id}/test: one message, to a number of the body.
+func (c *call) testCampaign() error {
+	id, err := c.campaignID()
+	if err != nil {
+		return err
+	}
+	var to string
+	if err := c.object(maxSingleBody, map[string]func(string){"to": func(n string) { c.dec.string(n, &to) }}); err != nil {
+		return err
+	}
+	m, err := c.api.opts.Campaigns.Test(c.r.Context(), c.who, id, to)
+	if err != nil {
+		return err
+	}
+	c.accepted(m)
+	return nil
+}

@@ -39,6 +39,11 @@ func TestCampaignFromDraftToTheEnd(t *testing.T) {
 	if a.JSON["total_recipients"] != 3.0 {
 		t.Errorf("campaign %s", a.Body)
 	}
+	p.do(t, "POST", path+"/test", `{"to":"nobody"}`).want(t, 422, "invalid_recipient")
+	p.do(t, "POST", path+"/test", `{"to":"1512345699"}`).want(t, 201, "")
+	if m := p.sink.Messages()[0]; string(m.Payload) != "Sale today!" || m.Campaign != 0 {
+		t.Errorf("test message %+v", m)
+	}
 	p.do(t, "POST", path+"/start", "").want(t, 200, "")
 
 	id, err := message.ParseID(a.JSON["campaign_id"].(string))

@@ -51,3 +51,24 @@ func FuzzBodies(f *testing.F) {
 		}
 	})
 }
+
+// FuzzQuery sends queries to the list of messages.
+func FuzzQuery(f *testing.F) {
+	for _, c := range badInput {
+		if _, query, ok := strings.Cut(c.path, "?"); ok {
+			f.Add(query)
+		}
+	}
+	f.Add("limit=5&page=2&status=SENT&from=ACME&to=%2B49151&since=2030-01-01T00:00:00+01:00&cursor=00000000000000ff")
+	p := start(f, options{})
+	f.Fuzz(func(t *testing.T, query string) {
+		r := httptest.NewRequest("GET", "/api/v1/messages", nil)
+		r.URL.RawQuery = query
+		r.Header.Set("X-API-Key", p.key)
+		w := httptest.NewRecorder()
+		p.api.ServeHTTP(w, r)
+		if w.Code != 200 && w.Code != 400 && w.Code != 403 || !json.Valid(w.Body.Bytes()) || w.Body.Len() > 8192+100*len(query) {
+			t.Fatalf("%q: status %d\n%s", query, w.Code, w.Body)
+		}
+	})
+}

@@ -100,6 +100,7 @@ func (a *API) routes() {
 		a.on("/api/v1/campaigns", customers, methods{"GET": (*call).listCampaigns, "POST": (*call).createCampaign})
 		a.on("/api/v1/campaigns/{id}", customers, methods{"GET": (*call).getCampaign, "PATCH": (*call).updateCampaign, "DELETE": (*call).deleteCampaign})
 		a.on("/api/v1/campaigns/{id}/recipients", customers, methods{"POST": (*call).addRecipients})
+		a.on("/api/v1/campaigns/{id}/test", customers, methods{"POST": (*call).testCampaign})
 		for _, action := range []string{"start", "pause", "resume", "cancel"} {
 			a.on("/api/v1/campaigns/{id}/"+action, customers, methods{"POST": campaignAction(action)})
 		}

@@ -145,7 +145,8 @@ func (a *archive) List(_ context.Context, q api.Query) (found []*message.Message
 	for _, m := range all {
 		switch {
 		case q.Account != 0 && m.Account != q.Account, q.Status != 0 && m.Status != q.Status,
-			q.To != "" && m.Dest.Addr != q.To, q.Batch != 0 && m.Batch != q.Batch, q.Cursor != 0 && m.ID >= q.Cursor:
+			q.To != "" && m.Dest.Addr != q.To, q.Batch != 0 && m.Batch != q.Batch,
+			q.Campaign != 0 && m.Campaign != q.Campaign, q.From != "" && m.Source.Addr != q.From, q.Cursor != 0 && m.ID >= q.Cursor:
 			continue
 		}
 		if skip--; skip >= 0 {

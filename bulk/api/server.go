@@ -16,7 +16,7 @@ import (
 const (
 	headerTimeout  = 10 * time.Second
 	requestTimeout = 60 * time.Second // headers and body
-	answerTimeout  = 90 * time.Second // from the end of the headers to the end of the answer
+	answerTimeout  = 30 * time.Second // for the answer, on top of requestTimeout
 	idleTimeout    = 120 * time.Second
 	maxHeaderBytes = 16 << 10
 )
@@ -27,7 +27,10 @@ type ServerOptions struct {
 	TLS     *tls.Config // nil: plain HTTP
 	// MaxConns bounds the connections at once: the next one is closed at once. 0: 65,536.
 	MaxConns int
-	Logger   *slog.Logger // nil: silent
+	// HeaderTimeout is how long the headers may take, 0: 10 s; RequestTimeout headers and
+	// body together, 0: 60 s.
+	HeaderTimeout, RequestTimeout time.Duration
+	Logger                        *slog.Logger // nil: silent
 }
 
 // Server runs an API on one listener.
@@ -42,6 +45,12 @@ func NewServer(opts ServerOptions) *Server {
 	if opts.MaxConns == 0 {
 		opts.MaxConns = 65_536
 	}
+	if opts.HeaderTimeout == 0 {
+		opts.HeaderTimeout = headerTimeout
+	}
+	if opts.RequestTimeout == 0 {
+		opts.RequestTimeout = requestTimeout
+	}
 	if opts.Logger == nil {
 		opts.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -50,9 +59,9 @@ func NewServer(opts ServerOptions) *Server {
 		max: int64(opts.MaxConns),
 		http: &http.Server{
 			Handler:           opts.Handler,
-			ReadHeaderTimeout: headerTimeout,
-			ReadTimeout:       requestTimeout,
-			WriteTimeout:      answerTimeout,
+			ReadHeaderTimeout: opts.HeaderTimeout,
+			ReadTimeout:       opts.RequestTimeout,
+			WriteTimeout:      opts.RequestTimeout + answerTimeout,
 			IdleTimeout:       idleTimeout,
 			MaxHeaderBytes:    maxHeaderBytes,
 			ErrorLog:          slog.NewLogLogger(opts.Logger.Handler(), slog.LevelDebug),

@@ -7,7 +7,9 @@ import (
 	"slices"
 
 	"protei-bulk/bulk/account"
+	"protei-bulk/bulk/intake"
 	"protei-bulk/bulk/message"
+	"protei-bulk/gsm"
 )
 
 // Campaign is a campaign as its owner sees it.
@@ -142,6 +144,31 @@ func (m *Manager) Do(ctx context.Context, who *account.Account, id message.ID, a
 		m.launch(row, set)
 	}
 	return Campaign{Row: row, Settings: set, Counts: m.opts.Store.CampaignCounts(id)}, nil
+}
+
+// Test sends the campaign's text to one number now, whatever its status; it counts neither
+// as a recipient nor in the progress.
+func (m *Manager) Test(ctx context.Context, who *account.Account, id message.ID, to string) (*message.Message, error) {
+	row, set, err := m.find(ctx, who, id)
+	if err != nil {
+		return nil, err
+	}
+	owner := m.opts.Accounts.ByID(row.Account)
+	if owner == nil {
+		return nil, account.ErrUnknown
+	}
+	enc, _ := gsm.ParseEncoding(set.Encoding) // checked by Spec.apply
+	out := make([]intake.Outcome, 1)
+	err = m.opts.Intake.Submit(ctx, []intake.Request{{
+		Account: owner, From: row.SenderID, To: to, Text: row.MessageContent, Encoding: enc, Priority: row.Priority, DLRURL: set.DLRURL,
+	}}, out)
+	switch {
+	case err != nil:
+		return nil, intake.AsRefusal(err)
+	case out[0].Err != nil:
+		return nil, out[0].Err
+	}
+	return out[0].Msg, nil
 }
 
 func (m *Manager) transition(row *Row, action Action) {
