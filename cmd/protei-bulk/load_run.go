@@ -148,7 +148,7 @@ func newLoadTest(ctx context.Context, env *environment, opts *loadOptions) (*loa
 func (t *loadTest) close() {
 	t.messages.Close()
 	if t.csv != nil {
-		t.csv.Close()
+		_ = t.csv.Close() // writeFiles has closed it, unless the run did not get there
 	}
 }
 
@@ -395,6 +395,10 @@ func generatorMachine() report.Machine {
 
 func (t *loadTest) writeFiles() error {
 	var errs []error
+	if t.csv != nil {
+		errs = append(errs, t.csv.Close())
+		t.csv = nil
+	}
 	if t.opts.html != "" {
 		errs = append(errs, t.writeFile(t.opts.html, report.WriteHTML))
 	}

@@ -2,6 +2,7 @@ package httpload
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net"
 	"sync"
@@ -77,10 +78,13 @@ func (c *Client) Connect() error {
 	if c.conn != nil {
 		return nil
 	}
-	return c.connect(c.target.opts.Timeout)
+	if err := c.connect(c.target.opts.Timeout); err != nil {
+		return err
+	}
+	return nil
 }
 
-func (c *Client) connect(timeout time.Duration) error {
+func (c *Client) connect(timeout time.Duration) *Error {
 	if c.isAborted() {
 		return &Error{Kind: KindAborted}
 	}
@@ -190,7 +194,7 @@ func safeToRepeat(method string) bool {
 func (c *Client) attempt(h *Head, out []byte, deadline time.Time) *Error {
 	if c.conn == nil {
 		if err := c.connect(time.Until(deadline)); err != nil {
-			return err.(*Error)
+			return err
 		}
 	}
 	if err := c.conn.SetDeadline(deadline); err != nil {
@@ -311,7 +315,7 @@ func (c *Client) receiveRest(head answerHead) *Error {
 			return &Error{Kind: KindTooLarge}
 		}
 		err := c.wire.read(in)
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			c.res.Body = in.b[head.bytes:]
 			return nil
 		}

@@ -153,7 +153,7 @@ func (t *Target) Addr() string { return t.addrs[int(t.good.Load())%len(t.addrs)]
 func (t *Target) Timeout() time.Duration { return t.opts.Timeout }
 
 // dial tries the addresses, IPv4 and IPv6, beginning with the one that answered last.
-func (t *Target) dial(ctx context.Context, timeout time.Duration) (net.Conn, error) {
+func (t *Target) dial(ctx context.Context, timeout time.Duration) (net.Conn, *Error) {
 	d := net.Dialer{Timeout: timeout, KeepAlive: -1}
 	first := int(t.good.Load())
 	var firstErr error
@@ -173,7 +173,7 @@ func (t *Target) dial(ctx context.Context, timeout time.Duration) (net.Conn, err
 	return nil, connectError(firstErr)
 }
 
-func (t *Target) secure(ctx context.Context, conn net.Conn, timeout time.Duration) (net.Conn, error) {
+func (t *Target) secure(ctx context.Context, conn net.Conn, timeout time.Duration) (net.Conn, *Error) {
 	if t.tls == nil {
 		return conn, nil
 	}

@@ -17,7 +17,7 @@ type wire struct {
 	out    []byte  // still to be written
 	in     *buffer // taken from the pool when there is something to read
 	waited bool    // the first look at the socket has been left out
-	n      int
+	full   bool    // the socket's buffer took only a part of out
 	err    error
 }
 

@@ -29,12 +29,12 @@ func (w *wire) attachRaw(conn net.Conn) {
 // readiness of the descriptor before it calls step: whatever arrives after that, and the
 // answer to a request written by step does, wakes the wait.
 func (w *wire) roundTripRaw(out []byte) (*buffer, error) {
-	w.out, w.in, w.waited, w.err, w.n = out, nil, false, nil, 0
+	w.out, w.in, w.waited, w.full, w.err = out, nil, false, false, nil
 	err := w.raw.Read(w.step)
-	for err == nil && w.err == syscall.EAGAIN {
-		// The socket's buffer is full: the rest goes the ordinary way, which waits.
+	if err == nil && w.full {
+		// The rest goes the ordinary way, which waits for room.
 		_, err = w.conn.Write(w.out)
-		if w.out, w.err, w.waited = nil, nil, true; err == nil {
+		if w.out, w.waited = nil, true; err == nil {
 			err = w.raw.Read(w.step)
 		}
 	}
@@ -47,7 +47,7 @@ func (w *wire) roundTripRaw(out []byte) (*buffer, error) {
 }
 
 func (w *wire) readRaw(in *buffer) error {
-	w.in, w.waited, w.err, w.n = in, true, nil, 0
+	w.in, w.waited, w.err = in, true, nil
 	err := w.raw.Read(w.step)
 	w.in = nil
 	if err == nil {
@@ -64,6 +64,9 @@ func (w *wire) advance(fd uintptr) bool {
 		case nil:
 			w.out = w.out[n:]
 		case syscall.EINTR:
+		case syscall.EAGAIN:
+			w.full = true
+			return true
 		default:
 			w.err = err
 			return true

@@ -199,7 +199,7 @@ func (m *Messaging) canarySMPP(ctx context.Context) error {
 	defer func() {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeTimeout)
 		defer cancel()
-		client.Close(ctx)
+		_ = client.Close(ctx)
 	}()
 	pdu := m.newSubmit()
 	pdu.Dest.Addr = []byte(m.opts.Settings.ToPrefix + "00000000")

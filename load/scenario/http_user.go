@@ -1,6 +1,7 @@
 package scenario
 
 import (
+	"errors"
 	"strconv"
 
 	"protei-bulk/load"
@@ -66,8 +67,8 @@ func (c *messagingUser) do(u *load.User, e stats.Entry, h *httpload.Head, r *htt
 }
 
 func (c *messagingUser) failed(u *load.User, e stats.Entry, res *httpload.Response, err error) verdict {
-	fail, _ := err.(*httpload.Error)
-	if fail == nil {
+	var fail *httpload.Error
+	if !errors.As(err, &fail) {
 		fail = &httpload.Error{Kind: httpload.KindOther, Err: err}
 	}
 	if fail.Kind != httpload.KindAborted {

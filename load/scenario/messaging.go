@@ -312,7 +312,7 @@ func (m *Messaging) Close() {
 	m.mu.Unlock()
 	var wg sync.WaitGroup
 	for _, c := range binds {
-		wg.Go(func() { c.Close(ctx) })
+		wg.Go(func() { _ = c.Close(ctx) })
 	}
 	wg.Wait()
 	if m.hook != nil {

@@ -142,7 +142,7 @@ func (w *webhook) Close() {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
 	if w.server.Shutdown(ctx) != nil {
-		w.server.Close()
+		_ = w.server.Close()
 	}
 	<-w.done
 }
@@ -155,7 +155,7 @@ func readAll(b []byte, r io.Reader) ([]byte, error) {
 		}
 		n, err := r.Read(b[len(b):cap(b)])
 		b = b[:len(b)+n]
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return b, nil
 		}
 		if err != nil {

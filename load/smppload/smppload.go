@@ -253,11 +253,11 @@ func (s *slot) report(r smpp.Result, late bool) {
 func (c *Client) handle(s *smpp.Session, r *smpp.Request) {
 	p, ok := r.PDU.(*smpp.DeliverSM)
 	if !ok {
-		s.Respond(r.Seq, r.ID, smpp.RINVCMDID, nil)
+		_ = s.Respond(r.Seq, r.ID, smpp.RINVCMDID, nil)
 		return
 	}
 	c.take(p)
-	s.Respond(r.Seq, r.ID, smpp.ROK, nil)
+	_ = s.Respond(r.Seq, r.ID, smpp.ROK, nil)
 }
 
 func (c *Client) take(p *smpp.DeliverSM) {

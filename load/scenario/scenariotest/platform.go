@@ -167,7 +167,7 @@ func (p *Platform) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func problem(w http.ResponseWriter, status int, code, detail string) {
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(status)
-	json.NewEncoder(w).Encode(map[string]any{"title": http.StatusText(status), "status": status, "code": code, "detail": detail})
+	_ = json.NewEncoder(w).Encode(map[string]any{"title": http.StatusText(status), "status": status, "code": code, "detail": detail})
 }
 
 // errThrottled and errRejected say that a message was not taken.
@@ -240,10 +240,10 @@ func (p *Platform) single(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	id, err := p.take(s.ClientRef, p.posting(s.DLRURL, s.ClientRef))
-	switch err {
-	case errThrottled:
+	switch {
+	case errors.Is(err, errThrottled):
 		problem(w, 429, "throttled", "too fast")
-	case errRejected:
+	case errors.Is(err, errRejected):
 		problem(w, 422, "invalid_number", "no such number")
 	default:
 		w.WriteHeader(201)
@@ -267,7 +267,7 @@ func (p *Platform) bulk(w http.ResponseWriter, r *http.Request) {
 		ids = append(ids, id)
 	}
 	w.WriteHeader(201)
-	json.NewEncoder(w).Encode(map[string]any{
+	_ = json.NewEncoder(w).Encode(map[string]any{
 		"batch_id": "0000000000000001", "total": len(s.Messages), "accepted": len(ids), "rejected": len(faults),
 		"message_ids": ids, "errors": faults,
 	})
@@ -288,7 +288,7 @@ func (p *Platform) status(w http.ResponseWriter, id string) {
 func (p *Platform) submitSM(s *smpp.Session, r *smpp.Request) {
 	sm, ok := r.PDU.(*smpp.SubmitSM)
 	if !ok {
-		s.Respond(r.Seq, r.ID, smpp.RINVCMDID, nil)
+		_ = s.Respond(r.Seq, r.ID, smpp.RINVCMDID, nil)
 		return
 	}
 	text := string(sm.ShortMessage)
@@ -302,17 +302,17 @@ func (p *Platform) submitSM(s *smpp.Session, r *smpp.Request) {
 	drop := every(p.faults.DropSMPPEvery, p.Calls["SMPP submit_sm"])
 	p.mu.Unlock()
 	if drop {
-		s.Close()
+		_ = s.Close()
 		return
 	}
 	id, err := p.take(text, deliver)
-	switch err {
-	case errThrottled:
-		s.Respond(r.Seq, r.ID, smpp.RTHROTTLED, nil)
-	case errRejected:
-		s.Respond(r.Seq, r.ID, smpp.RINVDSTADR, nil)
+	switch {
+	case errors.Is(err, errThrottled):
+		_ = s.Respond(r.Seq, r.ID, smpp.RTHROTTLED, nil)
+	case errors.Is(err, errRejected):
+		_ = s.Respond(r.Seq, r.ID, smpp.RINVDSTADR, nil)
 	default:
-		s.Respond(r.Seq, r.ID, smpp.ROK, &smpp.SubmitSMResp{MessageID: []byte(id)})
+		_ = s.Respond(r.Seq, r.ID, smpp.ROK, &smpp.SubmitSMResp{MessageID: []byte(id)})
 	}
 }
 
