@@ -2,6 +2,7 @@ package stats
 
 import (
 	"runtime"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -110,6 +111,7 @@ func (r *Recorder) Entry(method, name string) Entry {
 		return otherEntry
 	}
 	e = Entry(len(r.keys))
+	k = entryKey{strings.Clone(method), strings.Clone(name)} // they may alias a read buffer
 	r.keys = append(r.keys, k)
 	r.byKey[k] = e
 	return e
