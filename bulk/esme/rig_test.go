@@ -26,6 +26,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 type sink struct {
 	hold bool // AcceptAsync waits for release
 	drop bool // nothing is kept
+	tick bool // nothing is kept, and what gathers in 1 ms becomes durable together
 
 	mu   sync.Mutex
 	msgs []*message.Message
@@ -39,6 +40,12 @@ func (s *sink) Accept(context.Context, []*message.Message) error { panic("not us
 func (s *sink) AcceptAsync(m *message.Message, done func(error)) {
 	if s.drop {
 		done(nil)
+		return
+	}
+	if s.tick {
+		s.mu.Lock()
+		s.held = append(s.held, done)
+		s.mu.Unlock()
 		return
 	}
 	s.mu.Lock()
