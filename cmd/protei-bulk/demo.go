@@ -183,9 +183,6 @@ func (d *demo) run(ctx context.Context) (int, error) {
 	if !ok && code == 0 {
 		code = 3
 	}
-	if path, err := filepath.Abs(d.opts.report); err == nil {
-		d.sayf("\nReport: %s", path)
-	}
 	return code, nil
 }
 
@@ -201,6 +198,7 @@ func (d *demo) loadArgs() []string {
 		"--set", "smpp_users=" + strconv.Itoa(d.load.smppUsers),
 		"--run-time", runTime.String(), "--warmup", d.plan.warmup.String(), "--drain-timeout", d.plan.drain.String(),
 		"--target", "guide", "--html", d.opts.report, "--only-summary", "--progress",
+		"--json-file", filepath.Join(d.dir, "load.json"),
 	}
 	if len(d.load.scaled) > 0 {
 		args = append(args, "--scaled", strings.Join(d.load.scaled, "; "))
