@@ -103,6 +103,9 @@ func (t *timeline) summary(w Window, key func(Entry) entryKey) Summary {
 		Iterations: m.iterations, Dropped: m.dropped, Seconds: m.seconds, LateSeconds: m.late, HostSeconds: m.host,
 		PeakUsers: m.peakUsers, PeakRate: m.peakRate, Mean: m.gauges.mean(), Peak: m.gauges.peak,
 	}
+	if m.rows > 0 {
+		s.From, s.To = m.from, m.to // a window that cuts rows is shown as what is counted
+	}
 	for e, stats := range m.entries {
 		k := key(e)
 		stats.Method, stats.Name = k.method, k.name
