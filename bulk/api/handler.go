@@ -58,7 +58,6 @@ type call struct {
 	reqs    []intake.Request
 	outs    []intake.Outcome
 	index   []int // position of reqs[i] in the request
-	faults  []fault
 }
 
 // New returns an API.
@@ -195,7 +194,10 @@ func (c *call) finish() {
 	c.w, c.r, c.who = nil, nil, nil
 	clear(c.reqs)
 	clear(c.outs)
-	c.reqs, c.outs, c.index, c.faults = c.reqs[:0], c.outs[:0], c.index[:0], c.faults[:0]
+	c.reqs, c.outs, c.index = c.reqs[:0], c.outs[:0], c.index[:0]
+	if cap(c.dec.scratch) > freeBody {
+		c.dec.scratch = nil
+	}
 	c.dec.reset("")
 	c.api.calls.Put(c)
 }
