@@ -68,8 +68,9 @@ func (e *Event) Apply() {
 			m.LaneSeq = 0
 		}
 	case Notified:
-		e.Changed = m.Notify == NotifyOpen
-		m.Notify = NotifyDone
+		if e.Changed = m.Notify == NotifyOpen; e.Changed {
+			m.Notify = NotifyDone
+		}
 	}
 	if e.Changed && e.Kind != Accept && e.Kind != Notified {
 		m.Status = m.overall()
