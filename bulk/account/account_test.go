@@ -108,18 +108,18 @@ func TestUnknownUsersTakeAsLongAsWrongPasswords(t *testing.T) {
 	d := open(t, new(accounttest.Store))
 	create(t, d, account.Spec{Name: "acme", SystemID: "box"}, "geheim12")
 	took := func(user string) time.Duration {
-		best := time.Hour
-		for range 3 {
-			begin := time.Now()
-			_, _ = d.Verify(user, "nonsense")
-			best = min(best, time.Since(begin))
+		begin := time.Now()
+		_, _ = d.Verify(user, "nonsense")
+		return time.Since(begin)
+	}
+	var known, unknown time.Duration
+	for range 10 { // another process may take the core from one of the two
+		known, unknown = took("box"), took("nobody")
+		if unknown < 2*known && known < 2*unknown {
+			return
 		}
-		return best
 	}
-	known, unknown := took("box"), took("nobody")
-	if unknown*3 < known || known*3 < unknown {
-		t.Errorf("a wrong password takes %s, an unknown user %s", known, unknown)
-	}
+	t.Errorf("a wrong password takes %s, an unknown user %s", known, unknown)
 }
 
 func TestNamesAndSystemIDsAreUnique(t *testing.T) {
