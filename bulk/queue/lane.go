@@ -27,6 +27,7 @@ type lane struct {
 	disk     bool   // disk mode: items above loaded are only in the store
 	loaded   uint64 // disk mode: highest sequence in memory
 
+	expected int          // room kept for what the load brings
 	loading  bool         // a load is under way
 	side     fifo         // what was pushed during it
 	sideFrom uint64       // appended when it began
@@ -46,8 +47,8 @@ type lane struct {
 	pass uint64
 }
 
-// memory is the number of items the lane holds.
-func (l *lane) memory() int { return l.ready.live + len(l.late) + l.inWheel + l.side.live }
+// memory is the number of items the lane holds or is about to hold.
+func (l *lane) memory() int { return l.ready.live + len(l.late) + l.inWheel + l.side.live + l.expected }
 
 // head returns the item that is next in the lane's order, or nil.
 func (l *lane) head() *Item {

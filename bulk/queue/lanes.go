@@ -18,6 +18,8 @@ type Store interface {
 	// sequence above after, in the order of their sequences, and the sequence up to
 	// which the answer is complete.
 	LoadLane(ctx context.Context, lane message.Lane, after uint64, limit int) (msgs []*message.Message, complete uint64, err error)
+	// View calls f while the state of m, which LoadLane returned, cannot change.
+	View(m *message.Message, f func(*message.Message))
 	// LoadDue returns up to limit SCHEDULED messages that are due before the moment
 	// (Unix ms), earliest first.
 	LoadDue(ctx context.Context, before int64, limit int) ([]*message.Message, error)

@@ -72,10 +72,11 @@ func (l *Lanes) loadLane(ctx context.Context, q *Queue, ln *lane) {
 			return
 		}
 		msgs, complete, err := l.o.Store.LoadLane(ctx, ln.id, after, limit)
+		items := l.view(msgs)
 		if err == nil && len(msgs) >= limit {
-			complete = msgs[len(msgs)-1].LaneSeq
+			complete = highest(items)
 		}
-		progress := q.endLoad(ln, msgs, complete, err)
+		progress := q.endLoad(ln, items, complete, err)
 		if err != nil && ctx.Err() == nil {
 			l.o.Logger.Error("load lane", "connector", ln.id.Connector, "priority", ln.id.Priority, "after", after, "err", err)
 		}
@@ -83,6 +84,26 @@ func (l *Lanes) loadLane(ctx context.Context, q *Queue, ln *lane) {
 			return
 		}
 	}
+}
+
+// view copies the state of loaded messages, leaving out those that wait no more.
+func (l *Lanes) view(msgs []*message.Message) []Item {
+	items := make([]Item, 0, len(msgs))
+	for _, m := range msgs {
+		l.o.Store.View(m, func(m *message.Message) {
+			if m.LaneSeq != 0 && m.Status != message.Scheduled {
+				items = append(items, ItemOf(m))
+			}
+		})
+	}
+	return items
+}
+
+func highest(items []Item) (seq uint64) {
+	for i := range items {
+		seq = max(seq, items[i].Seq)
+	}
+	return seq
 }
 
 // wantsLoad needs mu.
@@ -105,18 +126,20 @@ func (q *Queue) beginLoad(l *lane, batch int) (after uint64, limit int) {
 		return 0, 0
 	}
 	l.loading, l.sideFull, l.sideFrom = true, false, l.appended
-	return l.loaded, min(batch, max(1, q.capacity(l)-l.memory()))
+	l.expected = min(batch, max(1, q.capacity(l)-l.memory()))
+	return l.loaded, l.expected
 }
 
 // endLoad takes over what a load brought, complete up to that sequence, and what was
 // pushed meanwhile when the two meet. It reports whether another load makes sense now.
-func (q *Queue) endLoad(l *lane, msgs []*message.Message, complete uint64, err error) bool {
+func (q *Queue) endLoad(l *lane, items []Item, complete uint64, err error) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	l.expected = 0
 	before := l.loaded
 	if err == nil {
-		for _, m := range msgs {
-			q.loadedOne(l, ItemOf(m), m.Status)
+		for i := range items {
+			q.loadedOne(l, items[i])
 		}
 		l.loaded = max(l.loaded, complete)
 		if l.loaded >= l.sideFrom {
@@ -138,7 +161,7 @@ func (q *Queue) endLoad(l *lane, msgs []*message.Message, complete uint64, err e
 	return l.disk && l.loaded != before
 }
 
-func (q *Queue) loadedOne(l *lane, it Item, status message.Status) {
+func (q *Queue) loadedOne(l *lane, it Item) {
 	if it.Seq <= l.loaded {
 		return
 	}
@@ -148,10 +171,6 @@ func (q *Queue) loadedOne(l *lane, it Item, status message.Status) {
 		l.waiting++ // nobody pushed it
 	}
 	if _, gone := q.tombs[it.Msg.ID]; gone {
-		return
-	}
-	if status == message.Scheduled || status.Final() {
-		l.waiting--
 		return
 	}
 	if old {

@@ -279,7 +279,7 @@ func (q *Queue) cancel(p message.Priority, id message.ID, seq uint64, status mes
 }
 
 func (q *Queue) bury(id message.ID) bool {
-	if len(q.tombs) >= maxTombstones {
+	if _, twice := q.tombs[id]; twice || len(q.tombs) >= maxTombstones {
 		return false
 	}
 	q.tombs[id] = struct{}{}
@@ -338,7 +338,7 @@ func (q *Queue) Depths(dst []Depth) []Depth {
 		l := &q.lanes[p]
 		dst = append(dst, Depth{
 			Lane: l.id, Waiting: max(0, l.waiting), Disk: l.disk,
-			Memory: l.memory() - l.inWheel, Delayed: l.inWheel,
+			Memory: l.memory() - l.expected - l.inWheel, Delayed: l.inWheel,
 		})
 	}
 	return dst

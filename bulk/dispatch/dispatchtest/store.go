@@ -362,6 +362,13 @@ func (s *Store) LoadLane(_ context.Context, lane message.Lane, after uint64, lim
 	return out, s.lane(lane).next - 1, nil
 }
 
+// View calls f while m cannot change.
+func (s *Store) View(m *message.Message, f func(*message.Message)) {
+	s.live.Lock()
+	defer s.live.Unlock()
+	f(m)
+}
+
 // LoadDue returns scheduled messages whose time has come.
 func (s *Store) LoadDue(_ context.Context, before int64, limit int) ([]*message.Message, error) {
 	s.live.Lock()

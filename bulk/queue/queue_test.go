@@ -1,0 +1,358 @@
+package queue_test
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"protei-bulk/bulk/dispatch/dispatchtest"
+	"protei-bulk/bulk/message"
+	"protei-bulk/bulk/queue"
+)
+
+func lanes(t testing.TB, s *dispatchtest.Store, o queue.Options) *queue.Lanes {
+	t.Helper()
+	o.Store = s
+	l, err := queue.New(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.Connector(1)
+	s.Applied = l.Applied
+	return l
+}
+
+func messages(from, n int, p message.Priority) []*message.Message {
+	all := make([]*message.Message, n)
+	for i := range all {
+		all[i] = &message.Message{ID: message.ID(from + i), Connector: 1, Priority: p, Status: message.Pending}
+		all[i].SetParts(1)
+	}
+	return all
+}
+
+func accept(t testing.TB, s *dispatchtest.Store, msgs []*message.Message) {
+	t.Helper()
+	done := make(chan error, 1)
+	s.Accept(msgs, func(err error) { done <- err })
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestPrioritiesAreFair(t *testing.T) {
+	s := dispatchtest.New()
+	l := lanes(t, s, queue.Options{})
+	s.Start()
+	defer s.Stop()
+	for p := range message.NumPriorities {
+		accept(t, s, messages(1+int(p)*10_000, 5000, p))
+	}
+	got := map[message.Priority]int{}
+	items := make([]queue.Item, 49)
+	for taken := 0; taken < 49*60; {
+		n, err := l.Connector(1).Take(context.Background(), items, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, it := range items[:n] {
+			got[it.Msg.Priority]++
+		}
+		taken += n
+	}
+	// All four wait all the time: 1 of 49 LOW, 4 NORMAL, 12 HIGH, 32 CRITICAL.
+	for p, want := range map[message.Priority]int{message.Low: 60, message.Normal: 240, message.High: 720, message.Critical: 1920} {
+		if n := got[p]; n < want*8/10 || n > want*12/10 {
+			t.Errorf("%d of %v, want about %d; all: %v", n, p, want, got)
+		}
+	}
+}
+
+func TestAnIdleLaneSavesNoCredit(t *testing.T) {
+	s := dispatchtest.New()
+	l := lanes(t, s, queue.Options{})
+	s.Start()
+	defer s.Stop()
+	q := l.Connector(1)
+	accept(t, s, messages(1, 2000, message.Normal))
+	items := make([]queue.Item, 100)
+	for range 10 {
+		if _, err := q.Take(context.Background(), items, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	accept(t, s, messages(10_000, 1000, message.Low))
+	if _, err := q.Take(context.Background(), items[:1], nil); err != nil { // asks for LOW's horizon
+		t.Fatal(err)
+	}
+	accept(t, s, messages(20_000, 1, message.High)) // which is durable when this is
+	low := 0
+	for range 5 {
+		n, err := q.Take(context.Background(), items, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, it := range items[:n] {
+			if it.Msg.Priority == message.Low {
+				low++
+			}
+		}
+	}
+	if low == 0 || low > 150 {
+		t.Errorf("%d of 500 were LOW after it had been idle, want about 100", low)
+	}
+}
+
+func TestTakeWakesUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := dispatchtest.New()
+		l := lanes(t, s, queue.Options{})
+		s.Start()
+		defer s.Stop()
+		q := l.Connector(1)
+		take := func(wake <-chan struct{}, ctx context.Context) (n int, err error) {
+			return q.Take(ctx, make([]queue.Item, 10), wake)
+		}
+		go func() {
+			time.Sleep(time.Minute)
+			s.Accept(messages(1, 3, message.High), nil)
+		}()
+		began := time.Now()
+		if n, err := take(nil, t.Context()); n != 3 || err != nil || time.Since(began) != time.Minute {
+			t.Errorf("took %d, %v after %v", n, err, time.Since(began))
+		}
+		wake := make(chan struct{}, 1)
+		wake <- struct{}{}
+		if n, err := take(wake, t.Context()); n != 0 || err != nil {
+			t.Errorf("woken: %d, %v", n, err)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if _, err := take(nil, ctx); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("context ended: %v", err)
+		}
+	})
+}
+
+func TestRetryComesAtItsTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := dispatchtest.New()
+		l := lanes(t, s, queue.Options{})
+		s.Start()
+		defer s.Stop()
+		l.Start()
+		defer l.Stop()
+		q := l.Connector(1)
+		items := make([]queue.Item, 10)
+		for i, wait := range []time.Duration{50 * time.Millisecond, 1500 * time.Millisecond, 59 * time.Second, 5 * time.Minute} {
+			accept(t, s, messages(i+1, 1, message.Low))
+			if _, err := q.Take(t.Context(), items, nil); err != nil {
+				t.Fatal(err)
+			}
+			at := time.Now()
+			s.Record(message.Event{
+				Kind: message.Requeue, Msg: items[0].Msg, Part: message.AllParts, At: at.UnixMilli(), Due: at.Add(wait).UnixMilli(), Error: 8,
+			}, nil)
+			n, err := q.Take(t.Context(), items, nil)
+			if n != 1 || err != nil {
+				t.Fatalf("took %d, %v", n, err)
+			}
+			if late := time.Since(at) - wait; late < 0 || late > time.Second+100*time.Millisecond {
+				t.Errorf("a retry in %v came %v late", wait, late)
+			}
+			if items[0].Attempts != 1 {
+				t.Errorf("%d attempts, want 1", items[0].Attempts)
+			}
+		}
+	})
+}
+
+// TestCancelAndTakeNeverBothWin races them under the race detector.
+func TestCancelAndTakeNeverBothWin(t *testing.T) {
+	const n = 20_000
+	s := dispatchtest.New()
+	l := lanes(t, s, queue.Options{Memory: 2000, LoadBatch: 300})
+	s.Start()
+	l.Start()
+	q := l.Connector(1)
+	taken, cancelled := make([]atomic.Bool, n+1), make([]atomic.Bool, n+1)
+	left := atomic.Int64{}
+	left.Store(n)
+	ctx, cancel := context.WithCancel(context.Background())
+	var joined sync.WaitGroup
+	joined.Go(func() {
+		items := make([]queue.Item, 64)
+		for left.Load() > 0 {
+			k, err := q.Take(ctx, items, nil)
+			if err != nil {
+				return
+			}
+			for _, it := range items[:k] {
+				if taken[it.Msg.ID].Swap(true) {
+					t.Errorf("message %d came twice", it.Msg.ID)
+				}
+				s.Record(message.Event{Kind: message.Submitted, Msg: it.Msg, SMSCID: "x"}, nil)
+			}
+			if left.Add(int64(-k)) <= 0 {
+				cancel()
+			}
+		}
+	})
+	joined.Go(func() {
+		for left.Load() > 0 {
+			id := message.ID(1 + rand.IntN(n))
+			if s.Cancel(l, id, nil) {
+				if cancelled[id].Swap(true) {
+					t.Errorf("message %d was cancelled twice", id)
+				}
+				if left.Add(-1) <= 0 {
+					cancel()
+				}
+			}
+		}
+	})
+	for i := 0; i < n; i += 100 {
+		s.Accept(messages(i+1, 100, message.Priority(i/100%4)), nil)
+	}
+	joined.Wait()
+	cancel()
+	l.Stop()
+	s.Stop()
+	both := 0
+	for id := 1; id <= n; id++ {
+		if taken[id].Load() == cancelled[id].Load() {
+			both++
+		}
+	}
+	if both > 0 {
+		t.Errorf("%d messages were both or neither taken and cancelled", both)
+	}
+}
+
+func TestDiskModeUnderLoad(t *testing.T) {
+	const n = 50_000
+	s := dispatchtest.New()
+	l := lanes(t, s, queue.Options{Memory: 1000, LoadBatch: 200})
+	s.Start()
+	defer s.Stop()
+	l.Start()
+	defer l.Stop()
+	q := l.Connector(1)
+	go func() {
+		for i := 0; i < n; i += 500 {
+			s.Accept(messages(i+1, 500, message.Normal), nil)
+		}
+	}()
+	items := make([]queue.Item, 100)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	wasDisk := false
+	for next := message.ID(1); next <= n; {
+		k, err := q.Take(ctx, items, nil)
+		if err != nil {
+			t.Fatalf("after %d messages: %v; lanes %+v", next-1, err, q.Depths(nil))
+		}
+		for _, it := range items[:k] {
+			if it.Msg.ID != next {
+				t.Fatalf("message %d came when %d was next", it.Msg.ID, next)
+			}
+			next++
+		}
+		for _, d := range q.Depths(nil) {
+			wasDisk = wasDisk || d.Disk
+			if d.Memory > 1000 {
+				t.Fatalf("%d in memory", d.Memory)
+			}
+		}
+	}
+	if !wasDisk {
+		t.Error("the lane was never in disk mode")
+	}
+	accept(t, s, messages(n+1, 1, message.Normal))
+	if _, err := q.Take(ctx, items, nil); err != nil {
+		t.Fatal(err)
+	}
+	for _, d := range q.Depths(nil) {
+		if d.Disk || d.Waiting != 0 {
+			t.Errorf("empty lane is %+v", d)
+		}
+	}
+}
+
+func TestMessagesOfOtherConnectorsAreLeftAlone(t *testing.T) {
+	s := dispatchtest.New()
+	l := lanes(t, s, queue.Options{})
+	s.Start()
+	defer s.Stop()
+	msgs := messages(1, 4, message.Normal)
+	msgs[1].Connector, msgs[2].Connector = 9, 2
+	l.Connector(2)
+	accept(t, s, msgs)
+	if n := l.Homeless(); n != 1 {
+		t.Errorf("%d without a queue, want 1", n)
+	}
+	for id, want := range map[uint16]int64{1: 2, 2: 1} {
+		if d := l.Connector(id).Depths(nil)[message.Normal]; d.Waiting != want {
+			t.Errorf("connector %d has %d, want %d", id, d.Waiting, want)
+		}
+	}
+}
+
+// TestHorizonIsAskedAheadOfNeed counts the stalls of a fast sender over a slow store.
+func TestHorizonIsAskedAheadOfNeed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := dispatchtest.New()
+		l := lanes(t, s, queue.Options{})
+		s.Start()
+		defer s.Stop()
+		accept(t, s, messages(1, 100_000, message.Normal))
+		s.CommitTime = 5 * time.Millisecond
+		q := l.Connector(1)
+		items := make([]queue.Item, 100)
+		began := time.Now()
+		for taken := 0; taken < 100_000; {
+			n, err := q.Take(t.Context(), items, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			taken += n
+			time.Sleep(time.Duration(n) * 10 * time.Microsecond) // 100,000 a second
+		}
+		// Without stalls it is 1 s; the first ones teach the lane how far ahead to ask.
+		if took := time.Since(began); took > 1100*time.Millisecond {
+			t.Errorf("100,000 messages at 100,000/s took %v: the horizon came late", took)
+		}
+	})
+}
+
+func TestCloseReturnsTheHorizon(t *testing.T) {
+	s := dispatchtest.New()
+	l := lanes(t, s, queue.Options{})
+	s.Start()
+	defer s.Stop()
+	q := l.Connector(1)
+	accept(t, s, messages(1, 50, message.Normal))
+	items := make([]queue.Item, 20)
+	n := 0
+	for n < 20 {
+		k, err := q.Take(context.Background(), items[n:], nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		n += k
+	}
+	if err := q.Close(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	if st := s.Recovery(); len(st) != 1 || st[0].Horizon != 20 || st[0].Next != 51 {
+		t.Errorf("after close the store has %+v, want horizon 20", st)
+	}
+	if _, err := q.Take(context.Background(), items, nil); !errors.Is(err, queue.ErrClosed) {
+		t.Errorf("take after close: %v", err)
+	}
+}
