@@ -61,7 +61,8 @@ func TestAxesHaveRoundTicks(t *testing.T) {
 		"limit above": {newScale(false, 1, 80, []limitLine{{100, "", ""}}), msUnit, []string{"0 ms", "25 ms", "50 ms", "75 ms", "100 ms"}},
 		"limit far":   {newScale(false, 1, 8, []limitLine{{100, "", ""}}), msUnit, []string{"0 ms", "2 ms", "4 ms", "6 ms", "8 ms"}},
 		"log":         {newScale(true, 7, 90, nil), msUnit, []string{"5 ms", "10 ms", "20 ms", "50 ms", "100 ms"}},
-		"log, wide":   {newScale(true, 0.3, 2000, nil), msUnit, []string{"1 ms", "10 ms", "100 ms", "1 s"}},
+		"log, wide":   {newScale(true, 0.3, 2000, nil), msUnit, []string{"300 µs", "1 ms", "3 ms", "10 ms", "30 ms", "100 ms", "300 ms", "1 s"}},
+		"log, wider":  {newScale(true, 0.03, 9000, nil), msUnit, []string{"100 µs", "1 ms", "10 ms", "100 ms", "1 s", "10 s"}},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {

@@ -52,12 +52,16 @@ func niceStep(v float64) float64 {
 	return 10 * power
 }
 
-// logScale spans whole steps of 1, 2, 5; it labels those when it spans at most two decades, else the decades.
+// logScale starts at a step of 1, 2, 5. It labels those when it spans at most two decades, 1 and 3 up to four and a half, else the
+// decades.
 func logScale(low, high float64) scale {
 	s := scale{log: true, low: floor125(low), high: high * 1.15}
 	mantissas := []float64{1, 2, 5}
-	if math.Log10(s.high/s.low) > 2 {
+	switch decades := math.Log10(s.high / s.low); {
+	case decades > 4.5:
 		mantissas = []float64{1}
+	case decades > 2:
+		mantissas = []float64{1, 3}
 	}
 	for power := math.Pow(10, math.Floor(math.Log10(s.low))); power <= s.high; power *= 10 {
 		for _, m := range mantissas {
