@@ -67,10 +67,10 @@ func newLister(q Query, h hasher) *lister {
 	q.Limit = min(q.Limit, maxLimit)
 	l := &lister{q: q, hash: h, high: ^message.ID(0) >> 1, looks: firstLook + 2*q.Limit}
 	if !q.Since.IsZero() {
-		l.low = message.FirstID(q.Since)
+		l.low = firstID(q.Since)
 	}
 	if !q.Until.IsZero() {
-		l.high = max(message.FirstID(q.Until), 1) - 1
+		l.high = max(firstID(q.Until), 1) - 1
 	}
 	switch {
 	case q.Cursor != 0:
@@ -80,6 +80,15 @@ func newLister(q Query, h hasher) *lister {
 	}
 	l.keys = l.filterKeys()
 	return l
+}
+
+// firstID is message.FirstID, kept in the range of ids for a time beyond it.
+func firstID(t time.Time) message.ID {
+	const last = 1<<42 - 1
+	if t.UnixMilli() > last {
+		return ^message.ID(0) >> 1
+	}
+	return message.FirstID(t)
 }
 
 // filterKeys are the keys of the index that all answers have.

@@ -241,7 +241,7 @@ func (e *Embedded) LoadNotify(ctx context.Context, after message.ID, limit int) 
 // LoadOverdue returns up to limit messages accepted before the moment (Unix ms) that are
 // SENT and still await a receipt, oldest first.
 func (e *Embedded) LoadOverdue(ctx context.Context, before int64, limit int) ([]*message.Message, error) {
-	bound := message.FirstID(time.UnixMilli(before))
+	bound := firstID(time.UnixMilli(before))
 	lists, _ := e.dirty.messages()
 	stored, err := e.stored(ctx, 0, func(conn *sqlite.Conn, t *table, add func(*sqlite.Stmt) error) error {
 		return query1(conn, t.sql.overdue, add, int64(message.Sent), int64(bound), int64(limit))
