@@ -214,9 +214,3 @@ func (c *crowd) surplusByWeight() int {
 	}
 	return best
 }
-
-// lose takes note that a user of class i ended by itself.
-func (c *crowd) lose(i int) {
-	c.counts[i]--
-	c.total--
-}

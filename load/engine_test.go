@@ -5,7 +5,6 @@ import (
 	"errors"
 	"math"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -14,10 +13,9 @@ import (
 	"protei-bulk/load/stats"
 )
 
-// worker is an actor whose task takes busy and can be told to hang until it is aborted.
+// worker is an actor whose task takes busy, or until it is aborted.
 type worker struct {
 	busy    time.Duration
-	hang    bool
 	aborted chan struct{}
 	once    sync.Once
 }
@@ -33,7 +31,6 @@ type lab struct {
 	runs     []time.Duration // of iterations
 	mu       sync.Mutex
 	live     []int // users at each tick
-	closed   atomic.Int32
 }
 
 func newLab() *lab {
@@ -292,7 +289,7 @@ func TestUserThatCanNotStartTriesAgain(t *testing.T) {
 	})
 }
 
-// TestBlockedGeneratorIsLate: a user that wakes up late says so.
+// TestLatenessAndResponseTime: the first request of an iteration counts from its intended start.
 func TestLatenessAndResponseTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := newLab()

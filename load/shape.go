@@ -120,16 +120,28 @@ func ParseShape(text string, users int, runTime time.Duration) (Stages, error) {
 
 func gradualRampUp() Stages {
 	return Stages{
-		{0, 0}, {60 * time.Second, 100}, {120 * time.Second, 500}, {180 * time.Second, 1000},
-		{240 * time.Second, 2000}, {300 * time.Second, 5000}, {360 * time.Second, 5000}, {420 * time.Second, 0},
+		{0, 0},
+		{60 * time.Second, 100},
+		{120 * time.Second, 500},
+		{180 * time.Second, 1000},
+		{240 * time.Second, 2000},
+		{300 * time.Second, 5000},
+		{360 * time.Second, 5000},
+		{420 * time.Second, 0},
 	}
 }
 
 // spike is a quiet minute, a jump to ten times as many users for a minute, and a quiet one.
 func spike() Stages {
 	return Stages{
-		{0, 0}, {10 * time.Second, 500}, {60 * time.Second, 500}, {65 * time.Second, 5000},
-		{125 * time.Second, 5000}, {130 * time.Second, 500}, {190 * time.Second, 500}, {200 * time.Second, 0},
+		{0, 0},
+		{10 * time.Second, 500},
+		{60 * time.Second, 500},
+		{65 * time.Second, 5000},
+		{125 * time.Second, 5000},
+		{130 * time.Second, 500},
+		{190 * time.Second, 500},
+		{200 * time.Second, 0},
 	}
 }
 

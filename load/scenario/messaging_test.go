@@ -24,7 +24,6 @@ type bench struct {
 	*scenario.Messaging
 	platform *scenariotest.Platform
 	opts     scenario.Options
-	options  load.Options
 	result   *load.Result
 }
 

@@ -273,8 +273,10 @@ func TestTimeoutAndLateAnswer(t *testing.T) {
 }
 
 func TestRefusedBind(t *testing.T) {
-	srv, err := smpp.NewServer(smpp.ServerOptions{SystemID: "smsc", RefusalDelay: -1,
-		Authenticate: func(context.Context, smpp.BindInfo) (any, smpp.Status) { return nil, smpp.RINVPASWD }})
+	srv, err := smpp.NewServer(smpp.ServerOptions{
+		SystemID: "smsc", RefusalDelay: -1,
+		Authenticate: func(context.Context, smpp.BindInfo) (any, smpp.Status) { return nil, smpp.RINVPASWD },
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
