@@ -55,6 +55,7 @@ var outside = map[string][]string{
 	"github.com/jackc/pgx":            {"bulk/store", "load/target"},
 	"github.com/redis":                {"bulk/queue", "bulk/cluster", "load/target"},
 	"github.com/spf13/cobra":          {"cmd"},
+	"github.com/spf13/pflag":          {"cmd"},
 	"github.com/prometheus":           {"bulk/metrics", "load", "bulk/api"},
 	"github.com/valyala/fasthttp":     {"load", "bench", "test", "bulk/callback"},
 	"github.com/HdrHistogram":         {"load/stats"},

@@ -14,7 +14,10 @@ import (
 
 // accountStore is the embedded store as package account wants it. What the store does
 // not read travels as JSON in Settings.
-type accountStore struct{ store *store.Embedded }
+type accountStore struct {
+	store *store.Embedded
+	vault *vault
+}
 
 // accountSettings is everything of an account that no query looks at.
 type accountSettings struct {
@@ -35,6 +38,9 @@ func (s accountStore) LoadAccounts(ctx context.Context) ([]account.Row, []accoun
 		}
 		spec := settings.Spec
 		spec.Name, spec.SystemID = r.Name, r.SystemID
+		if spec.WebhookSecret, err = s.vault.open(secretPlace(r.ID), settings.Spec.WebhookSecret); err != nil {
+			return nil, nil, fmt.Errorf("webhook secret of account %s: %w", r.Name, err)
+		}
 		rows = append(rows, account.Row{
 			ID: r.ID, Spec: spec, PasswordHash: r.PasswordHash, CreatedAt: r.CreatedAt, UpdatedAt: settings.UpdatedAt,
 		})
@@ -51,7 +57,9 @@ func (s accountStore) LoadAccounts(ctx context.Context) ([]account.Row, []accoun
 }
 
 func (s accountStore) SaveAccount(ctx context.Context, row account.Row) error {
-	settings, err := json.Marshal(accountSettings{Spec: row.Spec, UpdatedAt: row.UpdatedAt})
+	spec := row.Spec
+	spec.WebhookSecret = s.vault.seal(secretPlace(row.ID), spec.WebhookSecret)
+	settings, err := json.Marshal(accountSettings{Spec: spec, UpdatedAt: row.UpdatedAt})
 	if err != nil {
 		return err
 	}
@@ -60,6 +68,9 @@ func (s accountStore) SaveAccount(ctx context.Context, row account.Row) error {
 		Settings: settings, CreatedAt: row.CreatedAt,
 	})
 }
+
+// secretPlace binds a sealed secret to its account.
+func secretPlace(id uint32) string { return fmt.Sprintf("account %d", id) }
 
 func (s accountStore) SaveKey(ctx context.Context, k account.KeyRow) error {
 	return s.store.PutAPIKey(ctx, store.APIKeyRow{

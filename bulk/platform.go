@@ -182,7 +182,11 @@ func (p *Platform) openStore(context.Context) error {
 }
 
 func (p *Platform) openAccounts(ctx context.Context) error {
-	d, err := account.Open(ctx, account.Options{Store: accountStore{p.store}, Logger: p.log})
+	secrets, err := openVault(p.cfg.Data)
+	if err != nil {
+		return err
+	}
+	d, err := account.Open(ctx, account.Options{Store: accountStore{p.store, secrets}, Logger: p.log})
 	if err != nil {
 		return err
 	}
@@ -191,9 +195,9 @@ func (p *Platform) openAccounts(ctx context.Context) error {
 		_, err := d.EnsureDev(ctx)
 		return err
 	}
-	secrets, created, err := d.EnsureAdmin(ctx)
+	first, created, err := d.EnsureAdmin(ctx)
 	if created {
-		p.first = &FirstSecrets{Account: d.ByName(account.AdminName), APIKey: secrets.APIKey, Password: secrets.Password}
+		p.first = &FirstSecrets{Account: d.ByName(account.AdminName), APIKey: first.APIKey, Password: first.Password}
 	}
 	return err
 }

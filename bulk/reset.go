@@ -27,7 +27,11 @@ func ResetAdmin(dir string) (apiKey, password string, err error) {
 		defer cancel()
 		err = errors.Join(err, s.Stop(ctx))
 	}()
-	accounts, err := account.Open(context.Background(), account.Options{Store: accountStore{s}})
+	keys, err := openVault(dir)
+	if err != nil {
+		return "", "", err
+	}
+	accounts, err := account.Open(context.Background(), account.Options{Store: accountStore{s, keys}})
 	if err != nil {
 		return "", "", err
 	}
