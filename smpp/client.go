@@ -3,6 +3,7 @@ package smpp
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"net"
 	"time"
@@ -115,7 +116,7 @@ func (b *binding) Complete(r Result) {
 	if err == nil {
 		resp, _ := r.PDU.(*BindResp)
 		b.s.bound(b.o, resp)
-	} else if r.Err == ErrClosed {
+	} else if errors.Is(r.Err, ErrClosed) {
 		if cause := b.s.Err(); cause != nil {
 			err = cause
 		}

@@ -62,9 +62,7 @@ func (v *Server) Outbind(ctx context.Context, addr string, p Outbind) error {
 	}
 	pdu, err := Append(nil, Header{Seq: 1}, &p)
 	if err == nil {
-		conn.SetWriteDeadline(time.Now().Add(defaultWriteTimeout))
-		_, err = conn.Write(pdu)
-		conn.SetWriteDeadline(time.Time{})
+		err = writeWithin(conn, pdu, defaultWriteTimeout)
 	}
 	if err == nil && !v.admit(conn) {
 		err = ErrServerClosed
@@ -74,4 +72,15 @@ func (v *Server) Outbind(ctx context.Context, addr string, p Outbind) error {
 		return fmt.Errorf("outbind to %s: %w", addr, err)
 	}
 	return nil
+}
+
+// writeWithin writes b in one go, within d.
+func writeWithin(conn net.Conn, b []byte, d time.Duration) error {
+	if err := conn.SetWriteDeadline(time.Now().Add(d)); err != nil {
+		return err
+	}
+	if _, err := conn.Write(b); err != nil {
+		return err
+	}
+	return conn.SetWriteDeadline(time.Time{})
 }

@@ -61,7 +61,7 @@ func (s *Session) refuseFraming(err error) {
 	s.discard = true
 	s.counters.malformed.Add(1)
 	s.mu.Lock()
-	s.respond(Header{ID: CmdGenericNack, Status: RINVCMDLEN}, nil)
+	s.reply(Header{ID: CmdGenericNack, Status: RINVCMDLEN})
 	s.finishOutput(err)
 	s.mu.Unlock()
 }
@@ -169,7 +169,7 @@ func (s *Session) onRequest(h Header, body []byte) {
 // answer responds to a request that never reached the handler, without a body.
 func (s *Session) answer(h Header, st Status) {
 	s.mu.Lock()
-	s.respond(Header{ID: h.ID.Response(), Status: st, Seq: h.Seq}, nil)
+	s.reply(Header{ID: h.ID.Response(), Status: st, Seq: h.Seq})
 	s.mu.Unlock()
 }
 
@@ -213,7 +213,7 @@ func (s *Session) onMessage(h Header, body []byte) {
 		return
 	}
 	if h.ID != CmdAlertNotification {
-		s.Respond(h.Seq, h.ID, s.nobody(), nil)
+		_ = s.Respond(h.Seq, h.ID, s.nobody(), nil) // a session that has ended needs no answer
 	}
 }
 

@@ -14,7 +14,7 @@ func (s *Session) Respond(seq uint32, id CommandID, st Status, body PDU) error {
 	}
 	err := s.respond(Header{ID: id.Response(), Status: st, Seq: seq}, body)
 	if err != nil {
-		s.respond(Header{ID: id.Response(), Status: RSYSERR, Seq: seq}, nil)
+		s.reply(Header{ID: id.Response(), Status: RSYSERR, Seq: seq})
 	}
 	s.answered()
 	return err
@@ -36,6 +36,9 @@ func (s *Session) answered() {
 	}
 	s.maybeConfirmUnbind()
 }
+
+// reply queues a response without a body; a session that has ended needs none. It needs mu.
+func (s *Session) reply(h Header) { _ = s.respond(h, nil) }
 
 // respond queues a response. It needs mu.
 func (s *Session) respond(h Header, body PDU) error {

@@ -278,7 +278,9 @@ func (s *Session) accept(h Header, info *BindInfo, systemID string) bool {
 		}
 		resp.TLVs = resp.TLVs.AppendByte(TagSCInterfaceVersion, ours)
 	}
-	s.respond(Header{ID: resp.ID, Seq: h.Seq}, resp)
+	if err := s.respond(Header{ID: resp.ID, Seq: h.Seq}, resp); err != nil {
+		return false
+	}
 	s.wakeWriter()
 	return true
 }
@@ -287,7 +289,7 @@ func (s *Session) accept(h Header, info *BindInfo, systemID string) bool {
 func (s *Session) refuseBind(h Header, st Status) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.respond(Header{ID: h.ID.Response(), Status: st, Seq: h.Seq}, nil)
+	s.reply(Header{ID: h.ID.Response(), Status: st, Seq: h.Seq})
 	s.finishOutput(&StatusError{Status: st, Cmd: h.ID})
 }
 

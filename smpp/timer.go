@@ -1,6 +1,9 @@
 package smpp
 
-import "time"
+import (
+	"errors"
+	"time"
+)
 
 // tick is how often the session looks at its timers: an eighth of the shortest of
 // them, between 1 ms and 1 s. A timeout fires at most one tick late.
@@ -100,7 +103,7 @@ func (l linkCheck) Complete(r Result) {
 	l.s.linkChecking = false
 	alive := l.s.lastRead.Load() > r.Sent.UnixNano()
 	l.s.mu.Unlock()
-	if r.Err == ErrTimeout && !alive {
+	if errors.Is(r.Err, ErrTimeout) && !alive {
 		l.s.fail(ErrLinkDead)
 	}
 }

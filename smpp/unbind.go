@@ -2,6 +2,7 @@ package smpp
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 )
@@ -13,7 +14,7 @@ func (s *Session) onUnbind(h Header) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.phase == phaseOpen {
-		s.respond(Header{ID: CmdUnbindResp, Status: RINVBNDSTS, Seq: h.Seq}, nil)
+		s.reply(Header{ID: CmdUnbindResp, Status: RINVBNDSTS, Seq: h.Seq})
 		return
 	}
 	if s.phase >= phaseClosing || !s.unbindAsked.IsZero() {
@@ -35,7 +36,7 @@ func (s *Session) maybeConfirmUnbind() {
 
 // confirmUnbind sends unbind_resp as the last PDU. It needs mu.
 func (s *Session) confirmUnbind() {
-	s.respond(Header{ID: CmdUnbindResp, Seq: s.unbindSeq}, nil)
+	s.reply(Header{ID: CmdUnbindResp, Seq: s.unbindSeq})
 	s.finishOutput(ErrUnbound)
 }
 
@@ -121,7 +122,7 @@ func (s *Session) awaitChan(ctx context.Context, ch <-chan struct{}) error {
 
 // unlessEnded passes on err unless the session came to an orderly end by the peer's unbind.
 func (s *Session) unlessEnded(err error) error {
-	if s.Err() == ErrUnbound {
+	if errors.Is(s.Err(), ErrUnbound) {
 		return nil
 	}
 	return fmt.Errorf("unbind: %w", err)

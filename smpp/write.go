@@ -101,7 +101,9 @@ func (s *Session) hangUp() {
 		s.conn.Close()
 		return
 	}
-	s.conn.SetReadDeadline(time.Now().Add(lingerTime))
+	if s.conn.SetReadDeadline(time.Now().Add(lingerTime)) != nil {
+		s.conn.Close()
+	}
 }
 
 // signalReader lets a reader that waits look again. It needs mu.
