@@ -2,6 +2,7 @@ package esme
 
 import (
 	"container/heap"
+	"errors"
 	"sync"
 	"time"
 
@@ -203,7 +204,7 @@ func (b *mailbox) hand(e *entry, to *receiver, pdu *smpp.DeliverSM) bool {
 	}
 	e.state = waiting
 	to.open--
-	if err == smpp.ErrWindowFull || smpp.StatusOf(err) == smpp.RSYSERR {
+	if errors.Is(err, smpp.ErrWindowFull) || smpp.StatusOf(err) == smpp.RSYSERR {
 		return false // the session's fault
 	}
 	b.srv.log.Error("esme: a receipt that cannot be sent", "message", e.n.MessageID, "error", err)
@@ -255,7 +256,7 @@ func (e *entry) Complete(r smpp.Result) {
 	b.mu.Lock()
 	e.to.open--
 	switch {
-	case r.Err == smpp.ErrClosed:
+	case errors.Is(r.Err, smpp.ErrClosed):
 		b.giveBack(e)
 	case r.Err != nil:
 		b.retry(e, now)
@@ -345,64 +346,4 @@ func (b *mailbox) finished(e *entry, err error) {
 	if sweep {
 		b.srv.requestSweep()
 	}
-}
-
-// fifo is a queue of entries over a slice that is used again.
-type fifo struct {
-	items []*entry
-	head  int
-}
-
-func (q *fifo) push(e *entry) {
-	if q.head > 64 && q.head*2 >= len(q.items) {
-		n := copy(q.items, q.items[q.head:])
-		clear(q.items[n:])
-		q.items, q.head = q.items[:n], 0
-	}
-	q.items = append(q.items, e)
-}
-
-func (q *fifo) pushFront(e *entry) {
-	if q.head == 0 {
-		q.items = append(q.items, nil)
-		copy(q.items[1:], q.items)
-		q.items[0] = e
-		return
-	}
-	q.head--
-	q.items[q.head] = e
-}
-
-func (q *fifo) peek() *entry {
-	if q.head == len(q.items) {
-		return nil
-	}
-	return q.items[q.head]
-}
-
-func (q *fifo) pop() {
-	q.items[q.head] = nil
-	q.head++
-	if q.head == len(q.items) {
-		q.items, q.head = q.items[:0], 0
-	}
-}
-
-// retryHeap orders entries by due.
-type retryHeap []*entry
-
-func (h retryHeap) Len() int           { return len(h) }
-func (h retryHeap) Less(i, j int) bool { return h[i].due.Before(h[j].due) }
-func (h retryHeap) Swap(i, j int)      { h[i], h[j] = h[j], h[i] }
-
-// Push is for package heap.
-func (h *retryHeap) Push(x any) { *h = append(*h, x.(*entry)) }
-
-// Pop is for package heap.
-func (h *retryHeap) Pop() any {
-	old := *h
-	e := old[len(old)-1]
-	old[len(old)-1] = nil
-	*h = old[:len(old)-1]
-	return e
 }

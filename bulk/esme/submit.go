@@ -26,7 +26,7 @@ func (s *Server) HandleRequest(sess *smpp.Session, r *smpp.Request) {
 	case *smpp.DataSM:
 		s.data(sess, r, p)
 	default:
-		sess.Respond(r.Seq, r.ID, unsupported(r.ID), nil)
+		_ = sess.Respond(r.Seq, r.ID, unsupported(r.ID), nil)
 	}
 }
 
@@ -98,7 +98,7 @@ func (s *Server) take(sess *smpp.Session, r *smpp.Request, b *bind, t smpp.TLVs)
 
 func (s *Server) refuse(sess *smpp.Session, r *smpp.Request, st smpp.Status) {
 	s.stats.refusedSubmits.Add(1)
-	sess.Respond(r.Seq, r.ID, st, nil)
+	_ = sess.Respond(r.Seq, r.ID, st, nil) // a session that has ended needs no answer
 }
 
 // times reads schedule and validity, whose form the session has checked.
@@ -190,7 +190,7 @@ func newSubmission(s *Server) *submission {
 // answer runs on the store's goroutine, or on the session's when intake refuses.
 func (sub *submission) answer(out intake.Outcome, err error) {
 	st, body := sub.verdict(out, err)
-	sub.sess.Respond(sub.seq, sub.id, st, body)
+	_ = sub.sess.Respond(sub.seq, sub.id, st, body) // the ESME may have left: it submits again
 	sub.sess = nil
 	sub.srv.subs.Put(sub)
 }
