@@ -9,8 +9,11 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 
 	"protei-bulk/bulk/journal/faultfs"
 	"protei-bulk/bulk/message"
@@ -258,5 +261,43 @@ func TestCrashesLoseWithoutSync(t *testing.T) {
 	lost, total := lostInCrashes(t, store.DurabilityNone)
 	if lost == 0 {
 		t.Errorf("none of %d messages was lost", total)
+	}
+}
+
+// A row can be ahead of the position it was written with: its message changed again
+// while an older change waited. Replay then meets records whose effect the row has.
+func TestReplayCountsNothingTwice(t *testing.T) {
+	var clock atomic.Int64
+	clock.Store(time.Now().UnixMilli())
+	m := newMachine(t, store.Options{
+		Settle: 10 * time.Second,
+		Now:    func() time.Time { return time.UnixMilli(clock.Load()) },
+	})
+	early := newMessage(m.s, 1, func(m *message.Message) { m.Flags |= message.NotifyFinal })
+	accept(t, m.s, early)
+	clock.Add(5_000)
+	late := newMessage(m.s, 2)
+	accept(t, m.s, late) // keeps the position before it
+	record(t, m.s, submitted(early, "a"), message.Event{Kind: message.Requeue, Msg: early, Error: 8, At: early.SubmittedAt + 6},
+		submitted(early, "b"), settled(early, message.Unknown))
+	record(t, m.s, message.Event{Kind: message.Notified, Msg: early, At: early.SubmittedAt + 20}, settled(early, message.Delivered))
+	want, err := m.s.Message(t.Context(), early.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	clock.Add(6_000) // early's change is due, late's is not
+	if err := m.crashAt("committed"); err != nil {
+		t.Fatal(err)
+	}
+	got, err := m.s.Message(t.Context(), early.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want, got, same); diff != "" {
+		t.Errorf("message changed in the replay (-before +after):\n%s", diff)
+	}
+	ledger := m.s.Ledgers()[7]
+	if ledger[message.Delivered] != 1 || ledger[message.Pending] != 1 || ledger.Accepted() != 2 {
+		t.Errorf("ledger %v, want 1 delivered and 1 pending", ledger)
 	}
 }
