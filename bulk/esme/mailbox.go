@@ -338,6 +338,7 @@ func (b *mailbox) finished(e *entry, err error) {
 	if b.gone != nil && err == nil {
 		b.gone[e.n.MessageID] = struct{}{}
 	}
+	b.wantSweep = b.wantSweep || err != nil
 	sweep := (b.full || b.refused) && len(b.entries) <= b.srv.opts.MaxPending/2
 	if sweep {
 		b.wantSweep = true

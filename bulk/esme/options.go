@@ -57,7 +57,7 @@ type Options struct {
 	RetryMin    time.Duration // first wait after a temporary refusal: 1 s
 	RetryMax    time.Duration // longest wait: 5 min
 	GiveUp      time.Duration // age of a final state at which it is given up: 72 h
-	Sweep       time.Duration // reads the outbox again at least so often: 30 s
+	Sweep       time.Duration // reads the outbox again after an error: 30 s; in any case every ten of it
 	// RefusalDelay is how long after the bind a refusal is answered; 0: 200 ms, negative: at once.
 	RefusalDelay time.Duration
 

@@ -262,3 +262,14 @@ func TestStopNotesWhatWasConfirmed(t *testing.T) {
 		t.Fatal("the confirmation was lost")
 	}
 }
+
+func TestOutboxErrorsPass(t *testing.T) {
+	r := newRig(t, account.Spec{}, func(o *esme.Options, _ *sink) { o.Sweep = 20 * time.Millisecond })
+	n := r.notice(message.Delivered)
+	r.outbox.add(n)
+	r.outbox.fail(2)
+	d := newDeliveries()
+	r.bind(t, smpp.Receiver, d)
+	d.next(t)
+	r.outbox.wait(t, n.MessageID)
+}

@@ -2,6 +2,7 @@ package esme_test
 
 import (
 	"context"
+	"errors"
 	"net"
 	"slices"
 	"sync"
@@ -97,6 +98,7 @@ type outbox struct {
 	mu    sync.Mutex
 	open  map[message.ID]esme.Notice
 	ended map[message.ID]int
+	fails int // calls of OpenReceipts that fail
 	noted chan message.ID
 }
 
@@ -115,6 +117,10 @@ func (o *outbox) add(ns ...esme.Notice) {
 func (o *outbox) OpenReceipts(_ context.Context, account uint32, after message.ID, limit int) ([]esme.Notice, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	if o.fails > 0 {
+		o.fails--
+		return nil, errors.New("the disk is gone for a moment")
+	}
 	var page []esme.Notice
 	for id, n := range o.open {
 		if id > after && (account == 0 || n.Account == account) {
@@ -139,6 +145,12 @@ func (o *outbox) Notified(ns []esme.Notice, done func(error)) {
 	}
 	o.mu.Unlock()
 	done(nil)
+}
+
+func (o *outbox) fail(calls int) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.fails = calls
 }
 
 // wait returns when id has ended.

@@ -9,6 +9,7 @@ import (
 
 const (
 	sweepPage   = 500
+	everyBox    = 10 // ticks from one sweep of all mailboxes to the next
 	giveUpEvery = time.Hour
 )
 
@@ -20,17 +21,19 @@ func (s *Server) requestSweep() {
 }
 
 // sweep is the goroutine that reads from the outbox what Push could not take: at a bind,
-// when there is room again, and now and then in any case.
+// when there is room again, after an error at the next tick, and now and then in any
+// case: reading costs the store a walk over all that is open.
 func (s *Server) sweep(ctx context.Context) {
 	tick := time.NewTicker(s.opts.Sweep)
 	defer tick.Stop()
 	lastGiveUp := s.opts.Now()
-	for {
+	for ticks := 0; ; {
 		all := false
 		select {
 		case <-s.swept:
 		case <-tick.C:
-			all = true
+			ticks++
+			all = ticks%everyBox == 0
 		case <-ctx.Done():
 			return
 		}
@@ -72,6 +75,7 @@ func (s *Server) sweepBox(ctx context.Context, b *mailbox) bool {
 		page, err := s.opts.Outbox.OpenReceipts(ctx, b.account, after, limit)
 		if err != nil {
 			b.endPage(nil)
+			b.sweepLater()
 			if ctx.Err() == nil {
 				s.log.Error("esme: read the outbox", "account", b.account, "error", err)
 			}
@@ -83,6 +87,13 @@ func (s *Server) sweepBox(ctx context.Context, b *mailbox) bool {
 			return b.endPass(len(page) == 0)
 		}
 	}
+}
+
+// sweepLater has b swept at the next tick.
+func (b *mailbox) sweepLater() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.wantSweep = true
 }
 
 // beginPage returns how much may be read, and from where on.
