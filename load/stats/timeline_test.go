@@ -191,7 +191,8 @@ func TestMeasuredWindow(t *testing.T) {
 	}{
 		"ramp, plateau, drain": {
 			cat(users([2]int{1, 5}, [2]int{1, 8}, [2]int{61, 10}), drain(5)), 10,
-			Window{From: sec(13), To: sec(63), Warmup: sec(10)}, true,
+			Window{From: sec(13), To: sec(63), Warmup: sec(10)},
+			true,
 		},
 		"the longest of two plateaus": {
 			users([2]int{11, 10}, [2]int{3, 2}, [2]int{31, 10}), 0, Window{From: sec(15), To: sec(45)}, true,
@@ -207,7 +208,8 @@ func TestMeasuredWindow(t *testing.T) {
 		},
 		"by rate when the run has one": {
 			cat(rate(users([2]int{10, 50}), 100), rate(users([2]int{21, 7}), 500)), 5,
-			Window{From: sec(16), To: sec(31), Warmup: sec(5)}, true,
+			Window{From: sec(16), To: sec(31), Warmup: sec(5)},
+			true,
 		},
 		"never still": {users([2]int{1, 1}, [2]int{1, 2}, [2]int{1, 3}), 0, Window{}, false},
 		"nothing":     {users([2]int{5, 0}), 0, Window{}, false},
