@@ -346,11 +346,15 @@ func (d *Dispatcher) settle(it *queue.Item, to message.Status, code uint32, at i
 }
 
 // validUntil returns the end of m's validity in Unix ms.
-func (d *Dispatcher) validUntil(m *message.Message) int64 {
+func (d *Dispatcher) validUntil(m *message.Message) int64 { return validUntil(m, d.o.Validity) }
+
+// validUntil returns the end of m's validity in Unix ms; otherwise says how long it is
+// when m does not.
+func validUntil(m *message.Message, otherwise time.Duration) int64 {
 	if m.ValidUntil != 0 {
 		return m.ValidUntil
 	}
-	return max(m.SubmittedAt, m.ScheduleAt) + d.o.Validity.Milliseconds()
+	return max(m.SubmittedAt, m.ScheduleAt) + otherwise.Milliseconds()
 }
 
 // expireWaiting ends what waits in vain while nothing can be sent.

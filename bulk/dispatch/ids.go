@@ -123,8 +123,11 @@ func parseUint(b []byte, base uint64) (uint64, bool) {
 	}
 	n := uint64(0)
 	for _, c := range b {
-		digit := uint64(c - '0')
-		if c|0x20 >= 'a' && c|0x20 <= 'f' {
+		digit := base
+		switch {
+		case c >= '0' && c <= '9':
+			digit = uint64(c - '0')
+		case c|0x20 >= 'a' && c|0x20 <= 'f':
 			digit = uint64(c|0x20-'a') + 10
 		}
 		if digit >= base || n > (1<<64-1-digit)/base {

@@ -12,20 +12,21 @@ import (
 
 // SweepStore is what a Sweeper needs of the store.
 type SweepStore interface {
-	// LoadOverdue returns up to limit messages that are SENT, want a receipt and whose
-	// validity ended before the moment (Unix ms), oldest first.
+	// LoadOverdue returns up to limit messages that are SENT and want a receipt, oldest
+	// first: at least those accepted before the moment (Unix ms) whose validity ended by then.
 	LoadOverdue(ctx context.Context, before int64, limit int) ([]*message.Message, error)
 	RecordMany(evs []message.Event, done func(error))
 }
 
 // SweepOptions configure a Sweeper. Only Store is needed.
 type SweepOptions struct {
-	Store  SweepStore
-	Grace  time.Duration // after the validity, 24 h by default
-	Every  time.Duration // 1 min by default
-	Batch  int           // messages at once, 1,000 by default
-	Logger *slog.Logger
-	Now    func() time.Time
+	Store    SweepStore
+	Validity time.Duration // of a message that names none, 48 h by default
+	Grace    time.Duration // after the validity, 24 h by default
+	Every    time.Duration // 1 min by default
+	Batch    int           // messages at once, 5,000 by default
+	Logger   *slog.Logger
+	Now      func() time.Time
 }
 
 // Sweeper makes UNKNOWN of the messages whose receipt did not come by the end of their
@@ -43,9 +44,10 @@ func NewSweeper(opts SweepOptions) (*Sweeper, error) {
 	if opts.Store == nil {
 		return nil, errors.New("dispatch: no store to sweep")
 	}
+	setDefault(&opts.Validity, 48*time.Hour)
 	setDefault(&opts.Grace, 24*time.Hour)
 	setDefault(&opts.Every, time.Minute)
-	setDefault(&opts.Batch, 1000)
+	setDefault(&opts.Batch, 5000)
 	if opts.Logger == nil {
 		opts.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -101,13 +103,19 @@ func (s *Sweeper) run(ctx context.Context) {
 // sweep settles one batch and waits until that is applied, so that the next one brings others.
 func (s *Sweeper) sweep(ctx context.Context) (more bool, err error) {
 	now := s.o.Now()
-	msgs, err := s.o.Store.LoadOverdue(ctx, now.Add(-s.o.Grace).UnixMilli(), s.o.Batch)
-	if err != nil || len(msgs) == 0 {
+	ended := now.Add(-s.o.Grace).UnixMilli()
+	msgs, err := s.o.Store.LoadOverdue(ctx, ended, s.o.Batch)
+	if err != nil {
 		return false, err
 	}
-	evs := make([]message.Event, len(msgs))
-	for i, m := range msgs {
-		evs[i] = message.Event{Kind: message.Settle, Msg: m, Part: message.AllParts, Status: message.Unknown, At: now.UnixMilli()}
+	evs := make([]message.Event, 0, len(msgs))
+	for _, m := range msgs {
+		if validUntil(m, s.o.Validity) < ended {
+			evs = append(evs, message.Event{Kind: message.Settle, Msg: m, Part: message.AllParts, Status: message.Unknown, At: now.UnixMilli()})
+		}
+	}
+	if len(evs) == 0 {
+		return false, nil
 	}
 	done := make(chan error, 1)
 	s.o.Store.RecordMany(evs, func(err error) { done <- err })

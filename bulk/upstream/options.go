@@ -63,10 +63,11 @@ type Options struct {
 	Logger  *slog.Logger
 }
 
-// maxBinds and maxWindow bound what a connector may ask for.
+// maxBinds, maxWindow and maxTPS bound what a connector may ask for.
 const (
 	maxBinds  = 64
 	maxWindow = 10_000
+	maxTPS    = 1e6
 )
 
 func (o Options) withDefaults() Options {
@@ -117,8 +118,11 @@ func (o Options) Validate() error {
 	if o.Window < 0 || o.Window > maxWindow {
 		bad("window %d: 1 to %d", o.Window, maxWindow)
 	}
-	if o.TPS < 0 {
-		bad("tps %g is negative", o.TPS)
+	if !(o.TPS >= 0 && o.TPS <= maxTPS) {
+		bad("tps %g: 0 to %g", o.TPS, float64(maxTPS))
+	}
+	if o.ResponseTimeout < 0 || o.BackoffMin < 0 || o.BackoffMax < 0 || o.PauseMin < 0 || o.PauseMax < 0 {
+		bad("a time is negative")
 	}
 	if !oneOf(o.SMSCIDs, "", "auto", "raw", "hex2dec", "dec2hex") {
 		bad("ids %q: one of auto, raw, hex2dec, dec2hex", o.SMSCIDs)

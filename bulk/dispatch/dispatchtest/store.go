@@ -388,7 +388,7 @@ func (s *Store) LoadOverdue(_ context.Context, before int64, limit int) ([]*mess
 	defer s.live.Unlock()
 	var out []*message.Message
 	for _, m := range s.byID {
-		if m.Status == message.Sent && m.Flags&message.WantReceipt != 0 && m.ValidUntil < before && len(out) < limit {
+		if m.Status == message.Sent && m.Flags&message.WantReceipt != 0 && m.SubmittedAt < before && len(out) < limit {
 			out = append(out, m)
 		}
 	}
