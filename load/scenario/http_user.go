@@ -39,9 +39,16 @@ const (
 	unsent
 )
 
-// do sends a request, records it and says how it ended. check may find fault with a
-// positive answer, and counts its messages; it may be nil.
-func (c *messagingUser) do(u *load.User, e stats.Entry, h *httpload.Head, r *httpload.Request, check func(*httpload.Response, *stats.Sample) string) verdict {
+// taken is what a positive answer holds: messages and their segments, or what is wrong
+// with it.
+type taken struct {
+	messages, segments int
+	fault              string
+}
+
+// do sends a request, records it and says how it ended. read looks at a positive answer;
+// it may be nil.
+func (c *messagingUser) do(u *load.User, e stats.Entry, h *httpload.Head, r *httpload.Request, read func(body []byte) taken) verdict {
 	res, err := c.http.Do(h, r)
 	defer res.Release()
 	if err != nil {
@@ -55,8 +62,9 @@ func (c *messagingUser) do(u *load.User, e stats.Entry, h *httpload.Head, r *htt
 		v = refused
 	case res.Status < 200 || res.Status > 299:
 		v, fault = refused, statusText(res)
-	case check != nil:
-		fault = check(res, &smp)
+	case read != nil:
+		got := read(res.Body)
+		smp.Messages, smp.Segments, fault = got.messages, got.segments, got.fault
 	}
 	if fault != "" {
 		smp.Outcome = stats.Failed
@@ -111,16 +119,15 @@ func (c *messagingUser) sendSingle(u *load.User) {
 	seq := m.opts.Ledger.Issue(1, u.Now())
 	r := c.http.Request()
 	r.Body = m.appendSingle(r.Body, seq, u.Rand)
-	v := c.do(u, m.entries.single, m.heads.single, r, func(res *httpload.Response, smp *stats.Sample) string {
-		id, parts, ok := singleAnswer(res.Body)
+	v := c.do(u, m.entries.single, m.heads.single, r, func(body []byte) taken {
+		id, parts, ok := singleAnswer(body)
 		if !ok {
 			m.opts.Ledger.Unanswered(seq)
-			return "answer without message_id"
+			return taken{fault: "answer without message_id"}
 		}
 		m.opts.Ledger.Accept(seq, id)
 		c.ids.add(id)
-		smp.Messages, smp.Segments = 1, parts
-		return ""
+		return taken{messages: 1, segments: parts}
 	})
 	if v != accepted {
 		c.book(v, seq, 1)
@@ -153,11 +160,7 @@ func (c *messagingUser) sendBulk(u *load.User) {
 	first := m.opts.Ledger.Issue(n, u.Now())
 	r := c.http.Request()
 	r.Body = m.appendBulk(r.Body, first, n, u.Rand)
-	v := c.do(u, m.entries.bulk, m.heads.bulk, r, func(res *httpload.Response, smp *stats.Sample) string {
-		k, fault := c.bulkAnswer(res.Body, first, n)
-		smp.Messages, smp.Segments = k, k
-		return fault
-	})
+	v := c.do(u, m.entries.bulk, m.heads.bulk, r, func(body []byte) taken { return c.bulkAnswer(body, first, n) })
 	if v != accepted {
 		c.book(v, first, n)
 	}
@@ -165,7 +168,7 @@ func (c *messagingUser) sendBulk(u *load.User) {
 
 // bulkAnswer notes each message of a bulk in the ledger: those in errors were rejected,
 // the others have the ids in their order.
-func (c *messagingUser) bulkAnswer(body []byte, first uint64, n int) (taken int, fault string) {
+func (c *messagingUser) bulkAnswer(body []byte, first uint64, n int) (t taken) {
 	ids, rejected, ok := splitBulk(body, n)
 	l := c.scenario.opts.Ledger
 	for i := range n {
@@ -180,20 +183,21 @@ func (c *messagingUser) bulkAnswer(body []byte, first uint64, n int) (taken int,
 		}
 		if len(id) == 0 {
 			l.Unanswered(seq)
-			fault = "answer with fewer message_ids than messages"
+			t.fault = "answer with fewer message_ids than messages"
 			continue
 		}
 		l.Accept(seq, id)
 		c.ids.add(id)
-		taken++
+		t.messages++
 	}
+	t.segments = t.messages // the texts are short
 	if !ok {
-		fault = "answer without message_ids"
+		t.fault = "answer without message_ids"
 	}
-	if fault == "" && taken < n {
-		fault = "bulk accepted in part"
+	if t.fault == "" && t.messages < n {
+		t.fault = "bulk accepted in part"
 	}
-	return taken, fault
+	return t
 }
 
 // splitBulk finds the ids, as a cursor inside their array, and the rejected indices.
