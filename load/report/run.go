@@ -46,10 +46,12 @@ type Measurement struct {
 
 // Machine is where the generator ran.
 type Machine struct {
-	Hostname, OS, CPU string
-	Cores             int
-	Memory            uint64 // bytes
-	Go                string
+	Hostname string `json:"hostname"`
+	OS       string `json:"os"`
+	CPU      string `json:"cpu"`
+	Cores    int    `json:"cores"`
+	Memory   uint64 `json:"memory_bytes"`
+	Go       string `json:"go"`
 }
 
 // Marker is an event on the time axis.

@@ -181,38 +181,37 @@ func (l *Ledger) AcceptSMPP(seq uint64, id []byte) {
 }
 
 // Reject notes a negative answer, a throttled one included.
-func (l *Ledger) Reject(seq uint64) {
-	if l.answer(seq, answerRejected) {
-		l.stripe(seq).rejected.Add(1)
-	}
-}
+func (l *Ledger) Reject(seq uint64) { l.answer(seq, answerRejected) }
 
 // Unanswered notes that no answer came. A receipt that comes later still settles the message.
-func (l *Ledger) Unanswered(seq uint64) {
-	if l.answer(seq, answerUnanswered) {
-		l.stripe(seq).unanswered.Add(1)
-	}
-}
+func (l *Ledger) Unanswered(seq uint64) { l.answer(seq, answerUnanswered) }
 
-// answer sets the answer of a message that has none.
-func (l *Ledger) answer(seq uint64, answer uint32) bool {
+// answer sets the answer of a message that has none. One whose receipt is there already was accepted, whatever is said
+// about it later: the receipt proves it.
+func (l *Ledger) answer(seq uint64, answer uint32) {
 	c := l.chunk(seq)
 	if c == nil {
-		return false
+		return
 	}
 	i := int(seq % ledgerChunkSize)
 	for {
 		old := c.load(i)
 		if old&issuedBit == 0 || old&answerMask != answerAwaited {
-			return false
+			return
 		}
 		if c.swap(i, old, old|answer) {
-			return true
+			break
 		}
+	}
+	if s := l.stripe(seq); answer == answerRejected {
+		s.rejected.Add(1)
+	} else {
+		s.unanswered.Add(1)
 	}
 }
 
-// Receipt notes a final receipt found by client_ref, at `at` since the run's start.
+// Receipt notes a final receipt found by client_ref, at `at` since the run's start. It proves that the message was
+// accepted, so it settles one whose answer is still awaited or never came.
 func (l *Ledger) Receipt(seq uint64, f Final, at time.Duration) Effect {
 	l.stripe(seq).receipts.Add(1)
 	return l.settle(seq, f, at, false)
@@ -262,13 +261,10 @@ func (l *Ledger) settle(seq uint64, f Final, at time.Duration, wasParked bool) E
 			s.duplicates.Add(1)
 			return Duplicate
 		}
-		state := old&^resolutionMask | uint32(f)<<receiptShift
+		state := old&^(resolutionMask|answerMask) | uint32(f)<<receiptShift | answerAccepted
 		early := wasParked || old&answerMask == answerAwaited
 		if early {
 			state |= earlyBit
-		}
-		if old&answerMask == answerUnanswered {
-			state = state&^answerMask | answerAccepted
 		}
 		if !c.swap(i, old, state) {
 			continue
@@ -284,8 +280,11 @@ func (l *Ledger) settle(seq uint64, f Final, at time.Duration, wasParked bool) E
 
 // countSettled moves the totals for a message whose state was old.
 func (l *Ledger) countSettled(s *ledgerStripe, old uint32, f Final) {
-	if old&answerMask == answerUnanswered {
+	switch old & answerMask {
+	case answerUnanswered:
 		s.unanswered.Add(^uint64(0))
+		s.accepted.Add(1)
+	case answerAwaited:
 		s.accepted.Add(1)
 	}
 	switch Resolution(old >> resolutionShift & 3) {

@@ -1,21 +1,29 @@
 package stats
 
-// Counts are the ledger's totals. They close when nothing is under way:
+// Counts are the ledger's totals. They close, also while messages are under way:
 //
 //	Issued   = Accepted + Rejected + Unanswered + Awaiting
 //	Accepted = Delivered + Failed + Open + Pending + Lost
 //
-// A receipt for an unanswered message proves that it was accepted and moves it from Unanswered to Accepted.
+// A receipt proves that its message was accepted, whether the answer is still awaited, never came or comes later.
 type Counts struct {
-	Issued, Accepted, Rejected, Unanswered, Awaiting uint64
-	Delivered, Failed, Open, Pending, Lost           uint64
+	Issued     uint64 `json:"issued"`
+	Accepted   uint64 `json:"accepted"`
+	Rejected   uint64 `json:"rejected"`
+	Unanswered uint64 `json:"unanswered"`
+	Awaiting   uint64 `json:"awaiting"` // sent, the answer may still come
+	Delivered  uint64 `json:"delivered"`
+	Failed     uint64 `json:"failed"`
+	Open       uint64 `json:"open"` // accepted, the receipt may still come
+	Pending    uint64 `json:"pending"`
+	Lost       uint64 `json:"lost"`
 
-	Receipts        uint64 // all receipts that came, duplicates and unknown ones included
-	Duplicates      uint64 // receipts for messages settled before
-	UnknownReceipts uint64 // receipts without a submit
-	EarlyReceipts   uint64 // receipts before the response
-	Parked          uint64 // receipts by SMSC id that still wait for a response
-	IDsRefused      uint64 // SMSC ids not kept because MaxIDs was reached
+	Receipts        uint64 `json:"receipts"`                // all that came, duplicates and unknown ones included
+	Duplicates      uint64 `json:"duplicate_receipts"`      // for messages settled before
+	UnknownReceipts uint64 `json:"receipts_without_submit"` // no such message was submitted, or it was refused
+	EarlyReceipts   uint64 `json:"receipts_before_response"`
+	Parked          uint64 `json:"receipts_parked"`       // by SMSC id, they still wait for a response
+	IDsRefused      uint64 `json:"smsc_ids_not_followed"` // because MaxIDs was reached
 }
 
 // Counts sums the totals. While messages are under way the sums are taken one after the other, so they may be off by

@@ -60,6 +60,14 @@ func TestLedgerFollowsAMessage(t *testing.T) {
 			func(l *Ledger) { l.Unanswered(0); l.Receipt(0, FinalDelivered, at) },
 			Counts{Accepted: 1, Delivered: 1, Receipts: 1},
 		},
+		"receipt first, then no answer": {
+			func(l *Ledger) { l.Receipt(0, FinalDelivered, at); l.Unanswered(0) },
+			Counts{Accepted: 1, Delivered: 1, Receipts: 1, EarlyReceipts: 1},
+		},
+		"receipt first, then a refusal": {
+			func(l *Ledger) { l.Receipt(0, FinalDelivered, at); l.Reject(0) },
+			Counts{Accepted: 1, Delivered: 1, Receipts: 1, EarlyReceipts: 1},
+		},
 		"unanswered, answered after all": {
 			func(l *Ledger) { l.Unanswered(0); l.Accept(0, nil) }, Counts{Accepted: 1, Open: 1},
 		},
@@ -145,6 +153,13 @@ func TestLedgerClosesWhateverComes(t *testing.T) {
 		var messages []model
 		seq := rapid.Custom(func(t *rapid.T) uint64 { return rapid.Uint64Range(0, 40).Draw(t, "seq") })
 		known := func(s uint64) bool { return s < uint64(len(messages)) }
+		answered := func(s uint64, answer int) {
+			switch {
+			case !known(s) || messages[s].answer != 0:
+			default:
+				messages[s].answer = answer
+			}
+		}
 		t.Repeat(map[string]func(*rapid.T){
 			"issue": func(t *rapid.T) {
 				n := rapid.IntRange(1, 5).Draw(t, "n")
@@ -162,23 +177,13 @@ func TestLedgerClosesWhateverComes(t *testing.T) {
 			},
 			"reject": func(t *rapid.T) {
 				s := seq.Draw(t, "s")
-				if known(s) && messages[s].final != 0 {
-					return // a target that rejects what it delivered is not modelled
-				}
 				l.Reject(s)
-				if known(s) && messages[s].answer == 0 {
-					messages[s].answer = 2
-				}
+				answered(s, 2)
 			},
 			"unanswered": func(t *rapid.T) {
 				s := seq.Draw(t, "s")
-				if known(s) && messages[s].final != 0 {
-					return
-				}
 				l.Unanswered(s)
-				if known(s) && messages[s].answer == 0 {
-					messages[s].answer = 3
-				}
+				answered(s, 3)
 			},
 			"receipt": func(t *rapid.T) {
 				s, f := seq.Draw(t, "s"), Final(rapid.IntRange(1, 2).Draw(t, "f"))
@@ -197,9 +202,7 @@ func TestLedgerClosesWhateverComes(t *testing.T) {
 						t.Fatalf("effect %d, want settled", e)
 					}
 					messages[s].final, messages[s].resolved = int(f), 0
-					if messages[s].answer == 3 {
-						messages[s].answer = 1
-					}
+					messages[s].answer = 1
 				}
 			},
 			"resolve": func(t *rapid.T) {
@@ -234,6 +237,10 @@ func TestLedgerClosesWhateverComes(t *testing.T) {
 					}
 				}
 				got := l.Counts()
+				if got.Issued != got.Accepted+got.Rejected+got.Unanswered+got.Awaiting ||
+					got.Accepted != got.Delivered+got.Failed+got.Open+got.Pending+got.Lost {
+					t.Fatalf("does not close: %+v", got)
+				}
 				if got.Accepted != want.Accepted || got.Rejected != want.Rejected || got.Unanswered != want.Unanswered ||
 					got.Delivered != want.Delivered || got.Failed != want.Failed || got.Lost != want.Lost || got.Issued != want.Issued {
 					t.Fatalf("got %+v\nwant %+v", got, want)
