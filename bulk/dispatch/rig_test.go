@@ -31,7 +31,7 @@ type smsc struct {
 	submit atomic.Pointer[func(s *smpp.Session, r *smpp.Request, p *smpp.SubmitSM)]
 	ids    atomic.Uint64
 
-	minimal *minimal // when set, it answers instead
+	other smpp.Handler // when set, it answers instead
 
 	mu       sync.Mutex
 	sessions []*smpp.Session
@@ -83,8 +83,8 @@ func (m *smsc) stop() {
 }
 
 func (m *smsc) HandleRequest(s *smpp.Session, r *smpp.Request) {
-	if m.minimal != nil {
-		m.minimal.HandleRequest(s, r)
+	if m.other != nil {
+		m.other.HandleRequest(s, r)
 		return
 	}
 	p, ok := r.PDU.(*smpp.SubmitSM)
