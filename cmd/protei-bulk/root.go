@@ -23,9 +23,7 @@ any messaging platform, and simulates an SMSC.`,
 	root.SetIn(env.Stdin)
 	root.SetOut(env.Stdout)
 	root.SetErr(env.Stderr)
-	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return usageError("%w (see %s --help)", err, cmd.CommandPath())
-	})
+	root.SetFlagErrorFunc(flagError)
 	root.AddCommand(
 		newDemoCommand(env), newServeCommand(env), newSMSCCommand(env), newLoadCommand(env),
 		newMessageCommand(env), newCampaignCommand(env), newAccountCommand(env),
