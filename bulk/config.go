@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/goccy/go-yaml"
+	"github.com/goccy/go-yaml/ast"
 )
 
 // Config is everything an operator can set. Each field has the same name in the YAML
@@ -150,10 +151,38 @@ func keepEmptied(next, old reflect.Value) {
 	}
 }
 
-var unknownField = regexp.MustCompile(`unknown field "([^"]+)"`)
+var (
+	unknownField = regexp.MustCompile(`unknown field "([^"]+)"`)
+	wrongType    = regexp.MustCompile(`cannot unmarshal (.+?) into Go (?:struct field \S+|value) of type (\S+)`)
+)
+
+// typeWords names a type of Config as its readers do.
+func typeWords(goType string) string {
+	switch strings.TrimPrefix(goType, "bulk.") {
+	case "int":
+		return "a whole number"
+	case "uint64", "int64", "float64":
+		return "a number"
+	case "bool":
+		return "true or false"
+	case "Duration":
+		return "a duration such as 30d, 12h or 90s"
+	case "Size":
+		return "a size such as 500MiB"
+	case "string":
+		return "text"
+	case "[]string", "[]interface {}":
+		return "a list"
+	default:
+		return "a section with keys of its own"
+	}
+}
 
 func (c *Config) explain(err error) string {
-	text := err.Error()
+	text := wrongType.ReplaceAllStringFunc(err.Error(), func(m string) string {
+		parts := wrongType.FindStringSubmatch(m)
+		return fmt.Sprintf("is %s where %s is needed", typeWords(parts[1]), typeWords(parts[2]))
+	})
 	m := unknownField.FindStringSubmatch(text)
 	if m == nil {
 		return text
@@ -353,6 +382,18 @@ func (d *Duration) UnmarshalText(b []byte) error {
 	return nil
 }
 
+// UnmarshalYAML is UnmarshalText with the place in the file, which the YAML library leaves
+// out of a type's own errors.
+func (d *Duration) UnmarshalYAML(node ast.Node) error { return atPlace(node, d.UnmarshalText) }
+
+func atPlace(node ast.Node, read func([]byte) error) error {
+	at := node.GetToken()
+	if err := read([]byte(at.Value)); err != nil {
+		return fmt.Errorf("[%d:%d] %w", at.Position.Line, at.Position.Column, err)
+	}
+	return nil
+}
+
 // Size is a number of bytes that reads and writes KiB, MiB, GiB and TiB.
 type Size int64
 
@@ -389,6 +430,9 @@ func (s *Size) UnmarshalText(b []byte) error {
 	*s = Size(n * unit)
 	return nil
 }
+
+// UnmarshalYAML is UnmarshalText with the place in the file.
+func (s *Size) UnmarshalYAML(node ast.Node) error { return atPlace(node, s.UnmarshalText) }
 
 // nearest returns the known word with the smallest edit distance, if it is near.
 func nearest(word string, known map[string]bool) string {
