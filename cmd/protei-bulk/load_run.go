@@ -115,7 +115,7 @@ func newLoadTest(ctx context.Context, env *environment, opts *loadOptions) (*loa
 		opts: opts, env: env, clock: load.NewClock(), self: load.NewSelfWatch(),
 		logger:   slog.New(slog.NewTextHandler(env.Stderr, &slog.HandlerOptions{Level: level})),
 		recorder: stats.NewRecorder(stats.RecorderOptions{}),
-		ledger:   stats.NewLedger(stats.LedgerOptions{Run: rand.Uint32()}),
+		ledger:   stats.NewLedger(stats.LedgerOptions{Run: rand.Uint32(), NoReceipts: opts.noReceipts}),
 		term: report.NewTerminal(report.TerminalOptions{
 			Out: env.Stdout, Color: report.UseColor(env.Stdout, env.Getenv), OnlySummary: opts.onlySummary,
 		}),

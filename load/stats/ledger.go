@@ -45,6 +45,9 @@ type LedgerOptions struct {
 	MaxIDs    int // SMSC ids in flight, default 4,000,000; an id beyond it is not kept and IDsRefused counts
 	MaxParked int // receipts waiting for their response, default 65,536; one beyond it counts as unknown
 	Stripes   int // counter stripes, default 2×GOMAXPROCS
+	// NoReceipts says that nobody waits for receipts: an accepted message stays open and
+	// keeps nothing but its state.
+	NoReceipts bool
 }
 
 func (o *LedgerOptions) setDefaults() {
@@ -76,6 +79,7 @@ func (o *LedgerOptions) setDefaults() {
 type Ledger struct {
 	run    uint32
 	worker uint16
+	brief  bool // LedgerOptions.NoReceipts
 
 	next    atomic.Uint64 // sequence numbers issued
 	chunks  atomic.Pointer[[]*ledgerChunk]
@@ -99,7 +103,7 @@ type ledgerStripe struct {
 // NewLedger makes a ledger.
 func NewLedger(o LedgerOptions) *Ledger {
 	o.setDefaults()
-	l := &Ledger{run: o.Run, worker: o.Worker, stripes: make([]ledgerStripe, o.Stripes)}
+	l := &Ledger{run: o.Run, worker: o.Worker, brief: o.NoReceipts, stripes: make([]ledgerStripe, o.Stripes)}
 	l.chunks.Store(&[]*ledgerChunk{})
 	for i := range l.latency {
 		l.latency[i] = make([]liveHistogram, o.Stripes)
@@ -168,7 +172,7 @@ func (l *Ledger) Accept(seq uint64, id []byte) {
 // settles it when its receipt is parked already.
 func (l *Ledger) AcceptSMPP(seq uint64, id []byte) {
 	l.Accept(seq, id)
-	if len(id) == 0 {
+	if len(id) == 0 || l.brief {
 		return
 	}
 	parked, found, kept := l.ids.bind(l.ids.hash(id), seq)

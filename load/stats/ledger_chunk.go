@@ -112,7 +112,9 @@ func (c *ledgerChunk) flight(i int) (sent uint32, id uint64, ok bool) {
 // settled. It returns true when nothing is left to pack. It may run beside every other method: the list is published
 // before the arrays go and is never changed, and an id that a late Accept writes into the arrays meanwhile is at worst
 // not kept.
-func (c *ledgerChunk) compact() (done bool) {
+//
+// With brief, accepted messages are let go of as settled ones are.
+func (c *ledgerChunk) compact(brief bool) (done bool) {
 	y := c.young.Load()
 	if y == nil {
 		return c.shrink()
@@ -123,7 +125,7 @@ func (c *ledgerChunk) compact() (done bool) {
 		if state&issuedBit == 0 {
 			return false
 		}
-		if !isOpen(state) {
+		if !isOpen(state) || brief && state&answerMask == answerAccepted {
 			continue
 		}
 		if state&answerMask == answerAwaited || len(list) >= ledgerChunkSize/2 {
@@ -200,7 +202,7 @@ func (l *Ledger) Compact() {
 	defer l.growing.Unlock()
 	chunks := *l.chunks.Load()
 	for n := l.dense; n < len(chunks); n++ {
-		if chunks[n].compact() && n == l.dense {
+		if chunks[n].compact(l.brief) && n == l.dense {
 			l.dense++
 		}
 	}

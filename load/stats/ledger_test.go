@@ -556,3 +556,35 @@ func BenchmarkLedger(b *testing.B) {
 		report(b)
 	})
 }
+
+// TestLedgerWithoutReceipts: what nobody waits for costs a byte.
+func TestLedgerWithoutReceipts(t *testing.T) {
+	const n = 4 * ledgerChunkSize
+	l := NewLedger(LedgerOptions{NoReceipts: true})
+	first := l.Issue(n, time.Second)
+	for seq := first; seq < first+n; seq++ {
+		switch seq % 100 {
+		case 0:
+			l.Reject(seq)
+		case 1:
+			l.Unanswered(seq)
+		case 2:
+			l.AcceptSMPP(seq, []byte("0123456789abcdef"))
+		default:
+			l.Accept(seq, []byte("0123456789abcdef"))
+		}
+	}
+	l.Compact()
+	bytes := 0
+	for _, c := range *l.chunks.Load() {
+		bytes += c.bytes()
+	}
+	if bytes > n*5/4 {
+		t.Errorf("%d bytes for %d messages", bytes, n)
+	}
+	c := l.Counts()
+	wantClosed(t, c)
+	if c.Open != c.Accepted || c.Rejected != n/100+1 || c.IDsRefused != 0 {
+		t.Errorf("%+v", c)
+	}
+}
