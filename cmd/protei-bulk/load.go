@@ -136,8 +136,14 @@ func (o *loadOptions) tlsConfig() *tls.Config {
 // timespan is a flag with Locust's times.
 type timespan time.Duration
 
-func (t *timespan) String() string { return time.Duration(*t).String() }
-func (t *timespan) Type() string   { return "time" }
+func (t *timespan) String() string {
+	if *t == 0 {
+		return "0"
+	}
+	return time.Duration(*t).String()
+}
+
+func (t *timespan) Type() string { return "time" }
 
 func (t *timespan) Set(s string) error {
 	d, err := load.ParseTimespan(s)

@@ -63,9 +63,9 @@ type Messaging struct {
 	entries entries
 	parts   bodyParts
 
-	smppAddr string
-	tls      *tls.Config
-	canary   atomic.Pointer[canary]
+	smppAddrs []string // resolved once
+	tls       *tls.Config
+	canary    atomic.Pointer[canary]
 
 	mu     sync.Mutex
 	binds  []*smppload.Client // guarded by mu: every bind made, to close at the end
@@ -140,13 +140,12 @@ func (m *Messaging) resolveSMPP(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("SMPP address %s: %w", m.opts.SMPP.Addr, err)
 	}
-	m.smppAddr = m.opts.SMPP.Addr
-	if net.ParseIP(host) == nil && host != "localhost" {
-		ips, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
-		if err != nil {
-			return fmt.Errorf("resolve %s: %w", host, err)
-		}
-		m.smppAddr = net.JoinHostPort(ips[0].Unmap().String(), port)
+	ips, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
+	if err != nil {
+		return fmt.Errorf("resolve %s: %w", host, err)
+	}
+	for _, ip := range ips {
+		m.smppAddrs = append(m.smppAddrs, net.JoinHostPort(ip.Unmap().String(), port))
 	}
 	if m.opts.SMPP.TLS {
 		cfg := &tls.Config{MinVersion: tls.VersionTLS12}
@@ -161,6 +160,17 @@ func (m *Messaging) resolveSMPP(ctx context.Context) error {
 		m.tls = nil
 	}
 	return nil
+}
+
+// dialSMPP tries the addresses, IPv4 and IPv6, in turn.
+func (m *Messaging) dialSMPP(ctx context.Context, network, _ string) (conn net.Conn, err error) {
+	var d net.Dialer
+	for _, addr := range m.smppAddrs {
+		if conn, err = d.DialContext(ctx, network, addr); err == nil {
+			return conn, nil
+		}
+	}
+	return nil, err
 }
 
 func (m *Messaging) register() {

@@ -248,6 +248,18 @@ func TestCanaryWaits(t *testing.T) {
 	}
 }
 
+// TestSMPPByName: a host name may have addresses of both families, of which one answers.
+func TestSMPPByName(t *testing.T) {
+	b := newBench(t, scenariotest.Faults{}, func(o *scenario.Options) {
+		_, port, _ := net.SplitHostPort(o.SMPP.Addr)
+		o.SMPP.Addr = net.JoinHostPort("localhost", port)
+		o.Classes = []string{"SMPPUser"}
+	})
+	if err := b.Canary(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestSMPPUserNeedsAnAddress(t *testing.T) {
 	_, err := scenario.New(t.Context(), scenario.Options{
 		Host: "http://127.0.0.1:1", APIKey: "x", Classes: []string{"SMPPUser"}, Settings: scenario.DefaultSettings(),

@@ -42,7 +42,7 @@ func (m *Messaging) newSMPPUser(u *load.User) (*smppUser, error) {
 
 func (m *Messaging) smppOptions(answer func(*smppload.Answer)) smppload.Options {
 	return smppload.Options{
-		Addr: m.smppAddr, TLS: m.tls,
+		Addr: m.opts.SMPP.Addr, Dial: m.dialSMPP, TLS: m.tls,
 		SystemID: m.opts.SMPP.SystemID, Password: m.opts.SMPP.Password,
 		Window: m.opts.Settings.SMPPWindow, ResponseTimeout: m.opts.Timeout,
 		Clock: m.opts.Clock.Now, Logger: m.opts.Logger,
