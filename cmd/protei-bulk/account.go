@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"strconv"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -41,6 +42,7 @@ func newAccountCommand(env *environment) *cobra.Command {
 func accountList(c *restClient) *cobra.Command {
 	return &cobra.Command{
 		Use: "list", Short: "List the accounts", Args: cobra.NoArgs,
+		Example: "  protei-bulk account list",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			var reply struct{ Accounts []accountReply }
 			if err := c.do(cmd.Context(), "GET", "/api/v1/accounts", nil, &reply); err != nil {
@@ -83,6 +85,8 @@ func accountCreate(c *restClient) *cobra.Command {
 	var binds int
 	cmd := &cobra.Command{
 		Use: "create NAME", Short: "Create an account and show its secrets, once", Args: cobra.ExactArgs(1),
+		Example: `  protei-bulk account create acme --system-id acme --tps 500
+  protei-bulk account create ops --role admin`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			body["name"] = args[0]
 			for name, v := range map[string]string{"role": role, "system_id": systemID, "password": password, "default_sender": sender, "dlr_url": dlrURL} {
@@ -128,6 +132,8 @@ func (c *restClient) showAccount(a accountReply) error {
 func accountShow(c *restClient) *cobra.Command {
 	return &cobra.Command{
 		Use: "show ID|me", Short: "Show one account", Args: cobra.ExactArgs(1),
+		Example: `  protei-bulk account show 3
+  protei-bulk account show me`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			var a accountReply
 			if err := c.do(cmd.Context(), "GET", "/api/v1/accounts/"+pathEscape(args[0]), nil, &a); err != nil {
@@ -145,6 +151,7 @@ func accountDisable(c *restClient, disable bool) *cobra.Command {
 	}
 	return &cobra.Command{
 		Use: use, Short: short, Args: cobra.ExactArgs(1),
+		Example: "  protei-bulk account " + strings.Replace(use, "ID", "3", 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			var a accountReply
 			err := c.do(cmd.Context(), "PATCH", "/api/v1/accounts/"+pathEscape(args[0]), map[string]any{"disabled": disable}, &a)
@@ -160,6 +167,7 @@ func accountPassword(c *restClient) *cobra.Command {
 	var password string
 	cmd := &cobra.Command{
 		Use: "password ID", Short: "Set the SMPP and Basic password and show it, once", Args: cobra.ExactArgs(1),
+		Example: "  protei-bulk account password 3",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			var a accountReply
 			err := c.do(cmd.Context(), "POST", "/api/v1/accounts/"+pathEscape(args[0])+"/password", map[string]any{"password": password}, &a)
@@ -174,7 +182,12 @@ func accountPassword(c *restClient) *cobra.Command {
 }
 
 func accountKey(c *restClient) *cobra.Command {
-	cmd := &cobra.Command{Use: "key", Short: "Manage the API keys of an account"}
+	cmd := &cobra.Command{
+		Use: "key", Short: "Manage the API keys of an account",
+		Example: `  protei-bulk account key list 3
+  protei-bulk account key create 3 --label laptop
+  protei-bulk account key revoke 3 pb_thwfqb`,
+	}
 	type key struct {
 		Prefix    string `json:"prefix"`
 		Label     string `json:"label"`
@@ -183,6 +196,7 @@ func accountKey(c *restClient) *cobra.Command {
 	}
 	list := &cobra.Command{
 		Use: "list ID", Short: "List the keys", Args: cobra.ExactArgs(1),
+		Example: "  protei-bulk account key list 3",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			var reply struct{ Keys []key }
 			if err := c.do(cmd.Context(), "GET", "/api/v1/accounts/"+pathEscape(args[0])+"/keys", nil, &reply); err != nil {
@@ -198,6 +212,7 @@ func accountKey(c *restClient) *cobra.Command {
 	var label string
 	create := &cobra.Command{
 		Use: "create ID", Short: "Create a key and show it, once", Args: cobra.ExactArgs(1),
+		Example: "  protei-bulk account key create 3 --label laptop",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			var k key
 			err := c.do(cmd.Context(), "POST", "/api/v1/accounts/"+pathEscape(args[0])+"/keys", map[string]any{"label": label}, &k)
@@ -210,6 +225,7 @@ func accountKey(c *restClient) *cobra.Command {
 	create.Flags().StringVar(&label, "label", "", "what the key is for")
 	revoke := &cobra.Command{
 		Use: "revoke ID PREFIX", Short: "Delete the key with this prefix", Args: cobra.ExactArgs(2),
+		Example: "  protei-bulk account key revoke 3 pb_thwfqb",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return c.do(cmd.Context(), "DELETE", "/api/v1/accounts/"+pathEscape(args[0])+"/keys/"+pathEscape(args[1]), nil, nil)
 		},
@@ -226,7 +242,8 @@ func accountResetAdmin(env *environment) *cobra.Command {
 		Short: "Give the account admin a new key and password (offline)",
 		Long: `Gives the account admin a new API key and password and revokes its old keys, in the
 data folder of a platform that is stopped. It makes the account when it is missing.`,
-		Args: cobra.NoArgs,
+		Example: "  protei-bulk account reset-admin --data /var/lib/protei-bulk",
+		Args:    cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
 			if data == "" {
 				data = env.Getenv("PROTEI_BULK_DATA")

@@ -54,6 +54,8 @@ func campaignCreate(c *restClient) *cobra.Command {
 	var start bool
 	cmd := &cobra.Command{
 		Use: "create NAME --text TEXT", Short: "Create a DRAFT, with recipients from a file", Args: cobra.ExactArgs(1),
+		Example: `  protei-bulk campaign create spring --from ACME --text "Sale!" --recipients numbers.txt --start
+  cut -d, -f2 customers.csv | protei-bulk campaign create spring --text "Sale!" --recipients -`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			body := map[string]any{"name": args[0], "message_content": text}
 			for name, v := range map[string]string{"sender_id": from, "priority": priority} {
@@ -89,7 +91,7 @@ func campaignCreate(c *restClient) *cobra.Command {
 	f := cmd.Flags()
 	f.StringVar(&from, "from", "", "sender")
 	f.StringVar(&text, "text", "", "text of the messages")
-	f.StringVar(&file, "recipients", "", "file with a number on each line; - reads from the terminal")
+	f.StringVar(&file, "recipients", "", "file with a number on each line; - reads standard input")
 	f.StringVar(&priority, "priority", "", "LOW, NORMAL (default), HIGH or CRITICAL")
 	f.StringVar(&schedule, "schedule-at", "", "when to send, such as 2030-01-31T09:00:00Z")
 	f.IntVar(&tps, "max-tps", 0, "messages a second; 0: no limit")
@@ -132,6 +134,7 @@ func campaignList(c *restClient) *cobra.Command {
 	var limit int
 	cmd := &cobra.Command{
 		Use: "list", Short: "List campaigns, newest first", Args: cobra.NoArgs,
+		Example: "  protei-bulk campaign list --limit 100",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			var reply struct{ Campaigns []campaignReply }
 			if err := c.do(cmd.Context(), "GET", "/api/v1/campaigns?limit="+strconv.Itoa(limit), nil, &reply); err != nil {
@@ -151,6 +154,7 @@ func campaignList(c *restClient) *cobra.Command {
 func campaignShow(c *restClient) *cobra.Command {
 	return &cobra.Command{
 		Use: "show ID", Short: "Show one campaign", Args: cobra.ExactArgs(1),
+		Example: "  protei-bulk campaign show 18f3a7c2e1b04000",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			var r campaignReply
 			if err := c.do(cmd.Context(), "GET", "/api/v1/campaigns/"+pathEscape(args[0]), nil, &r); err != nil {
@@ -164,6 +168,7 @@ func campaignShow(c *restClient) *cobra.Command {
 func campaignAction(c *restClient, name, short string) *cobra.Command {
 	return &cobra.Command{
 		Use: name + " ID", Short: short, Args: cobra.ExactArgs(1),
+		Example: "  protei-bulk campaign " + name + " 18f3a7c2e1b04000",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			var r campaignReply
 			if err := c.do(cmd.Context(), "POST", "/api/v1/campaigns/"+pathEscape(args[0])+"/"+name, nil, &r); err != nil {

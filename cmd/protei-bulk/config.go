@@ -62,7 +62,11 @@ func (f *configFlags) load(env *environment, cmd *cobra.Command) (bulk.Config, e
 }
 
 func newConfigCommand(env *environment) *cobra.Command {
-	cmd := &cobra.Command{Use: "config", Short: "Check or print the platform's settings"}
+	cmd := &cobra.Command{
+		Use: "config", Short: "Check or print the platform's settings",
+		Example: `  protei-bulk config print
+  protei-bulk config check --config bulk.yaml`,
+	}
 	cmd.AddCommand(newConfigCheckCommand(env), newConfigPrintCommand(env))
 	return cmd
 }

@@ -13,10 +13,11 @@ import (
 
 func newJournalCommand(env *environment) *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "journal",
-		Short: "Look into the journal of a data folder",
-		Args:  cobra.NoArgs,
-		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		Use:     "journal",
+		Short:   "Look into the journal of a data folder",
+		Example: "  protei-bulk journal inspect data",
+		Args:    cobra.NoArgs,
+		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(newJournalInspectCommand(env))
 	return cmd

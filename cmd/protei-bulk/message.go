@@ -50,6 +50,8 @@ func messageSend(c *restClient) *cobra.Command {
 	var flash bool
 	cmd := &cobra.Command{
 		Use: "send --to NUMBER --text TEXT", Short: "Send one message", Args: cobra.NoArgs,
+		Example: `  protei-bulk message send --from ACME --to +4915112345678 --text "hello"
+  protei-bulk message send --from ACME --to +4915112345678 --text "later" --schedule-at 2030-01-31T09:00:00Z --priority HIGH`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			body := map[string]any{}
 			for name, v := range values {
@@ -97,6 +99,7 @@ func (c *restClient) showMessage(m messageReply) error {
 func messageStatus(c *restClient) *cobra.Command {
 	return &cobra.Command{
 		Use: "status ID", Short: "Show one message", Args: cobra.ExactArgs(1),
+		Example: "  protei-bulk message status 18f3a7c2e1b04000",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			var m messageReply
 			if err := c.do(cmd.Context(), "GET", "/api/v1/messages/"+pathEscape(args[0]), nil, &m); err != nil {
@@ -112,6 +115,8 @@ func messageList(c *restClient) *cobra.Command {
 	filters := map[string]*string{}
 	cmd := &cobra.Command{
 		Use: "list", Short: "List messages, newest first", Args: cobra.NoArgs,
+		Example: `  protei-bulk message list --status PENDING
+  protei-bulk message list --to +4915112345678 --since 2030-01-31T09:00:00Z -o json`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			q := url.Values{"limit": {strconv.Itoa(limit)}}
 			for name, v := range filters {
@@ -158,6 +163,7 @@ func messageList(c *restClient) *cobra.Command {
 func messageCancel(c *restClient) *cobra.Command {
 	return &cobra.Command{
 		Use: "cancel ID", Short: "Cancel a message that was not sent yet", Args: cobra.ExactArgs(1),
+		Example: "  protei-bulk message cancel 18f3a7c2e1b04000",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			var m messageReply
 			if err := c.do(cmd.Context(), "DELETE", "/api/v1/messages/"+pathEscape(args[0]), nil, &m); err != nil {
