@@ -59,6 +59,9 @@ func (a *applier) group(g *group) {
 	if e.opts.Applied != nil && len(g.events) > 0 {
 		e.opts.Applied(g.events)
 	}
+	if e.opts.Follower != nil {
+		e.opts.Follower.Follow(g.events, number-1)
+	}
 }
 
 func (a *applier) horizon(h horizon) {

@@ -99,7 +99,7 @@ func (c *catalog) clone() *catalog {
 	return n
 }
 
-func readCatalog(conn *sqlite.Conn, version int64) (*catalog, error) {
+func readCatalog(conn *database, version int64) (*catalog, error) {
 	c := &catalog{version: version}
 	byNumber := make(map[int64]*table)
 	err := query1(conn, "SELECT n, first, day, rows FROM message_tables ORDER BY first", func(stmt *sqlite.Stmt) error {
@@ -132,12 +132,12 @@ func readCatalog(conn *sqlite.Conn, version int64) (*catalog, error) {
 }
 
 // addTable makes the table that ids from first on belong to.
-func (c *catalog) addTable(conn *sqlite.Conn, first message.ID, day int64) error {
+func (c *catalog) addTable(conn *database, first message.ID, day int64) error {
 	n := int64(1)
 	for _, t := range c.tables {
 		n = max(n, t.n+1)
 	}
-	if err := sqlitex.ExecuteScript(conn, fmt.Sprintf(tableSchema, n), nil); err != nil {
+	if err := sqlitex.ExecuteScript(conn.Conn, fmt.Sprintf(tableSchema, n), nil); err != nil {
 		return fmt.Errorf("create messages_%d: %w", n, err)
 	}
 	if err := exec(conn, "INSERT INTO message_tables VALUES (?,?,?,0)", n, int64(first), day); err != nil {
@@ -148,9 +148,9 @@ func (c *catalog) addTable(conn *sqlite.Conn, first message.ID, day int64) error
 }
 
 // dropTable drops the oldest table.
-func (c *catalog) dropTable(conn *sqlite.Conn) error {
+func (c *catalog) dropTable(conn *database) error {
 	n := c.tables[0].n
-	err := sqlitex.ExecuteScript(conn, fmt.Sprintf(
+	err := sqlitex.ExecuteScript(conn.Conn, fmt.Sprintf(
 		"DROP TABLE messages_%[1]d; DROP TABLE index_%[1]d; DELETE FROM message_tables WHERE n = %[1]d; DELETE FROM runs WHERE tbl = %[1]d;", n), nil)
 	if err != nil {
 		return fmt.Errorf("drop messages_%d: %w", n, err)

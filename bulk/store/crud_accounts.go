@@ -14,7 +14,7 @@ var ErrTaken = errors.New("already taken")
 // returns ErrTaken for a system_id that another account has.
 func (e *Embedded) PutAccount(ctx context.Context, row *AccountRow) error {
 	id := row.ID
-	err := e.write1(ctx, func(conn *sqlite.Conn) error {
+	err := e.write1(ctx, func(conn *database) error {
 		if id == 0 {
 			err := query1(conn, "SELECT coalesce(max(id), 0) + 1 FROM accounts", func(stmt *sqlite.Stmt) error {
 				id = uint32(stmt.ColumnInt64(0))
@@ -44,7 +44,7 @@ func (e *Embedded) PutAccount(ctx context.Context, row *AccountRow) error {
 
 // DeleteAccount deletes an account and its API keys; its messages stay.
 func (e *Embedded) DeleteAccount(ctx context.Context, id uint32) error {
-	err := e.write1(ctx, func(conn *sqlite.Conn) error {
+	err := e.write1(ctx, func(conn *database) error {
 		if err := exec(conn, "DELETE FROM api_keys WHERE account = ?", int64(id)); err != nil {
 			return err
 		}
@@ -68,7 +68,7 @@ func (e *Embedded) Accounts(ctx context.Context) (list []AccountRow, err error) 
 
 // PutAPIKey inserts or replaces an API key.
 func (e *Embedded) PutAPIKey(ctx context.Context, row APIKeyRow) error {
-	err := e.write1(ctx, func(conn *sqlite.Conn) error {
+	err := e.write1(ctx, func(conn *database) error {
 		return exec(conn, "INSERT OR REPLACE INTO api_keys (hash, account, name, prefix, created_at, expires_at, settings) VALUES (?,?,?,?,?,?,?)",
 			row.Hash[:], int64(row.Account), row.Name, row.Prefix, row.CreatedAt, row.ExpiresAt, row.Settings)
 	})
@@ -77,7 +77,7 @@ func (e *Embedded) PutAPIKey(ctx context.Context, row APIKeyRow) error {
 
 // DeleteAPIKey deletes the key with the hash, or returns ErrNotFound.
 func (e *Embedded) DeleteAPIKey(ctx context.Context, hash [32]byte) error {
-	err := e.write1(ctx, func(conn *sqlite.Conn) error {
+	err := e.write1(ctx, func(conn *database) error {
 		return deleted(conn, "DELETE FROM api_keys WHERE hash = ?", hash[:])
 	})
 	return wrap(err, "delete API key")
@@ -104,7 +104,7 @@ func (e *Embedded) PutObject(ctx context.Context, kind, key string, value []byte
 	if value == nil {
 		value = []byte{}
 	}
-	err := e.write1(ctx, func(conn *sqlite.Conn) error {
+	err := e.write1(ctx, func(conn *database) error {
 		return exec(conn, "INSERT OR REPLACE INTO objects (kind, key, value) VALUES (?,?,?)", kind, key, value)
 	})
 	return wrap(err, "save %s %q", kind, key)
@@ -112,7 +112,7 @@ func (e *Embedded) PutObject(ctx context.Context, kind, key string, value []byte
 
 // DeleteObject deletes what PutObject stored, or returns ErrNotFound.
 func (e *Embedded) DeleteObject(ctx context.Context, kind, key string) error {
-	err := e.write1(ctx, func(conn *sqlite.Conn) error {
+	err := e.write1(ctx, func(conn *database) error {
 		return deleted(conn, "DELETE FROM objects WHERE kind = ? AND key = ?", kind, key)
 	})
 	return wrap(err, "delete %s %q", kind, key)

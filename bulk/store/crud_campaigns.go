@@ -16,7 +16,7 @@ func (e *Embedded) PutCampaign(ctx context.Context, row CampaignRow) error {
 	if err != nil {
 		return fmt.Errorf("encode campaign %s: %w", row.ID, err)
 	}
-	err = e.write1(ctx, func(conn *sqlite.Conn) error {
+	err = e.write1(ctx, func(conn *database) error {
 		return exec(conn, "INSERT OR REPLACE INTO campaigns (id, account, status, body) VALUES (?,?,?,?)",
 			int64(row.ID), int64(row.Account), row.Status, body)
 	})
@@ -26,7 +26,7 @@ func (e *Embedded) PutCampaign(ctx context.Context, row CampaignRow) error {
 // DeleteCampaign deletes a campaign and its recipients, or returns ErrNotFound. Its
 // messages stay.
 func (e *Embedded) DeleteCampaign(ctx context.Context, id message.ID) error {
-	err := e.write1(ctx, func(conn *sqlite.Conn) error {
+	err := e.write1(ctx, func(conn *database) error {
 		if err := exec(conn, "DELETE FROM recipients WHERE campaign = ?", int64(id)); err != nil {
 			return err
 		}
@@ -67,7 +67,7 @@ func (e *Embedded) Campaigns(ctx context.Context, account uint32, below message.
 
 // AddRecipients adds recipients to a campaign, or replaces those with the same ordinals.
 func (e *Embedded) AddRecipients(ctx context.Context, campaign message.ID, rows []RecipientRow) error {
-	err := e.write1(ctx, func(conn *sqlite.Conn) error {
+	err := e.write1(ctx, func(conn *database) error {
 		for i := range rows {
 			r := &rows[i]
 			err := exec(conn, "INSERT OR REPLACE INTO recipients (campaign, ordinal, dest, fields) VALUES (?,?,?,?)",

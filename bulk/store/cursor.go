@@ -11,7 +11,7 @@ import (
 
 // cursor walks the ids that one run has for one key, newest first.
 type cursor struct {
-	conn  *sqlite.Conn
+	conn  *database
 	table *table
 	run   int64
 	key   uint32
@@ -73,7 +73,7 @@ func (c *cursor) down(bound message.ID) error {
 // merged walks the ids that all runs of a table have for one key, newest first. A run is
 // opened when the walk comes to its highest id.
 type merged struct {
-	conn   *sqlite.Conn
+	conn   *database
 	table  *table
 	key    uint32
 	unread []run // sorted by hi, highest last
@@ -83,7 +83,7 @@ type merged struct {
 	valid bool
 }
 
-func newMerged(conn *sqlite.Conn, t *table, key uint32) *merged {
+func newMerged(conn *database, t *table, key uint32) *merged {
 	m := &merged{conn: conn, table: t, key: key}
 	for _, r := range t.runs {
 		if r.kind == filterRuns {

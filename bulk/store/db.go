@@ -103,9 +103,9 @@ CREATE INDEX due_%[1]d ON messages_%[1]d (due) WHERE due IS NOT NULL;
 CREATE INDEX notify_%[1]d ON messages_%[1]d (notify) WHERE notify IS NOT NULL;
 CREATE INDEX open_%[1]d ON messages_%[1]d (status, account) WHERE status < 5;
 CREATE TABLE index_%[1]d (
-	run INTEGER, key INTEGER, id INTEGER, data BLOB NOT NULL,
-	PRIMARY KEY (run, key, id)
-) WITHOUT ROWID;
+	run INTEGER NOT NULL, key INTEGER NOT NULL, id INTEGER NOT NULL, data BLOB NOT NULL
+);
+CREATE INDEX blocks_%[1]d ON index_%[1]d (run, key, id);
 `
 
 // state is the single row of the table of that name.
@@ -118,11 +118,59 @@ type state struct {
 	orphans int64
 }
 
-// openWriter opens the one connection that writes.
-func openWriter(path string) (*sqlite.Conn, error) {
-	conn, err := sqlite.OpenConn(path, sqlite.OpenReadWrite|sqlite.OpenCreate)
+// maxStatements bounds the prepared statements of a connection: each table of messages
+// has its own.
+const maxStatements = 400
+
+// database is one connection with its prepared statements.
+//
+// sqlite.Conn keeps them too, but clears their bindings before each use. SQLite then
+// expects other values and plans the statement anew, which costs more than running it.
+type database struct {
+	*sqlite.Conn
+	statements map[string]*sqlite.Stmt
+}
+
+func openDatabase(path string, flags sqlite.OpenFlags) (*database, error) {
+	conn, err := sqlite.OpenConn(path, flags)
 	if err != nil {
 		return nil, fmt.Errorf("open database %s: %w", path, err)
+	}
+	return &database{Conn: conn, statements: make(map[string]*sqlite.Stmt)}, nil
+}
+
+// statement returns the prepared query with the bindings of its last use: the caller
+// binds every parameter.
+func (d *database) statement(query string) (*sqlite.Stmt, error) {
+	if stmt := d.statements[query]; stmt != nil {
+		return stmt, stmt.Reset()
+	}
+	stmt, err := d.Prepare(query)
+	if err != nil {
+		return nil, fmt.Errorf("prepare: %w", err)
+	}
+	d.statements[query] = stmt
+	return stmt, nil
+}
+
+// trim forgets all statements when there are many. None may be running.
+func (d *database) trim() error {
+	if len(d.statements) < maxStatements {
+		return nil
+	}
+	var errs []error
+	for _, stmt := range d.statements {
+		errs = append(errs, stmt.Finalize())
+	}
+	clear(d.statements)
+	return errors.Join(errs...)
+}
+
+// openWriter opens the one connection that writes.
+func openWriter(path string) (*database, error) {
+	conn, err := openDatabase(path, sqlite.OpenReadWrite|sqlite.OpenCreate)
+	if err != nil {
+		return nil, err
 	}
 	err = pragmas(conn,
 		fmt.Sprintf("page_size=%d", pageSize), "journal_mode=WAL", "synchronous=FULL",
@@ -136,10 +184,10 @@ func openWriter(path string) (*sqlite.Conn, error) {
 	return conn, nil
 }
 
-func openReader(path string) (*sqlite.Conn, error) {
-	conn, err := sqlite.OpenConn(path, sqlite.OpenReadWrite)
+func openReader(path string) (*database, error) {
+	conn, err := openDatabase(path, sqlite.OpenReadWrite)
 	if err != nil {
-		return nil, fmt.Errorf("open database %s for reading: %w", path, err)
+		return nil, err
 	}
 	err = pragmas(conn, "query_only=1", "wal_autocheckpoint=0", fmt.Sprintf("cache_size=-%d", readerCacheKiB))
 	if err != nil {
@@ -148,9 +196,9 @@ func openReader(path string) (*sqlite.Conn, error) {
 	return conn, nil
 }
 
-func pragmas(conn *sqlite.Conn, list ...string) error {
+func pragmas(conn *database, list ...string) error {
 	for _, p := range list {
-		if err := sqlitex.ExecuteTransient(conn, "PRAGMA "+p, nil); err != nil {
+		if err := sqlitex.ExecuteTransient(conn.Conn, "PRAGMA "+p, nil); err != nil {
 			return fmt.Errorf("pragma %s: %w", p, err)
 		}
 	}
@@ -158,7 +206,7 @@ func pragmas(conn *sqlite.Conn, list ...string) error {
 }
 
 // migrate brings the schema to schemaVersion.
-func migrate(conn *sqlite.Conn) error {
+func migrate(conn *database) error {
 	version, err := intPragma(conn, "user_version")
 	switch {
 	case err != nil:
@@ -171,7 +219,7 @@ func migrate(conn *sqlite.Conn) error {
 	var random [24]byte
 	rand.Read(random[:])
 	return transaction(conn, func() error {
-		if err := sqlitex.ExecuteScript(conn, schema+fmt.Sprintf("PRAGMA user_version=%d;", schemaVersion), nil); err != nil {
+		if err := sqlitex.ExecuteScript(conn.Conn, schema+fmt.Sprintf("PRAGMA user_version=%d;", schemaVersion), nil); err != nil {
 			return fmt.Errorf("create schema: %w", err)
 		}
 		return exec(conn, "INSERT INTO state VALUES (1, ?, ?, 0, 0, 0, 1, 1, 0)",
@@ -179,8 +227,8 @@ func migrate(conn *sqlite.Conn) error {
 	})
 }
 
-func intPragma(conn *sqlite.Conn, name string) (n int64, err error) {
-	err = sqlitex.ExecuteTransient(conn, "PRAGMA "+name, &sqlitex.ExecOptions{
+func intPragma(conn *database, name string) (n int64, err error) {
+	err = sqlitex.ExecuteTransient(conn.Conn, "PRAGMA "+name, &sqlitex.ExecOptions{
 		ResultFunc: func(stmt *sqlite.Stmt) error {
 			n = stmt.ColumnInt64(0)
 			return nil
@@ -190,7 +238,10 @@ func intPragma(conn *sqlite.Conn, name string) (n int64, err error) {
 }
 
 // transaction runs f between BEGIN IMMEDIATE and COMMIT, or ROLLBACK when it fails.
-func transaction(conn *sqlite.Conn, f func() error) error {
+func transaction(conn *database, f func() error) error {
+	if err := conn.trim(); err != nil {
+		return err
+	}
 	if err := exec(conn, "BEGIN IMMEDIATE"); err != nil {
 		return err
 	}
@@ -206,15 +257,15 @@ func transaction(conn *sqlite.Conn, f func() error) error {
 
 // exec runs a statement that returns nothing, kept prepared. Arguments are int64,
 // string, []byte or nil.
-func exec(conn *sqlite.Conn, query string, args ...any) error {
+func exec(conn *database, query string, args ...any) error {
 	return query1(conn, query, nil, args...)
 }
 
 // query1 runs a statement, kept prepared, and calls row for each row.
-func query1(conn *sqlite.Conn, query string, row func(*sqlite.Stmt) error, args ...any) error {
-	stmt, err := conn.Prepare(query)
+func query1(conn *database, query string, row func(*sqlite.Stmt) error, args ...any) error {
+	stmt, err := conn.statement(query)
 	if err != nil {
-		return fmt.Errorf("prepare: %w", err)
+		return err
 	}
 	for i, arg := range args {
 		bind(stmt, i+1, arg)
@@ -259,7 +310,7 @@ func columnBytes(stmt *sqlite.Stmt, col int) []byte {
 	return b
 }
 
-func readState(conn *sqlite.Conn) (st state, err error) {
+func readState(conn *database) (st state, err error) {
 	err = query1(conn, "SELECT uuid, seed, segment, offset, record, version, next_run, orphans FROM state", func(stmt *sqlite.Stmt) error {
 		stmt.ColumnBytes(0, st.uuid[:])
 		st.seed = uint64(stmt.ColumnInt64(1))

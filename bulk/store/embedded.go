@@ -9,8 +9,6 @@ import (
 	"sync"
 	"sync/atomic"
 
-	"zombiezen.com/go/sqlite"
-
 	"protei-bulk/bulk/journal"
 	"protei-bulk/bulk/message"
 )
@@ -63,7 +61,8 @@ type counters struct {
 	asOf                               atomic.Int64 // Unix ms that lists show at least
 }
 
-const databaseName = "messages.db"
+// DatabaseName is the file of the database in the data folder.
+const DatabaseName = "messages.db"
 
 // OpenEmbedded locks the data folder, opens the database, replays the journal and
 // starts the store's goroutines. ErrLocked names the pid of the owner, ErrNewerSchema
@@ -113,7 +112,7 @@ func newEmbedded(opts Options) *Embedded {
 // load opens database and journal and brings the live table to where the last process
 // left it.
 func (e *Embedded) load() (*materialiser, error) {
-	path := filepath.Join(e.opts.Dir, databaseName)
+	path := filepath.Join(e.opts.Dir, DatabaseName)
 	conn, err := openWriter(path)
 	if err != nil {
 		return nil, err
@@ -167,7 +166,7 @@ func (e *Embedded) Stop(ctx context.Context) error {
 }
 
 // end joins the goroutines and closes the files.
-func (e *Embedded) end(conn *sqlite.Conn) {
+func (e *Embedded) end(conn *database) {
 	e.joined.Wait()
 	if err := e.closeFiles(conn); err != nil {
 		e.opts.Logger.Error("close store", "error", err)
@@ -176,7 +175,7 @@ func (e *Embedded) end(conn *sqlite.Conn) {
 	close(e.stopped)
 }
 
-func (e *Embedded) closeFiles(conn *sqlite.Conn) error {
+func (e *Embedded) closeFiles(conn *database) error {
 	var errs []error
 	if e.readers != nil {
 		errs = append(errs, e.readers.close())

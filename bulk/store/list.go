@@ -31,7 +31,7 @@ func (e *Embedded) List(ctx context.Context, q Query) (msgs []*message.Message, 
 	if e.dirty.len() == 0 {
 		asOf = e.opts.Now()
 	}
-	err = e.read(ctx, func(conn *sqlite.Conn, cat *catalog) error {
+	err = e.read(ctx, func(conn *database, cat *catalog) error {
 		l.conn = conn
 		return l.walk(ctx, cat)
 	})
@@ -49,7 +49,7 @@ func (e *Embedded) List(ctx context.Context, q Query) (msgs []*message.Message, 
 
 // lister is one List under way.
 type lister struct {
-	conn  *sqlite.Conn
+	conn  *database
 	q     Query
 	hash  hasher
 	high  message.ID // bounds of the ids, both inclusive

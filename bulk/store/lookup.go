@@ -4,8 +4,6 @@ import (
 	"context"
 	"fmt"
 
-	"zombiezen.com/go/sqlite"
-
 	"protei-bulk/bulk/message"
 )
 
@@ -18,7 +16,7 @@ func (e *Embedded) LookupReceipts(ctx context.Context, keys []message.ReceiptKey
 	for {
 		commits := e.commits.Load()
 		found := make([]storedMatch, len(keys))
-		err := e.read(ctx, func(conn *sqlite.Conn, cat *catalog) error {
+		err := e.read(ctx, func(conn *database, cat *catalog) error {
 			r := receiptReader{e: e, conn: conn, cat: cat}
 			for i := range keys {
 				if out[i].Found {
@@ -74,7 +72,7 @@ type storedMatch struct {
 // receiptReader finds parts by SMSC id in the receipt runs.
 type receiptReader struct {
 	e    *Embedded
-	conn *sqlite.Conn
+	conn *database
 	cat  *catalog
 	refs []ref
 	ids  []message.ID

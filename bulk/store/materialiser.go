@@ -26,7 +26,7 @@ const (
 // to SQLite.
 type materialiser struct {
 	e    *Embedded
-	conn *sqlite.Conn
+	conn *database
 	cat  *catalog // being changed by the transaction under way
 	st   state
 	page page
@@ -39,6 +39,7 @@ type materialiser struct {
 	waiting []entry // receipt index entries
 	runs    runWriter
 	maxID   message.ID // highest id with a row
+	newest  uint64     // number of the last record that the images show
 
 	lanesSaved map[message.Lane][2]uint64 // horizon and next, as stored
 	walBytes   int64                      // written since the last checkpoint, about
@@ -76,6 +77,10 @@ func (e *Embedded) materialise(m *materialiser) {
 			ops = e.drainOps()
 		}
 		if err := m.cycle(ops, final); err != nil {
+			if e.abandoned() {
+				m.refuseOps()
+				return // the rest is in the journal
+			}
 			e.fail(fmt.Errorf("%w: database: %w", ErrFailed, err))
 			m.refuseOps()
 			return
@@ -120,6 +125,11 @@ func (m *materialiser) transact(b batch, ops []op) error {
 	m.probe("begin")
 	m.cat = m.e.catalog.Load().clone()
 	m.snapshot(b)
+	if f := m.e.opts.Follower; f != nil {
+		if err := f.Keep(m.e.stop, max(b.upTo.record, m.newest)); err != nil {
+			return fmt.Errorf("follower: %w", err)
+		}
+	}
 	version := m.st.version
 	err := transaction(m.conn, func() error { return m.write(b, ops) })
 	if err != nil {
@@ -184,6 +194,7 @@ func (m *materialiser) saveState() error {
 // snapshot copies the batch's messages into images, sorted by id.
 func (m *materialiser) snapshot(b batch) {
 	clear(m.images)
+	m.newest = 0
 	m.images, m.bodies, m.waiting = m.images[:0], m.bodies[:0], m.waiting[:0]
 	for _, c := range b.chunks {
 		for _, msg := range c.msgs {
@@ -214,6 +225,7 @@ func (m *materialiser) image(msg *message.Message) {
 	img.parts[0] = len(m.waiting)
 	m.awaiting(msg)
 	img.parts[1] = len(m.waiting)
+	m.newest = max(m.newest, msg.Store.Applied)
 	msg.Store.Row = msg.Status
 	msg.Store.Flags &^= flagDirty
 	m.images = append(m.images, img)
@@ -364,7 +376,7 @@ func (m *materialiser) insert(many, one string, images []*image) error {
 		if len(images) < n {
 			n, query = 1, one
 		}
-		stmt, err := m.conn.Prepare(query)
+		stmt, err := m.conn.statement(query)
 		if err != nil {
 			return err
 		}
@@ -383,17 +395,20 @@ func (m *materialiser) bind(stmt *sqlite.Stmt, at int, img *image) {
 	stmt.BindInt64(at+1, int64(img.id))
 	stmt.BindInt64(at+2, int64(img.m.Account))
 	stmt.BindInt64(at+3, statusColumn(img.m, img.status))
-	if img.lane >= 0 {
-		stmt.BindInt64(at+4, img.lane)
-		stmt.BindInt64(at+5, int64(img.seq))
-	}
-	if img.due > 0 {
-		stmt.BindInt64(at+6, img.due)
-	}
-	if img.open {
-		stmt.BindInt64(at+7, 1)
-	}
+	bindIf(stmt, at+4, img.lane, img.lane >= 0)
+	bindIf(stmt, at+5, int64(img.seq), img.lane >= 0)
+	bindIf(stmt, at+6, img.due, img.due > 0)
+	bindIf(stmt, at+7, 1, img.open)
 	stmt.BindBytes(at+8, m.bodies[img.from:img.to])
+}
+
+// bindIf binds n, or NULL.
+func bindIf(stmt *sqlite.Stmt, at int, n int64, set bool) {
+	if set {
+		stmt.BindInt64(at, n)
+	} else {
+		stmt.BindNull(at)
+	}
 }
 
 // reindex adds the runs for the images of one table.

@@ -13,20 +13,20 @@ import (
 // op is a write of something other than messages. It rides in the materialiser's next
 // transaction and is answered after its sync.
 type op struct {
-	do   func(*sqlite.Conn) error
+	do   func(*database) error
 	done chan error
 	err  error
 }
 
 // run executes the op so that its failure undoes only itself.
-func (o *op) run(conn *sqlite.Conn) {
-	release := sqlitex.Save(conn)
+func (o *op) run(conn *database) {
+	release := sqlitex.Save(conn.Conn)
 	o.err = o.do(conn)
 	release(&o.err)
 }
 
 // write1 runs do in the next transaction and returns when that is durable.
-func (e *Embedded) write1(ctx context.Context, do func(*sqlite.Conn) error) error {
+func (e *Embedded) write1(ctx context.Context, do func(*database) error) error {
 	o := op{do: do, done: make(chan error, 1)}
 	select {
 	case e.ops <- o:
@@ -107,11 +107,11 @@ func (e *Embedded) one(ctx context.Context, query string, row func(*sqlite.Stmt)
 }
 
 func (e *Embedded) rows(ctx context.Context, query string, row func(*sqlite.Stmt) error, args ...any) error {
-	return e.read(ctx, func(conn *sqlite.Conn, _ *catalog) error { return query1(conn, query, row, args...) })
+	return e.read(ctx, func(conn *database, _ *catalog) error { return query1(conn, query, row, args...) })
 }
 
 // deleted runs a DELETE; ErrNotFound when it deletes nothing.
-func deleted(conn *sqlite.Conn, query string, args ...any) error {
+func deleted(conn *database, query string, args ...any) error {
 	if err := exec(conn, query, args...); err != nil {
 		return err
 	}

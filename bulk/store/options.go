@@ -1,6 +1,7 @@
 package store
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -57,6 +58,8 @@ type Options struct {
 	// events changed their messages and before their done callbacks. It must be quick.
 	// The slice is valid only during the call; Event.Msg stays.
 	Applied func([]message.Event)
+	// Follower, when set, keeps a book of its own of every event, exactly once (CDR files).
+	Follower Follower
 	// Failed is called once, on its own goroutine, when the store stops working.
 	Failed func(error)
 
@@ -69,6 +72,19 @@ type Options struct {
 	Logger *slog.Logger
 	FS     journal.FS       // file layer of the journal; nil: the operating system's
 	Now    func() time.Time // nil: time.Now
+}
+
+// Follower is told every event in the order of the journal, by the numbers of their
+// records, and decides with Keep when the store may let go of them.
+type Follower interface {
+	// Follow takes the events of the records up to number record, on the applier goroutine
+	// after Applied, also when there are none. At the start, before OpenEmbedded returns,
+	// it takes those that are not in SQLite yet, one by one: what it has kept already comes
+	// again. The slice is valid only during the call.
+	Follow(evs []message.Event, record uint64)
+	// Keep returns when everything up to the record is durable with the follower; SQLite
+	// never gets ahead of it. An error ends the store.
+	Keep(ctx context.Context, record uint64) error
 }
 
 func (o Options) withDefaults() Options {

@@ -15,10 +15,10 @@ import (
 const readerCount = 4
 
 // readers is a pool of connections that only read.
-type readers struct{ free chan *sqlite.Conn }
+type readers struct{ free chan *database }
 
 func openReaders(path string) (*readers, error) {
-	r := &readers{free: make(chan *sqlite.Conn, readerCount)}
+	r := &readers{free: make(chan *database, readerCount)}
 	for range readerCount {
 		conn, err := openReader(path)
 		if err != nil {
@@ -30,8 +30,8 @@ func openReaders(path string) (*readers, error) {
 	return r, nil
 }
 
-func (r *readers) take() *sqlite.Conn    { return <-r.free }
-func (r *readers) put(conn *sqlite.Conn) { r.free <- conn }
+func (r *readers) take() *database    { return <-r.free }
+func (r *readers) put(conn *database) { r.free <- conn }
 
 // close closes the connections as they come back.
 func (r *readers) close() error {
@@ -45,8 +45,8 @@ func (r *readers) close() error {
 }
 
 // read runs f in a read transaction with the catalog that belongs to it.
-func (e *Embedded) read(ctx context.Context, f func(*sqlite.Conn, *catalog) error) error {
-	var conn *sqlite.Conn
+func (e *Embedded) read(ctx context.Context, f func(*database, *catalog) error) error {
+	var conn *database
 	select {
 	case conn = <-e.readers.free:
 	case <-ctx.Done():
@@ -65,7 +65,10 @@ func (e *Embedded) read(ctx context.Context, f func(*sqlite.Conn, *catalog) erro
 	}
 }
 
-func (e *Embedded) attempt(conn *sqlite.Conn, cat *catalog, f func(*sqlite.Conn, *catalog) error) (again bool, err error) {
+func (e *Embedded) attempt(conn *database, cat *catalog, f func(*database, *catalog) error) (again bool, err error) {
+	if err := conn.trim(); err != nil {
+		return false, err
+	}
 	if err := exec(conn, "BEGIN"); err != nil {
 		return false, fmt.Errorf("begin reading: %w", err)
 	}
@@ -98,7 +101,7 @@ func scanRow(stmt *sqlite.Stmt) (*message.Message, error) {
 }
 
 // rowByID returns the row of id, or nil.
-func rowByID(conn *sqlite.Conn, cat *catalog, id message.ID) (m *message.Message, err error) {
+func rowByID(conn *database, cat *catalog, id message.ID) (m *message.Message, err error) {
 	t := cat.of(id)
 	if t == nil {
 		return nil, nil
@@ -138,7 +141,7 @@ func (e *Embedded) Message(ctx context.Context, id message.ID) (*message.Message
 }
 
 func (e *Embedded) row(ctx context.Context, id message.ID) (m *message.Message, err error) {
-	err = e.read(ctx, func(conn *sqlite.Conn, cat *catalog) error {
+	err = e.read(ctx, func(conn *database, cat *catalog) error {
 		m, err = rowByID(conn, cat, id)
 		return err
 	})

@@ -60,7 +60,7 @@ func (e *Embedded) LoadLane(ctx context.Context, key message.Lane, after uint64,
 	floor := la.floor.Load()
 	lists, marks := e.dirty.messages()
 	complete = markOf(marks, la)
-	stored, err := e.stored(ctx, flagLoaded, func(conn *sqlite.Conn, t *table, add func(*sqlite.Stmt) error) error {
+	stored, err := e.stored(ctx, flagLoaded, func(conn *database, t *table, add func(*sqlite.Stmt) error) error {
 		return query1(conn, t.sql.lane, add, laneNumber(key), int64(after), int64(limit))
 	})
 	if err != nil {
@@ -165,11 +165,11 @@ type storedTable struct {
 }
 
 // stored runs a query on every table, oldest first, and makes the rows live.
-func (e *Embedded) stored(ctx context.Context, flags uint8, query func(*sqlite.Conn, *table, func(*sqlite.Stmt) error) error) ([]storedTable, error) {
+func (e *Embedded) stored(ctx context.Context, flags uint8, query func(*database, *table, func(*sqlite.Stmt) error) error) ([]storedTable, error) {
 	for {
 		commits := e.commits.Load()
 		var rows [][]*message.Message
-		err := e.read(ctx, func(conn *sqlite.Conn, cat *catalog) error {
+		err := e.read(ctx, func(conn *database, cat *catalog) error {
 			for _, t := range cat.tables {
 				var list []*message.Message
 				err := query(conn, t, func(stmt *sqlite.Stmt) error {
@@ -212,7 +212,7 @@ func (e *Embedded) settleAll(rows [][]*message.Message, commits int64, flags uin
 // ms), earliest first. They are given again until something happens to them.
 func (e *Embedded) LoadDue(ctx context.Context, before int64, limit int) ([]*message.Message, error) {
 	lists, _ := e.dirty.messages()
-	stored, err := e.stored(ctx, flagLoaded, func(conn *sqlite.Conn, t *table, add func(*sqlite.Stmt) error) error {
+	stored, err := e.stored(ctx, flagLoaded, func(conn *database, t *table, add func(*sqlite.Stmt) error) error {
 		return query1(conn, t.sql.due, add, before, int64(limit))
 	})
 	if err != nil {
@@ -227,7 +227,7 @@ func (e *Embedded) LoadDue(ctx context.Context, before int64, limit int) ([]*mes
 // final state the customer still has to be told.
 func (e *Embedded) LoadNotify(ctx context.Context, after message.ID, limit int) ([]*message.Message, error) {
 	lists, _ := e.dirty.messages()
-	stored, err := e.stored(ctx, flagLoaded, func(conn *sqlite.Conn, t *table, add func(*sqlite.Stmt) error) error {
+	stored, err := e.stored(ctx, flagLoaded, func(conn *database, t *table, add func(*sqlite.Stmt) error) error {
 		return query1(conn, t.sql.notify, add, int64(after), int64(limit))
 	})
 	if err != nil {
@@ -243,7 +243,7 @@ func (e *Embedded) LoadNotify(ctx context.Context, after message.ID, limit int) 
 func (e *Embedded) LoadOverdue(ctx context.Context, before int64, limit int) ([]*message.Message, error) {
 	bound := firstID(time.UnixMilli(before))
 	lists, _ := e.dirty.messages()
-	stored, err := e.stored(ctx, 0, func(conn *sqlite.Conn, t *table, add func(*sqlite.Stmt) error) error {
+	stored, err := e.stored(ctx, 0, func(conn *database, t *table, add func(*sqlite.Stmt) error) error {
 		return query1(conn, t.sql.overdue, add, int64(message.Sent), int64(bound), int64(limit))
 	})
 	if err != nil {

@@ -15,7 +15,7 @@ import (
 const replaySpan = 4096
 
 // restore reads what the database says about everything but messages.
-func (e *Embedded) restore(conn *sqlite.Conn) (*materialiser, error) {
+func (e *Embedded) restore(conn *database) (*materialiser, error) {
 	st, err := readState(conn)
 	if err != nil {
 		return nil, err
@@ -38,7 +38,7 @@ func (e *Embedded) restore(conn *sqlite.Conn) (*materialiser, error) {
 	return m, errors.Join(e.restoreLanes(conn), e.restoreLedger(conn), e.restoreParked(conn, st.orphans))
 }
 
-func highestRow(conn *sqlite.Conn, cat *catalog) (highest message.ID, err error) {
+func highestRow(conn *database, cat *catalog) (highest message.ID, err error) {
 	for i := len(cat.tables) - 1; i >= 0 && highest == 0; i-- {
 		err := query1(conn, fmt.Sprintf("SELECT max(id) FROM messages_%d", cat.tables[i].n), func(stmt *sqlite.Stmt) error {
 			highest = message.ID(stmt.ColumnInt64(0))
@@ -51,7 +51,7 @@ func highestRow(conn *sqlite.Conn, cat *catalog) (highest message.ID, err error)
 	return highest, nil
 }
 
-func (e *Embedded) restoreLanes(conn *sqlite.Conn) error {
+func (e *Embedded) restoreLanes(conn *database) error {
 	err := query1(conn, "SELECT connector, priority, horizon, next FROM lanes", func(stmt *sqlite.Stmt) error {
 		la := e.lanes.get(message.Lane{
 			Connector: uint16(stmt.ColumnInt64(0)), Priority: message.Priority(stmt.ColumnInt64(1)),
@@ -67,7 +67,7 @@ func (e *Embedded) restoreLanes(conn *sqlite.Conn) error {
 	return nil
 }
 
-func (e *Embedded) restoreLedger(conn *sqlite.Conn) error {
+func (e *Embedded) restoreLedger(conn *database) error {
 	err := query1(conn, "SELECT account, campaign, cursor, counts FROM ledger", func(stmt *sqlite.Stmt) error {
 		c := e.books.get(ledgerKey{uint32(stmt.ColumnInt64(0)), message.ID(stmt.ColumnInt64(1))})
 		c.cursor.Store(uint32(stmt.ColumnInt64(2)))
@@ -89,7 +89,7 @@ func (e *Embedded) restoreLedger(conn *sqlite.Conn) error {
 	return nil
 }
 
-func (e *Embedded) restoreParked(conn *sqlite.Conn, orphans int64) error {
+func (e *Embedded) restoreParked(conn *database, orphans int64) error {
 	err := query1(conn, "SELECT grp, smsc_id, dest, status, error, at FROM parked ORDER BY at", func(stmt *sqlite.Stmt) error {
 		e.parked.put(message.Receipt{
 			Key:  message.ReceiptKey{Group: uint16(stmt.ColumnInt64(0)), SMSCID: stmt.ColumnText(1)},
@@ -184,7 +184,7 @@ func (r *replayer) event(rec *record, number uint64) error {
 		return err
 	case ev.Kind == message.Accept && m == nil:
 		ev.Msg.Store = message.Bookkeeping{}
-		r.applier.event(ev, number)
+		r.apply(ev, number)
 		return nil
 	case m == nil: // dropped with its table
 		return nil
@@ -194,8 +194,15 @@ func (r *replayer) event(rec *record, number uint64) error {
 		r.passed(ev)
 		return nil
 	}
-	r.applier.event(ev, number)
+	r.apply(ev, number)
 	return nil
+}
+
+func (r *replayer) apply(ev *message.Event, number uint64) {
+	r.applier.event(ev, number)
+	if f := r.e.opts.Follower; f != nil {
+		f.Follow([]message.Event{*ev}, number)
+	}
 }
 
 // passed does what is left of a record whose effect the message has already.

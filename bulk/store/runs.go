@@ -85,7 +85,7 @@ func (h hasher) status(account uint32, s message.Status) uint32 {
 
 // runWriter sorts and writes entries; its buffers are used again.
 type runWriter struct {
-	conn  *sqlite.Conn
+	conn  *database
 	swap  []entry
 	block []byte
 }
@@ -98,7 +98,7 @@ func (w *runWriter) write(t *table, r run, entries []entry) error {
 	for _, e := range entries {
 		r.lo, r.hi = min(r.lo, e.id), max(r.hi, e.id)
 	}
-	stmt, err := w.conn.Prepare(t.sql.addBlock)
+	stmt, err := w.conn.statement(t.sql.addBlock)
 	if err != nil {
 		return fmt.Errorf("prepare index block: %w", err)
 	}

@@ -20,7 +20,7 @@ func (m *merged) at() (message.ID, bool) { return m.id, m.valid }
 
 // openWalk walks the index of rows without a final status.
 type openWalk struct {
-	conn    *sqlite.Conn
+	conn    *database
 	table   *table
 	status  message.Status
 	account uint32       // 0: all
@@ -28,7 +28,7 @@ type openWalk struct {
 	more    bool         // the table may have more below ids
 }
 
-func newOpenWalk(conn *sqlite.Conn, t *table, q *Query) *openWalk {
+func newOpenWalk(conn *database, t *table, q *Query) *openWalk {
 	return &openWalk{conn: conn, table: t, status: q.Status, account: q.Account, more: true}
 }
 
