@@ -180,17 +180,15 @@ func finalCanary(protocol string, f stats.Final) error {
 func (m *Messaging) canarySMPP(ctx context.Context) error {
 	c := newCanary("")
 	m.canary.Store(c)
-	answers := make(chan smppload.Answer, 1)
+	answers := make(chan error, 1)
 	client := smppload.New(m.smppOptions(func(a *smppload.Answer) {
-		if a.Err == nil && a.Status == smpp.ROK && !a.Late {
+		if a.Late {
+			return
+		}
+		if a.Err == nil && a.Status == smpp.ROK {
 			c.named(string(a.ID))
 		}
-		answer := *a
-		answer.ID = nil
-		select {
-		case answers <- answer:
-		default:
-		}
+		answers <- answerError(a)
 	}))
 	where := fmt.Sprintf("%s as %s", m.opts.SMPP.Addr, m.opts.SMPP.SystemID)
 	if err := client.Bind(ctx); err != nil {
@@ -201,22 +199,8 @@ func (m *Messaging) canarySMPP(ctx context.Context) error {
 		defer cancel()
 		_ = client.Close(ctx)
 	}()
-	pdu := m.newSubmit()
-	pdu.Dest.Addr = []byte(m.opts.Settings.ToPrefix + "00000000")
-	pdu.ShortMessage = []byte(m.opts.Settings.Text + "canary")
-	if _, err := client.Submit(ctx, &pdu, 0, 0); err != nil {
+	if err := m.submitCanary(ctx, client, answers); err != nil {
 		return &CanaryError{"SMPP", fmt.Sprintf("submit_sm to %s: %s", where, smppErrorText(err))}
-	}
-	select {
-	case a := <-answers:
-		if a.Err != nil {
-			return &CanaryError{"SMPP", fmt.Sprintf("submit_sm to %s: %s", where, smppErrorText(a.Err))}
-		}
-		if a.Status != smpp.ROK {
-			return &CanaryError{"SMPP", fmt.Sprintf("submit_sm to %s: %s", where, a.Status)}
-		}
-	case <-ctx.Done():
-		return &CanaryError{"SMPP", ctx.Err().Error()}
 	}
 	if m.opts.NoReceipts {
 		return nil
@@ -226,4 +210,31 @@ func (m *Messaging) canarySMPP(ctx context.Context) error {
 		return &CanaryError{"SMPP", fmt.Sprintf("submit_sm to %s was accepted, no deliver_sm with its receipt came within %v (is the SMSC behind it connected?)", where, m.opts.CanaryTimeout)}
 	}
 	return finalCanary("SMPP", f)
+}
+
+// submitCanary sends one submit_sm and waits for its answer.
+func (m *Messaging) submitCanary(ctx context.Context, client *smppload.Client, answers <-chan error) error {
+	pdu := m.newSubmit()
+	pdu.Dest.Addr = []byte(m.opts.Settings.ToPrefix + "00000000")
+	pdu.ShortMessage = []byte(m.opts.Settings.Text + "canary")
+	if _, err := client.Submit(ctx, &pdu, 0, 0); err != nil {
+		return err
+	}
+	select {
+	case err := <-answers:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// answerError says why an answer is no success; nil when it is one.
+func answerError(a *smppload.Answer) error {
+	if a.Err != nil {
+		return a.Err
+	}
+	if a.Status != smpp.ROK {
+		return &smpp.StatusError{Status: a.Status, Cmd: smpp.CmdSubmitSM}
+	}
+	return nil
 }

@@ -43,48 +43,15 @@ func (r Resolution) String() string {
 func (m *Messaging) Resolve(ctx context.Context) Resolution {
 	ctx, cancel := context.WithTimeout(ctx, resolveTime)
 	defer cancel()
-	var res Resolution
-	var mu sync.Mutex // guards res
-	var rest []uint64
+	book := &resolving{ledger: m.opts.Ledger}
 	work := make(chan stats.OpenMessage)
 	var wg sync.WaitGroup
 	for range resolveAskers {
-		wg.Go(func() {
-			m.ask(ctx, work, func(open stats.OpenMessage, state stats.Resolution, reached bool) {
-				m.opts.Ledger.Resolve(open.Seq, state)
-				mu.Lock()
-				defer mu.Unlock()
-				res.Asked++
-				if state == stats.ResolvedPending {
-					res.Pending++
-					return
-				}
-				res.Lost++
-				if !reached {
-					res.Unreachable++
-				}
-			})
-		})
+		wg.Go(func() { m.ask(ctx, work, book) })
 	}
-	asked := 0
-	m.opts.Ledger.OpenMessages(func(open stats.OpenMessage) bool {
-		if !open.Answered {
-			return true // no id to ask for; it stays unanswered
-		}
-		if asked >= maxAsked || open.ID == 0 {
-			rest = append(rest, open.Seq)
-			return true
-		}
-		select {
-		case work <- open:
-			asked++
-		case <-ctx.Done():
-			rest = append(rest, open.Seq)
-		}
-		return true
-	})
-	close(work)
+	rest := feed(ctx, m.opts.Ledger, work)
 	wg.Wait()
+	res := book.sum
 	state := stats.ResolvedLost
 	if res.Asked > 0 && res.Lost == 0 {
 		state = stats.ResolvedPending
@@ -96,8 +63,54 @@ func (m *Messaging) Resolve(ctx context.Context) Resolution {
 	return res
 }
 
+// feed hands out the open messages to ask about and closes work; it returns the others.
+// A message without an answer has no id to ask for: it stays unanswered.
+func feed(ctx context.Context, ledger *stats.Ledger, work chan<- stats.OpenMessage) (rest []uint64) {
+	defer close(work)
+	asked := 0
+	ledger.OpenMessages(func(open stats.OpenMessage) bool {
+		switch {
+		case !open.Answered:
+			return true
+		case asked < maxAsked && open.ID != 0:
+			select {
+			case work <- open:
+				asked++
+				return true
+			case <-ctx.Done():
+			}
+		}
+		rest = append(rest, open.Seq)
+		return true
+	})
+	return rest
+}
+
+// resolving collects what the askers are told.
+type resolving struct {
+	ledger *stats.Ledger
+
+	mu  sync.Mutex
+	sum Resolution // guarded by mu
+}
+
+func (r *resolving) tell(open stats.OpenMessage, state stats.Resolution, reached bool) {
+	r.ledger.Resolve(open.Seq, state)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.sum.Asked++
+	if state == stats.ResolvedPending {
+		r.sum.Pending++
+		return
+	}
+	r.sum.Lost++
+	if !reached {
+		r.sum.Unreachable++
+	}
+}
+
 // ask queries messages until work is closed.
-func (m *Messaging) ask(ctx context.Context, work <-chan stats.OpenMessage, tell func(stats.OpenMessage, stats.Resolution, bool)) {
+func (m *Messaging) ask(ctx context.Context, work <-chan stats.OpenMessage, book *resolving) {
 	client := m.target.NewClient(ctx)
 	defer client.Close()
 	stop := context.AfterFunc(ctx, client.Abort)
@@ -108,11 +121,11 @@ func (m *Messaging) ask(ctx context.Context, work <-chan stats.OpenMessage, tell
 		res, err := client.Do(m.heads.status, r)
 		switch {
 		case err != nil || res.Status != 200 && res.Status != 404:
-			tell(open, stats.ResolvedLost, false)
+			book.tell(open, stats.ResolvedLost, false)
 		case res.Status == 200 && held(member(res.Body, "status")):
-			tell(open, stats.ResolvedPending, true)
+			book.tell(open, stats.ResolvedPending, true)
 		default:
-			tell(open, stats.ResolvedLost, true)
+			book.tell(open, stats.ResolvedLost, true)
 		}
 	}
 }
