@@ -6,8 +6,8 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unkn
 LDFLAGS := -s -w -X main.version=$(VERSION)
 
 # Tools, pinned. They are built from the Go module proxy into bin/tools.
-GOLANGCI_VERSION := v2.5.0
-GOFUMPT_VERSION := v0.9.1
+GOLANGCI_VERSION := v2.15.0
+GOFUMPT_VERSION := v0.12.0
 TOOLS := bin/tools
 
 .DEFAULT_GOAL := help

@@ -11,12 +11,14 @@ import (
 	"net/netip"
 	"net/url"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"protei-bulk/bulk/account"
 	"protei-bulk/bulk/api"
 	"protei-bulk/bulk/callback"
 	"protei-bulk/bulk/campaign"
+	"protei-bulk/bulk/cdr"
 	"protei-bulk/bulk/dispatch"
 	"protei-bulk/bulk/esme"
 	"protei-bulk/bulk/intake"
@@ -68,6 +70,8 @@ type Platform struct {
 	webhooks  *callback.Sender
 	esme      *esme.Server // nil: SMPP is off
 	first     *FirstSecrets
+	cdr       *cdr.Writer
+	cdrFault  atomic.Pointer[error] // set while CDRs cannot be written
 
 	wired  chan struct{} // closed when the hook may use the fields above
 	failed chan error    // 1
@@ -120,7 +124,7 @@ func (p *Platform) Start(ctx context.Context) (err error) {
 		}
 	}()
 	for _, start := range []func(context.Context) error{
-		p.openStore, p.openAccounts, p.wireRoutes, p.wireIntake, p.wireOutbox, p.wireSMPP, p.wireConnectors,
+		p.openCDR, p.openStore, p.openAccounts, p.wireRoutes, p.wireIntake, p.wireOutbox, p.wireSMPP, p.wireConnectors,
 		p.goLive, p.startCampaigns, p.startSMPP, p.startHTTP,
 	} {
 		if err := start(ctx); err != nil {
@@ -157,6 +161,13 @@ func (p *Platform) Stop(ctx context.Context) error {
 // Failed delivers the reason when the store stopped working: nothing more is accepted.
 func (p *Platform) Failed() <-chan error { return p.failed }
 
+func (p *Platform) fail(err error) {
+	select {
+	case p.failed <- err:
+	default: // one reason is enough
+	}
+}
+
 // FirstSecrets returns the secrets made by this start, or nil.
 func (p *Platform) FirstSecrets() *FirstSecrets { return p.first }
 
@@ -169,7 +180,7 @@ func (p *Platform) openStore(context.Context) error {
 		Dir: c.Data, Durability: c.Durability, Node: uint16(c.Node),
 		Retention: time.Duration(c.Retention), MinFreeDisk: int64(c.MinFreeDisk), MaxBacklog: c.Limits.MaxBacklog,
 		ReceiptCache: c.Limits.ReceiptCache, LaneCache: c.Limits.LaneMemory + c.Limits.LaneMemory/2,
-		Applied: p.applied, Failed: func(err error) { p.failed <- err }, Logger: p.log,
+		Applied: p.applied, Follower: &cdrFollower{files: p.cdr}, Failed: p.fail, Logger: p.log,
 	})
 	if err != nil {
 		return err
@@ -223,7 +234,7 @@ func (p *Platform) wireIntake(context.Context) error {
 	in, err := intake.New(intake.Options{
 		Sink: sink{p.store}, IDs: p.store.IDs(), Router: p.router,
 		AllowURL: func(u *url.URL) error { return guard.CheckURL(u.String()) },
-		MaxParts: p.cfg.Limits.MaxParts, DefaultValidity: time.Duration(p.cfg.Validity.Default),
+		Admit:    p.admit, MaxParts: p.cfg.Limits.MaxParts, DefaultValidity: time.Duration(p.cfg.Validity.Default),
 		MaxValidity: time.Duration(p.cfg.Validity.Max), Logger: p.log,
 	})
 	p.intake = in
@@ -336,10 +347,7 @@ func (p *Platform) startHTTP(context.Context) error {
 	p.joined.Go(func() {
 		if err := p.web.Serve(p.httpLn); err != nil {
 			p.log.Error("REST server ended", "error", err)
-			select {
-			case p.failed <- err:
-			default:
-			}
+			p.fail(err)
 		}
 	})
 	p.onStop("REST", p.web.Shutdown)

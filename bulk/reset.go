@@ -15,7 +15,7 @@ import (
 // ResetAdmin gives the account admin of a stopped platform a new API key and password
 // and returns them: they are stored as hashes only. It fails when a process owns dir.
 func ResetAdmin(dir string) (apiKey, password string, err error) {
-	if _, err := os.Stat(filepath.Join(dir, "messages.db")); err != nil {
+	if _, err := os.Stat(filepath.Join(dir, store.DatabaseName)); err != nil {
 		return "", "", fmt.Errorf("%s is not the data folder of a platform: %w", dir, err)
 	}
 	s, err := store.OpenEmbedded(store.Options{Dir: dir})

@@ -2,12 +2,14 @@ package test
 
 import (
 	"context"
+	"encoding/csv"
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
@@ -159,6 +161,51 @@ func TestKilledPlatformLosesNothing(t *testing.T) {
 	assertLedgerCloses(t, at.HTTP)
 	if code := p.stop(); code != 0 {
 		t.Errorf("exit code %d at the end\n%s", code, p.out)
+	}
+	assertCDRs(t, filepath.Join(data, "cdr"), led)
+}
+
+// assertCDRs wants one record for each promised message, and no record twice: kills may
+// neither lose one nor write one again.
+func assertCDRs(t *testing.T, dir string, l *ledger) {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(dir, "*.csv"))
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no CDR files in %s: %v", dir, err)
+	}
+	records := map[string]int{}
+	for _, name := range files {
+		f, err := os.Open(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer f.Close()
+		rows, err := csv.NewReader(f).ReadAll()
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		for _, row := range rows[1:] {
+			const id, part, status = 1, 2, 9
+			if row[status] != "DELIVERED" || row[part] != "1" {
+				t.Errorf("record of another kind: %q", row)
+			}
+			records[row[id]]++
+		}
+	}
+	missing, twice := 0, 0
+	for id := range l.promised {
+		if records[id] == 0 {
+			missing++
+		}
+	}
+	for _, n := range records {
+		if n > 1 {
+			twice++
+		}
+	}
+	t.Logf("%d CDRs", len(records))
+	if missing+twice != 0 {
+		t.Errorf("%d promised messages have no CDR, %d messages have more than one", missing, twice)
 	}
 }
 
