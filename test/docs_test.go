@@ -1,0 +1,295 @@
+package test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// docsRoot is the folder of the README, seen from this package.
+const docsRoot = ".."
+
+// docFiles are the pages whose examples and claims are checked.
+func docFiles(t *testing.T) []string {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(docsRoot, "docs", "*.md"))
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no pages in docs: %v", err)
+	}
+	return append([]string{filepath.Join(docsRoot, "README.md")}, files...)
+}
+
+// block is one fenced block of a page.
+type block struct {
+	file string
+	line int
+	lang string
+	text string
+	// mark is what the comment above the fence says: run, run-go, run-python or nothing.
+	mark    string
+	stopped bool // run it when the platform is stopped
+	exit    int
+	within  time.Duration
+	want    string // the ```text block that follows
+}
+
+func (b *block) name() string { return fmt.Sprintf("%s:%d", filepath.Base(b.file), b.line) }
+
+var markPattern = regexp.MustCompile(`^<!-- (run(?:-go|-python)?)(?:: (.*))? -->$`)
+
+// blocks reads the fenced blocks of a page. The comment above a fence decides whether
+// it is run:
+//
+//	<!-- run -->                     bash, against the platform and the simulator
+//	<!-- run: stopped -->            … after the platform was stopped
+//	<!-- run: exit 2, 30s -->        … wants this exit code, may take this long (10 s)
+//	<!-- run-go --> <!-- run-python -->
+func blocks(t *testing.T, file string) (all []*block) {
+	t.Helper()
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var open *block
+	mark, last := "", (*block)(nil)
+	for i, line := range strings.Split(string(text), "\n") {
+		fence, isFence := strings.CutPrefix(line, "```")
+		switch {
+		case isFence && open == nil:
+			open = &block{file: file, line: i + 1, lang: fence, within: 10 * time.Second}
+			open.read(t, mark)
+		case isFence:
+			if open.lang == "text" && last != nil {
+				last.want = open.text
+			}
+			all, last, open, mark = append(all, open), open, nil, ""
+		case open != nil:
+			open.text += line + "\n"
+		case strings.HasPrefix(line, "<!-- run"):
+			mark = line
+		case strings.TrimSpace(line) != "":
+			last, mark = nil, ""
+		}
+	}
+	if open != nil {
+		t.Errorf("%s is not closed", open.name())
+	}
+	return all
+}
+
+// read takes the comment above the fence.
+func (b *block) read(t *testing.T, mark string) {
+	t.Helper()
+	if mark == "" {
+		return
+	}
+	m := markPattern.FindStringSubmatch(mark)
+	if m == nil {
+		t.Fatalf("%s: %s is not understood", b.name(), mark)
+	}
+	b.mark = m[1]
+	for option := range strings.SplitSeq(m[2], ", ") {
+		code, isExit := strings.CutPrefix(option, "exit ")
+		var err error
+		switch {
+		case option == "":
+		case option == "stopped":
+			b.stopped = true
+		case isExit:
+			b.exit, err = strconv.Atoi(code)
+		default:
+			b.within, err = time.ParseDuration(option)
+		}
+		if err != nil {
+			t.Fatalf("%s: %s: %v", b.name(), option, err)
+		}
+	}
+}
+
+// docsRig is what the examples run against: a simulator, a platform in front of it and
+// a folder with bin/protei-bulk and the platform's data.
+type docsRig struct {
+	folder   string
+	platform *child
+	at       serveAt
+	far      smscAt
+}
+
+func newDocsRig(t *testing.T) *docsRig {
+	t.Helper()
+	r := &docsRig{folder: t.TempDir()}
+	if err := os.Mkdir(filepath.Join(r.folder, "bin"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(binary, filepath.Join(r.folder, "bin", "protei-bulk")); err != nil {
+		t.Fatal(err)
+	}
+	launch(t, "smsc", &r.far, "smsc", "--listen", "127.0.0.1:0", "--control", "127.0.0.1:0")
+	r.platform = launch(t, "serve", &r.at, "serve", "--dev", "--http", "127.0.0.1:0", "--smpp", "127.0.0.1:0",
+		"--data", filepath.Join(r.folder, "data"), "--upstream", "smpp://x:y@"+r.far.SMPP+"?trace_tlv=1")
+	return r
+}
+
+// private exchanges the ports of the pages for the real ones.
+func (r *docsRig) private(text string) string {
+	return strings.NewReplacer("127.0.0.1:8080", r.at.HTTP, "127.0.0.1:2775", r.at.SMPP,
+		"127.0.0.1:2776", r.far.SMPP, "127.0.0.1:2777", r.far.Control).Replace(text)
+}
+
+// run executes one block and compares what it prints.
+func (r *docsRig) run(t *testing.T, b *block) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), b.within)
+	defer cancel()
+	var cmd *exec.Cmd
+	switch b.mark {
+	case "run-go":
+		name := filepath.Join(t.TempDir(), "main.go")
+		if err := os.WriteFile(name, []byte(b.text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		cmd = exec.CommandContext(ctx, "go", "run", name)
+	case "run-python":
+		if _, err := exec.LookPath("python3"); err != nil {
+			t.Log("there is no python3 on this machine: not run")
+			return
+		}
+		cmd = exec.CommandContext(ctx, "python3", "-c", b.text)
+	default:
+		cmd = exec.CommandContext(ctx, "bash", "-euo", "pipefail", "-c", r.private(b.text))
+		cmd.Dir = r.folder
+	}
+	cmd.Env = append(os.Environ(), "PROTEI_BULK_URL=http://"+r.at.HTTP,
+		"PATH="+filepath.Join(r.folder, "bin")+string(os.PathListSeparator)+os.Getenv("PATH"))
+	var out bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &out
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
+	err := cmd.Run()
+	var exit *exec.ExitError
+	if err != nil && !errors.As(err, &exit) {
+		t.Fatalf("%v\n%s", err, &out)
+	}
+	if code := cmd.ProcessState.ExitCode(); code != b.exit {
+		t.Errorf("exit code %d, want %d (%v)\n%s", code, b.exit, context.Cause(ctx), &out)
+	}
+	for want := range strings.Lines(b.want) {
+		if want = strings.TrimSpace(want); want != "" && !shown(want, out.String()) {
+			t.Errorf("the page shows the line\n%s\nthe command printed\n%s", want, &out)
+		}
+	}
+}
+
+var (
+	idPattern    = regexp.MustCompile(`[0-9a-f]{16}`)
+	blankPattern = regexp.MustCompile(`\s+`)
+)
+
+// shown reports whether a line of out is want, in which … stands for anything, an id
+// for any id, and blanks for any number of them.
+func shown(want, out string) bool {
+	pattern := strings.ReplaceAll(regexp.QuoteMeta(want), "…", ".*")
+	pattern = idPattern.ReplaceAllString(pattern, "[0-9a-f]{16}")
+	pattern = blankPattern.ReplaceAllString(pattern, `\s*`)
+	return regexp.MustCompile(`(?m)^\s*` + pattern + `\s*$`).MatchString(out)
+}
+
+// TestDocsCommands runs the marked examples of the README and the docs.
+func TestDocsCommands(t *testing.T) {
+	rig := newDocsRig(t)
+	var later []*block
+	count := 0
+	for _, file := range docFiles(t) {
+		for _, b := range blocks(t, file) {
+			switch {
+			case b.mark == "":
+			case b.stopped:
+				later = append(later, b)
+			default:
+				count++
+				t.Run(b.name(), func(t *testing.T) { rig.run(t, b) })
+			}
+		}
+	}
+	t.Run("metrics", func(t *testing.T) {
+		compareMetrics(t, "docs/metrics.md", "metrics", "protei_bulk_", "http://"+rig.at.HTTP+"/metrics")
+		compareMetrics(t, "docs/smsc.md", "smsc metrics", "smsc_", "http://"+rig.far.Control+"/metrics")
+	})
+	if code := rig.platform.stop(); code != 0 {
+		t.Errorf("the platform ended with %d\n%s", code, rig.platform.out)
+	}
+	for _, b := range later {
+		t.Run(b.name(), func(t *testing.T) { rig.run(t, b) })
+	}
+	if count < 10 || len(later) == 0 {
+		t.Errorf("%d examples and %d of a stopped platform were found: the marks are not read", count, len(later))
+	}
+}
+
+// compareMetrics holds a page's table of metrics to what an address serves.
+func compareMetrics(t *testing.T, page, table, prefix, url string) {
+	t.Helper()
+	resp, err := http.Get(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	served := servedMetrics(string(text), prefix)
+	documented := map[string]string{}
+	for _, row := range tableRows(t, page, table) {
+		documented[strings.Trim(row[0], "`")] = row[1] + " {" + row[2] + "}"
+	}
+	for name, what := range served {
+		if documented[name] != what {
+			t.Errorf("%s says %q of %s, it is %q", page, documented[name], name, what)
+		}
+	}
+	for name := range documented {
+		if _, ok := served[name]; !ok {
+			t.Errorf("%s has %s, which is not served", page, name)
+		}
+	}
+}
+
+var (
+	typeLine   = regexp.MustCompile(`(?m)^# TYPE (\S+) (\S+)$`)
+	labelNames = regexp.MustCompile(`(\w+)="`)
+)
+
+// servedMetrics returns type and labels of each metric, "counter {connector, status}".
+func servedMetrics(text, prefix string) map[string]string {
+	all := map[string]string{}
+	for _, m := range typeLine.FindAllStringSubmatch(text, -1) {
+		name, kind := m[1], m[2]
+		if !strings.HasPrefix(name, prefix) {
+			continue
+		}
+		sample := name
+		if kind == "histogram" {
+			sample += "_count"
+		}
+		line := regexp.MustCompile(`(?m)^` + sample + `(\{.*\})? `).FindString(text)
+		var labels []string
+		for _, l := range labelNames.FindAllStringSubmatch(line, -1) {
+			labels = append(labels, l[1])
+		}
+		all[name] = kind + " {" + strings.Join(labels, ", ") + "}"
+	}
+	return all
+}
