@@ -76,9 +76,6 @@ Exit codes: 0 targets met, 1 requests failed and no target was named, 2 usage or
 		},
 	}
 	opts.register(cmd.Flags())
-	cmd.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return usageError("%w (see %s --help)", suggestFlag(cmd.Flags(), err), cmd.CommandPath())
-	})
 	return cmd
 }
 
@@ -275,43 +272,4 @@ func quoteArg(s string) string {
 		return strconv.Quote(s)
 	}
 	return s
-}
-
-// suggestFlag adds the nearest flag to the error for an unknown one.
-func suggestFlag(flags *pflag.FlagSet, err error) error {
-	var unknown *pflag.NotExistError
-	if !errors.As(err, &unknown) || len(unknown.GetSpecifiedName()) < 2 {
-		return err
-	}
-	best, bestDistance := "", 4
-	flags.VisitAll(func(f *pflag.Flag) {
-		if d := editDistance(unknown.GetSpecifiedName(), f.Name); !f.Hidden && d < bestDistance {
-			best, bestDistance = f.Name, d
-		}
-	})
-	if best == "" {
-		return err
-	}
-	return fmt.Errorf("%w; did you mean --%s?", err, best)
-}
-
-// editDistance counts insertions, deletions and replacements.
-func editDistance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := diagonal
-			if a[i] != b[j] {
-				cost++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(cost, row[j]+1, diagonal+1)
-		}
-	}
-	return row[len(b)]
 }

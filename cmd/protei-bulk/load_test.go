@@ -203,14 +203,3 @@ func (n *notifier) Write(b []byte) (int, error) {
 	}
 	return len(b), nil
 }
-
-func TestEditDistance(t *testing.T) {
-	for _, tc := range []struct {
-		a, b string
-		want int
-	}{{"users", "users", 0}, {"user", "users", 1}, {"spawnrate", "spawn-rate", 1}, {"", "abc", 3}, {"csvs", "html", 4}} {
-		if got := editDistance(tc.a, tc.b); got != tc.want {
-			t.Errorf("%s, %s: %d", tc.a, tc.b, got)
-		}
-	}
-}

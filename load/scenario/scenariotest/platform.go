@@ -48,7 +48,7 @@ type Platform struct {
 	faults Faults
 	web    *httptest.Server
 	smpp   *smpp.Server
-	served chan error
+	served chan struct{}
 	wg     sync.WaitGroup
 
 	mu       sync.Mutex        // guards what follows
@@ -63,7 +63,7 @@ func Start(t testing.TB, faults Faults) *Platform {
 	t.Helper()
 	p := &Platform{
 		faults: faults, statuses: map[string]string{}, Calls: map[string]int{}, Refs: map[string]int{},
-		served: make(chan error, 1),
+		served: make(chan struct{}),
 	}
 	p.web = httptest.NewServer(p)
 	p.URL = p.web.URL
@@ -85,7 +85,10 @@ func Start(t testing.TB, faults Faults) *Platform {
 	if err != nil {
 		t.Fatal(err)
 	}
-	go func() { p.served <- p.smpp.Serve(ln) }()
+	go func() {
+		defer close(p.served)
+		_ = p.smpp.Serve(ln)
+	}()
 	t.Cleanup(p.Close)
 	return p
 }
