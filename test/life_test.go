@@ -388,7 +388,8 @@ func TestCancel(t *testing.T) {
 	p := start()
 	pending := p.sendBulk(10, "")
 	soon := time.Now().Add(3 * time.Second).UTC().Format(time.RFC3339Nano)
-	scheduled := p.sendOne(`{"from":"Test","to":"+15550004001","text":"x","schedule_at":"` + soon + `"}`)
+	later := time.Now().Add(time.Hour).UTC().Format(time.RFC3339Nano) // the last 5 s before the time are too late
+	scheduled := p.sendOne(`{"from":"Test","to":"+15550004001","text":"x","schedule_at":"` + later + `"}`)
 	kept := p.sendOne(`{"from":"Test","to":"+15550004002","text":"x","schedule_at":"` + soon + `"}`)
 	cancelled := append([]string{scheduled}, pending[:5]...)
 	for _, id := range cancelled {
