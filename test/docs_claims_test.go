@@ -298,3 +298,39 @@ func TestDocsProblemCodes(t *testing.T) {
 		}
 	}
 }
+
+// TestDocsEndpoints: docs/rest.md names every path that the API answers.
+func TestDocsEndpoints(t *testing.T) {
+	text := readPage(t, filepath.Join(docsRoot, "docs/rest.md"))
+	routes := regexp.MustCompile(`a\.on\("/api/v1(/[^"]+)", `).FindAllStringSubmatch(readPage(t, "../bulk/api/handler.go"), -1)
+	if len(routes) < 15 {
+		t.Fatalf("%d routes were found in the source: it is not read", len(routes))
+	}
+	for _, m := range routes {
+		named := regexp.MustCompile("[` ]" + regexp.QuoteMeta(m[1]) + "`")
+		if !named.MatchString(text) {
+			t.Errorf("docs/rest.md does not name %s", m[1])
+		}
+	}
+}
+
+// TestDocsUpstreamURL holds the parameters of docs/smpp.md to what serve says it knows.
+func TestDocsUpstreamURL(t *testing.T) {
+	out, err := exec.Command(binary, "serve", "--http", "127.0.0.1:0", "--smpp", "off", "--data", t.TempDir(),
+		"--upstream", "smpp://x:y@127.0.0.1:1?colour=red").CombinedOutput()
+	_, list, ok := strings.Cut(string(out), "no such setting: ")
+	if err == nil || !ok {
+		t.Fatalf("serve took the setting colour: %v\n%s", err, out)
+	}
+	line, _, _ := strings.Cut(list, "\n")
+	want := strings.Split(line, ", ")
+	var got []string
+	for _, row := range tableRows(t, "docs/smpp.md", "upstream")[1:] {
+		got = append(got, strings.Trim(row[0], "`"))
+	}
+	slices.Sort(want)
+	slices.Sort(got)
+	if !slices.Equal(got, want) {
+		t.Errorf("docs/smpp.md has %v, serve knows %v", got, want)
+	}
+}
