@@ -38,6 +38,17 @@ func (i insight) Counts(account uint32) api.Counts {
 	return sum
 }
 
+// Accepted returns what an account had accepted, of all accounts for 0, counted apart
+// from the statuses.
+func (i insight) Accepted(account uint32) (sum int64) {
+	for id, n := range i.p.store.Accepted() {
+		if account == 0 || id == account {
+			sum += n
+		}
+	}
+	return sum
+}
+
 func (i insight) Connectors() []api.Connector {
 	all := make([]api.Connector, 0, len(i.p.connector))
 	for _, c := range i.p.connector {

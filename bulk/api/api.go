@@ -55,6 +55,10 @@ type Messages interface {
 	Cancel(ctx context.Context, id message.ID) error
 }
 
+// SentDone is the index in Counts of messages that are SENT and want no receipt: their
+// work is done. Those at message.Sent still await one.
+const SentDone = 0
+
 // Counts are messages by status; the index is message.Status.
 type Counts [message.Unknown + 1]int64
 
@@ -89,6 +93,9 @@ type Insight interface {
 	Ready() error
 	// Counts returns the ledger of an account, of all accounts for 0.
 	Counts(account uint32) Counts
+	// Accepted returns the messages accepted, counted apart from the statuses: it equals
+	// the sum of Counts, or the ledger does not close.
+	Accepted(account uint32) int64
 	Connectors() []Connector
 	Queues() []Queue
 }

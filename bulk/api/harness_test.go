@@ -177,6 +177,13 @@ func (a *archive) Cancel(ctx context.Context, id message.ID) error {
 type insight struct{ notReady error }
 
 func (i *insight) Ready() error { return i.notReady }
+func (i *insight) Accepted(account uint32) (sum int64) {
+	for _, n := range i.Counts(account) {
+		sum += n
+	}
+	return sum
+}
+
 func (i *insight) Counts(account uint32) api.Counts {
 	return api.Counts{message.Delivered: int64(account) + 10, message.Pending: 1}
 }

@@ -66,9 +66,11 @@ func (c *call) statistics() error {
 	if c.who.Role == account.Admin {
 		id = 0
 	}
-	counts := c.api.opts.Insight.Counts(id)
+	counts, accepted := c.api.opts.Insight.Counts(id), c.api.opts.Insight.Accepted(id)
+	open := counts[message.Pending] + counts[message.Scheduled] + counts[message.Sent] + counts[message.Held]
 	return c.document(200, map[string]any{
-		"accepted": total(counts), "by_status": byStatus(counts), "as_of": c.api.opts.Now().UTC().Format(time.RFC3339Nano),
+		"accepted": accepted, "by_status": byStatus(counts), "in_flight": open,
+		"closes": accepted == total(counts), "as_of": c.api.opts.Now().UTC().Format(time.RFC3339),
 	})
 }
 
@@ -84,6 +86,7 @@ func byStatus(counts [message.Unknown + 1]int64) map[string]int64 {
 	for _, s := range message.Statuses() {
 		all[s.String()] = counts[s]
 	}
+	all["SENT_NO_RECEIPT"] = counts[SentDone]
 	return all
 }
 

@@ -164,6 +164,7 @@ func (a *applier) book(ev *message.Event, before, after message.Status) {
 	switch {
 	case ev.Kind == message.Accept:
 		c.now[after].Add(1)
+		c.accepted.Add(1)
 		if ev.Msg.Ordinal > c.cursor.Load() {
 			c.cursor.Store(ev.Msg.Ordinal)
 		}

@@ -11,8 +11,8 @@ import (
 // nothing more happens to them. Those at message.Sent still await one.
 const SentDone = 0
 
-// Accepted is the number of all messages in the ledger.
-func (l Ledger) Accepted() (n int64) {
+// Sum is the number of messages in all statuses together.
+func (l Ledger) Sum() (n int64) {
 	for _, c := range l {
 		n += c
 	}
@@ -37,8 +37,12 @@ type counts struct {
 	key    ledgerKey
 	now    [message.Unknown + 1]atomic.Int64
 	cursor atomic.Uint32 // highest recipient ordinal accepted
+	// accepted counts accepts and nothing else: that it equals the sum of now is what
+	// "the ledger closes" means, so it is not derived from it.
+	accepted atomic.Int64
 
-	rows  Ledger // the materialiser's
+	rows         Ledger // the materialiser's
+	rowsAccepted int64  // the materialiser's: rows inserted
 	dirty bool   // the materialiser's
 }
 
@@ -98,6 +102,18 @@ func (e *Embedded) Ledgers() map[uint32]Ledger {
 		l := sum[key.account]
 		c.add(&l)
 		sum[key.account] = l
+	}
+	return sum
+}
+
+// Accepted returns the number of messages that each account had accepted, counted on its
+// own: it equals the sum of the account's Ledger, or something was lost or counted twice.
+func (e *Embedded) Accepted() map[uint32]int64 {
+	e.books.mu.RLock()
+	defer e.books.mu.RUnlock()
+	sum := make(map[uint32]int64)
+	for key, c := range e.books.all {
+		sum[key.account] += c.accepted.Load()
 	}
 	return sum
 }

@@ -262,6 +262,8 @@ func (m *materialiser) count(img *image) {
 	c := m.page.of(img.m)
 	if img.was != 0 {
 		c.rows[cell(img.m, img.was)]--
+	} else {
+		c.rowsAccepted++
 	}
 	c.rows[cell(img.m, img.status)]++
 	c.dirty = true
@@ -468,6 +470,7 @@ func (m *materialiser) ledgers() error {
 		for _, n := range c.rows {
 			b = binary.AppendVarint(b, n)
 		}
+		b = binary.AppendVarint(b, c.rowsAccepted)
 		err := exec(m.conn, "INSERT OR REPLACE INTO ledger VALUES (?,?,?,?)",
 			int64(c.key.account), int64(c.key.campaign), int64(c.cursor.Load()), b)
 		if err != nil {

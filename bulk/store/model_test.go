@@ -34,7 +34,7 @@ func TestRandomEventsAgainstModel(t *testing.T) {
 		opts := store.Options{
 			Settle:    rapid.SampledFrom([]time.Duration{quick, 30 * time.Millisecond, time.Hour}).Draw(rt, "settle"),
 			TableRows: rapid.SampledFrom([]int{5, 1000}).Draw(rt, "table rows"),
-			LaneCache: 3, OutboxCache: 2, ReceiptCache: 64,
+			LaneCache: 3, OutboxCache: 2, ReceiptCache: 4096,
 		}
 		md := &model{
 			t: rt, m: newMachine(t, opts), msgs: make(map[message.ID]*message.Message),
@@ -275,6 +275,11 @@ func (md *model) checkLedger() {
 			l[m.Status]++
 		}
 		want[m.Account] = l
+	}
+	for id, n := range md.m.s.Accepted() {
+		if n != want[id].Sum() {
+			md.t.Fatalf("account %d: %d accepted, the model has %d", id, n, want[id].Sum())
+		}
 	}
 	if diff := cmp.Diff(want, md.m.s.Ledgers()); diff != "" {
 		md.t.Fatalf("ledger (-model +store):\n%s", diff)

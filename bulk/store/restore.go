@@ -81,6 +81,12 @@ func (e *Embedded) restoreLedger(conn *database) error {
 			c.rows[s] = n
 			c.now[s].Store(n)
 		}
+		n, size := binary.Varint(b)
+		if size <= 0 {
+			return fmt.Errorf("%w: ledger of account %d", errCodec, c.key.account)
+		}
+		c.rowsAccepted = n
+		c.accepted.Store(n)
 		return nil
 	})
 	if err != nil {
