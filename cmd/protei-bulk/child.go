@@ -6,9 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"runtime"
 	"sync"
+	"syscall"
 	"time"
 )
 
@@ -68,6 +70,9 @@ func announceTo(fd int, v any) error {
 // other systems and for a parent that went before the kernel was asked.
 func dieWithParent(ctx context.Context) (child context.Context, stop func()) {
 	child, cancel := context.WithCancelCause(ctx)
+	// The parent reads our output. Without it a line of the log would end the process by
+	// SIGPIPE in the middle of the orderly end.
+	signal.Ignore(syscall.SIGPIPE)
 	parent := os.Getppid()
 	quit, done := make(chan struct{}), make(chan struct{})
 	go func() {

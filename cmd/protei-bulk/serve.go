@@ -210,6 +210,6 @@ func openLog(stderr io.Writer, cfg bulk.Config) (*slog.Logger, func(), error) {
 	file := &lumberjack.Logger{
 		Filename: path, MaxSize: max(1, int(cfg.Log.MaxBytes>>20)), MaxBackups: cfg.Log.Keep, Compress: true,
 	}
-	logger := slog.New(slog.NewTextHandler(io.MultiWriter(stderr, file), &slog.HandlerOptions{Level: level}))
+	logger := slog.New(slog.NewTextHandler(io.MultiWriter(file, stderr), &slog.HandlerOptions{Level: level}))
 	return logger, func() { file.Close() }, nil
 }
