@@ -81,7 +81,9 @@ func (o webhookOutbox) Open(ctx context.Context, after message.ID, limit int) ([
 			if m.Flags&message.ViaSMPP != 0 {
 				continue
 			}
-			n, ok := o.p.notice(m)
+			var n callback.Notice
+			var ok bool
+			o.p.store.View(m, func(m *message.Message) { n, ok = o.p.notice(m) })
 			if !ok {
 				o.p.recordNotified([]message.Event{{Kind: message.Notified, Msg: m}}, nil)
 				continue

@@ -65,7 +65,7 @@ func (o smppOutbox) OpenReceipts(ctx context.Context, account uint32, after mess
 			}
 			after = m.ID
 			if m.Flags&message.ViaSMPP != 0 && (account == 0 || m.Account == account) {
-				page = append(page, esme.NoticeOf(m))
+				o.p.store.View(m, func(m *message.Message) { page = append(page, esme.NoticeOf(m)) })
 			}
 		}
 	}
