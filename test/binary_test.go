@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -30,6 +31,9 @@ func TestMain(m *testing.M) {
 		defer os.RemoveAll(dir)
 		binary = filepath.Join(dir, "protei-bulk")
 		build := exec.Command("go", "build", "-o", binary, "protei-bulk/cmd/protei-bulk")
+		if os.Getenv("RACE") != "" { // make race: the program itself under the race detector
+			build.Args = append(build.Args[:2], append([]string{"-race"}, build.Args[2:]...)...)
+		}
 		if out, err := build.CombinedOutput(); err != nil {
 			fmt.Fprintf(os.Stderr, "build: %v\n%s", err, out)
 			return 1
@@ -97,7 +101,12 @@ func (c *child) waitReady(path string, v any) {
 }
 
 // kill ends the process at once and waits for it.
-func (c *child) kill() { c.end(syscall.SIGKILL, 10*time.Second) }
+func (c *child) kill() {
+	c.end(syscall.SIGKILL, 10*time.Second)
+	if strings.Contains(c.out.String(), "DATA RACE") {
+		c.t.Errorf("%s has a data race\n%s", c.name, c.out)
+	}
+}
 
 // stop ends it as an operator does and returns its exit code.
 func (c *child) stop() int {
