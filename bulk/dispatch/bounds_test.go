@@ -147,6 +147,35 @@ func TestOnlyTheFailedPartIsSentAgain(t *testing.T) {
 	r.expect(message.Delivered, 1)
 }
 
+// TestPartsWithDifferentFailures has one part refused for now and one lost.
+func TestPartsWithDifferentFailures(t *testing.T) {
+	m := newSMSC(t, 100)
+	var asked atomic.Int64
+	m.onSubmit(func(s *smpp.Session, r *smpp.Request, p *smpp.SubmitSM) {
+		switch n := asked.Add(1); {
+		case n == 2:
+			s.Respond(r.Seq, r.ID, smpp.RSYSERR, nil)
+		case n == 3:
+			go func() { // when the two answers have been read
+				eventually(t, "the first answers", func() bool { return m.counters().Temporary == 1 })
+				s.Close()
+			}()
+		default:
+			m.accept(s, r)
+		}
+	})
+	r := newRig(t, m, settings{url: "binds=1&unknown=fail", dispatch: dispatch.Options{RetryMin: 10 * time.Millisecond}})
+	msg := r.message(1, "one", "two", "three")
+	r.accept(msg)
+	eventually(t, "an end for each part", func() bool {
+		p := r.get(msg.ID).Parts
+		return p[0].Status == message.Sent && p[1].Status == message.Sent && p[2].Status == message.Failed
+	})
+	if n := asked.Load(); n != 4 {
+		t.Errorf("%d submit_sm, want 3 and the second one again", n)
+	}
+}
+
 func TestWithoutReceiptSentIsTheEnd(t *testing.T) {
 	m := newSMSC(t, 100)
 	r := newRig(t, m, settings{})

@@ -31,7 +31,8 @@ type smsc struct {
 	submit atomic.Pointer[func(s *smpp.Session, r *smpp.Request, p *smpp.SubmitSM)]
 	ids    atomic.Uint64
 
-	other smpp.Handler // when set, it answers instead
+	other    smpp.Handler // when set, it answers instead
+	counters func() dispatch.Counters
 
 	mu       sync.Mutex
 	sessions []*smpp.Session
@@ -219,6 +220,7 @@ func newRig(t testing.TB, m *smsc, set settings) *rig {
 	if r.d, err = dispatch.New(o); err != nil {
 		t.Fatal(err)
 	}
+	m.counters = r.d.Counters
 	r.ids = message.NewIDSource(1, 0, nil)
 	r.store.Start()
 	r.lanes.Start()

@@ -335,6 +335,30 @@ func TestThrottledBindPausesAlone(t *testing.T) {
 	}
 }
 
+func TestOldRefusalsDoNotPauseAgain(t *testing.T) {
+	p := newPeer(t, "127.0.0.1:0", nil)
+	p.hold = true
+	g := start(t, p, "binds=1&window=2", func(o *upstream.Options) { o.PauseMin = 10 * time.Millisecond })
+	eventually(t, "bind", g.Up)
+	var done results
+	for i := range 2 {
+		if _, err := g.Submit(pdu(), 0, new(upstream.Call), &done); err != nil {
+			t.Fatal(err)
+		}
+		eventually(t, "in flight", func() bool { return p.waiting() == i+1 })
+	}
+	p.mu.Lock()
+	first, second := p.open[0], p.open[1]
+	p.mu.Unlock()
+	first(smpp.RTHROTTLED)
+	eventually(t, "end of the pause", func() bool { return g.States()[0].Pauses == 1 && g.Free() == 1 })
+	second(smpp.RTHROTTLED) // sent before the pause: it says nothing new
+	eventually(t, "second answer", func() bool { return done.len() == 2 })
+	if st := g.States()[0]; st.Pauses != 1 || st.Paused {
+		t.Errorf("%d pauses, paused %v; want the one", st.Pauses, st.Paused)
+	}
+}
+
 func TestAFaultyMessageIsItsOwnFault(t *testing.T) {
 	p := newPeer(t, "127.0.0.1:0", nil)
 	g := start(t, p, "binds=1", nil)
