@@ -458,6 +458,45 @@ func TestOutboxIsReadAfterARestartAndWhenMemoryWasFull(t *testing.T) {
 	}
 }
 
+// slowOutbox answers Open late: what it read may have been told meanwhile.
+type slowOutbox struct {
+	*outbox
+	read, answer chan struct{} // Open has read its page; it may return it
+}
+
+func (o *slowOutbox) Open(ctx context.Context, after message.ID, limit int) ([]callback.Notice, error) {
+	page, err := o.outbox.Open(ctx, after, limit)
+	if len(page) > 0 {
+		select {
+		case o.read <- struct{}{}:
+			<-o.answer
+		default:
+		}
+	}
+	return page, err
+}
+
+func TestWhatIsToldDuringASweepIsNotToldAgain(t *testing.T) {
+	o := &slowOutbox{outbox: newOutbox(), read: make(chan struct{}), answer: make(chan struct{})}
+	c := newCustomer(t, nil)
+	o.add(notice(1, c.URL))
+	opts := options(o)
+	s := start(t, opts)
+	<-o.read // the sweep has read notice 1
+	s.Push(notice(1, c.URL))
+	o.drain(t, 0)
+	o.answer <- struct{}{} // and offers it now
+	s.Push(o.add(notice(2, c.URL)))
+	o.drain(t, 0)
+	told := map[string]int{}
+	for _, e := range c.confirmed() {
+		told[e.MessageID]++
+	}
+	if id := message.ID(1).String(); told[id] != 1 {
+		t.Errorf("notice 1 was told %d times", told[id])
+	}
+}
+
 func TestLateCorrectionOfAStatusIsToldToo(t *testing.T) {
 	o, c := newOutbox(), newCustomer(t, nil)
 	opts := options(o)

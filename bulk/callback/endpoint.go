@@ -332,6 +332,9 @@ func (s *Sender) forget(notices []Notice, err error) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if err == nil {
+		s.note(notices)
+	}
 	s.drop(notices)
 	s.room()
 }
@@ -349,6 +352,16 @@ func (s *Sender) drop(notices []Notice) {
 		if n := &notices[i]; s.held[n.MessageID] == n.Status {
 			delete(s.held, n.MessageID)
 		}
+	}
+}
+
+// note marks notices as told while a sweep has a page in its hands. It needs mu.
+func (s *Sender) note(notices []Notice) {
+	if s.told == nil {
+		return
+	}
+	for i := range notices {
+		s.told[notices[i].MessageID] = notices[i].Status
 	}
 }
 

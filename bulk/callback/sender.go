@@ -98,6 +98,7 @@ type Sender struct {
 	started   bool
 	stopping  bool
 	held      map[message.ID]message.Status // notices in memory, until Notified is done
+	told      map[message.ID]message.Status // left the outbox since the sweep began its page; nil: no sweep
 	endpoints map[endpointKey]*endpoint
 	last      *endpoint // of the last Push: saves the look-up in a row of equal ones
 	tenants   map[uint32]*tenant

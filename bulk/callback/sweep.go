@@ -58,7 +58,9 @@ type outboxReader struct {
 
 // read offers every open notice once.
 func (r *outboxReader) read() error {
+	defer r.s.remember(false)
 	for after := message.ID(0); ; {
+		r.s.remember(true)
 		page, err := r.s.opts.Outbox.Open(r.s.ctx, after, sweepPage)
 		if err != nil || len(page) == 0 {
 			return err
@@ -75,12 +77,26 @@ func (r *outboxReader) read() error {
 	}
 }
 
+// remember begins, or ends, to note the notices whose outbox entries end: a page that was
+// read before must not bring them again.
+func (s *Sender) remember(on bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.told = nil
+	if on {
+		s.told = map[message.ID]message.Status{}
+	}
+}
+
 // offer pushes n and waits a little for room if its endpoint works.
 func (r *outboxReader) offer(n *Notice) {
 	s, key := r.s, endpointKey{n.Account, n.URL}
 	for {
 		s.mu.Lock()
-		v := s.push(*n)
+		v := taken
+		if status, told := s.told[n.MessageID]; !told || status != n.Status {
+			v = s.push(*n)
+		}
 		s.mu.Unlock()
 		patience := min(endpointPatience-r.waits[key], sweepPatience-r.waited)
 		if v != full || patience <= 0 {
