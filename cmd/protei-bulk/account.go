@@ -84,7 +84,7 @@ func accountCreate(c *restClient) *cobra.Command {
 	var tps float64
 	var binds int
 	cmd := &cobra.Command{
-		Use: "create NAME", Short: "Create an account and show its secrets, once", Args: cobra.ExactArgs(1),
+		Use: "create NAME", Short: "Create an account and show its secrets, once", Args: wants("NAME"),
 		Example: `  protei-bulk account create acme --system-id acme --tps 500
   protei-bulk account create ops --role admin`,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -131,7 +131,7 @@ func (c *restClient) showAccount(a accountReply) error {
 
 func accountShow(c *restClient) *cobra.Command {
 	return &cobra.Command{
-		Use: "show ID|me", Short: "Show one account", Args: cobra.ExactArgs(1),
+		Use: "show ID|me", Short: "Show one account", Args: wants("ID"),
 		Example: `  protei-bulk account show 3
   protei-bulk account show me`,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -150,7 +150,7 @@ func accountDisable(c *restClient, disable bool) *cobra.Command {
 		use, short = "disable ID", "Lock an account out"
 	}
 	return &cobra.Command{
-		Use: use, Short: short, Args: cobra.ExactArgs(1),
+		Use: use, Short: short, Args: wants("ID"),
 		Example: "  protei-bulk account " + strings.Replace(use, "ID", "3", 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			var a accountReply
@@ -166,7 +166,7 @@ func accountDisable(c *restClient, disable bool) *cobra.Command {
 func accountPassword(c *restClient) *cobra.Command {
 	var password string
 	cmd := &cobra.Command{
-		Use: "password ID", Short: "Set the SMPP and Basic password and show it, once", Args: cobra.ExactArgs(1),
+		Use: "password ID", Short: "Set the SMPP and Basic password and show it, once", Args: wants("ID"),
 		Example: "  protei-bulk account password 3",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			var a accountReply
@@ -195,7 +195,7 @@ func accountKey(c *restClient) *cobra.Command {
 		APIKey    string `json:"api_key"`
 	}
 	list := &cobra.Command{
-		Use: "list ID", Short: "List the keys", Args: cobra.ExactArgs(1),
+		Use: "list ID", Short: "List the keys", Args: wants("ID"),
 		Example: "  protei-bulk account key list 3",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			var reply struct{ Keys []key }
@@ -211,7 +211,7 @@ func accountKey(c *restClient) *cobra.Command {
 	}
 	var label string
 	create := &cobra.Command{
-		Use: "create ID", Short: "Create a key and show it, once", Args: cobra.ExactArgs(1),
+		Use: "create ID", Short: "Create a key and show it, once", Args: wants("ID"),
 		Example: "  protei-bulk account key create 3 --label laptop",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			var k key
@@ -224,7 +224,7 @@ func accountKey(c *restClient) *cobra.Command {
 	}
 	create.Flags().StringVar(&label, "label", "", "what the key is for")
 	revoke := &cobra.Command{
-		Use: "revoke ID PREFIX", Short: "Delete the key with this prefix", Args: cobra.ExactArgs(2),
+		Use: "revoke ID PREFIX", Short: "Delete the key with this prefix", Args: wants("ID", "PREFIX"),
 		Example: "  protei-bulk account key revoke 3 pb_thwfqb",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return c.do(cmd.Context(), "DELETE", "/api/v1/accounts/"+pathEscape(args[0])+"/keys/"+pathEscape(args[1]), nil, nil)

@@ -53,7 +53,7 @@ func campaignCreate(c *restClient) *cobra.Command {
 	var tps int
 	var start bool
 	cmd := &cobra.Command{
-		Use: "create NAME --text TEXT", Short: "Create a DRAFT, with recipients from a file", Args: cobra.ExactArgs(1),
+		Use: "create NAME --text TEXT", Short: "Create a DRAFT, with recipients from a file", Args: wants("NAME"),
 		Example: `  protei-bulk campaign create spring --from ACME --text "Sale!" --recipients numbers.txt --start
   cut -d, -f2 customers.csv | protei-bulk campaign create spring --text "Sale!" --recipients -`,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -77,13 +77,21 @@ func campaignCreate(c *restClient) *cobra.Command {
 				body["recipients"] = to
 			}
 			var made campaignReply
-			if err := c.do(cmd.Context(), "POST", "/api/v1/campaigns", body, &made); err != nil {
-				return err
-			}
-			if start && made.ID != "" {
-				if err := c.do(cmd.Context(), "POST", "/api/v1/campaigns/"+made.ID+"/start", nil, &made); err != nil {
+			if !start {
+				if err := c.do(cmd.Context(), "POST", "/api/v1/campaigns", body, &made); err != nil {
 					return err
 				}
+				return c.showCampaign(made)
+			}
+			answer, err := c.fetch(cmd.Context(), "POST", "/api/v1/campaigns", body)
+			if err == nil {
+				err = c.decode(answer, &made)
+			}
+			if err == nil {
+				err = c.do(cmd.Context(), "POST", "/api/v1/campaigns/"+pathEscape(made.ID)+"/start", nil, &made)
+			}
+			if err != nil {
+				return err
 			}
 			return c.showCampaign(made)
 		},
@@ -95,7 +103,7 @@ func campaignCreate(c *restClient) *cobra.Command {
 	f.StringVar(&priority, "priority", "", "LOW, NORMAL (default), HIGH or CRITICAL")
 	f.StringVar(&schedule, "schedule-at", "", "when to send, such as 2030-01-31T09:00:00Z")
 	f.IntVar(&tps, "max-tps", 0, "messages a second; 0: no limit")
-	f.BoolVar(&start, "start", false, "start it at once (table output only)")
+	f.BoolVar(&start, "start", false, "start it at once")
 	return cmd
 }
 
@@ -153,7 +161,7 @@ func campaignList(c *restClient) *cobra.Command {
 
 func campaignShow(c *restClient) *cobra.Command {
 	return &cobra.Command{
-		Use: "show ID", Short: "Show one campaign", Args: cobra.ExactArgs(1),
+		Use: "show ID", Short: "Show one campaign", Args: wants("ID"),
 		Example: "  protei-bulk campaign show 18f3a7c2e1b04000",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			var r campaignReply
@@ -167,7 +175,7 @@ func campaignShow(c *restClient) *cobra.Command {
 
 func campaignAction(c *restClient, name, short string) *cobra.Command {
 	return &cobra.Command{
-		Use: name + " ID", Short: short, Args: cobra.ExactArgs(1),
+		Use: name + " ID", Short: short, Args: wants("ID"),
 		Example: "  protei-bulk campaign " + name + " 18f3a7c2e1b04000",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			var r campaignReply

@@ -31,7 +31,7 @@ func newJournalInspectCommand(env *environment) *cobra.Command {
 records by kind, where the log ends, and damage. Nothing is changed. The platform must
 be stopped. The exit code is 1 when the journal is damaged.`,
 		Example: "  protei-bulk journal inspect data",
-		Args:    cobra.ExactArgs(1),
+		Args:    wants("DIR"),
 		RunE: func(_ *cobra.Command, args []string) error {
 			return inspectJournal(env, args[0])
 		},

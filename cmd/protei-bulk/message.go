@@ -98,7 +98,7 @@ func (c *restClient) showMessage(m messageReply) error {
 
 func messageStatus(c *restClient) *cobra.Command {
 	return &cobra.Command{
-		Use: "status ID", Short: "Show one message", Args: cobra.ExactArgs(1),
+		Use: "status ID", Short: "Show one message", Args: wants("ID"),
 		Example: "  protei-bulk message status 18f3a7c2e1b04000",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			var m messageReply
@@ -162,7 +162,7 @@ func messageList(c *restClient) *cobra.Command {
 
 func messageCancel(c *restClient) *cobra.Command {
 	return &cobra.Command{
-		Use: "cancel ID", Short: "Cancel a message that was not sent yet", Args: cobra.ExactArgs(1),
+		Use: "cancel ID", Short: "Cancel a message that was not sent yet", Args: wants("ID"),
 		Example: "  protei-bulk message cancel 18f3a7c2e1b04000",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			var m messageReply

@@ -67,22 +67,46 @@ func (c *restClient) complete() error {
 	return nil
 }
 
-// do sends one call and returns the answer's body. A problem document becomes an error
-// with its detail; into, when not nil, gets the answer.
+// do sends one call and shows the answer: with --output json it prints it as it came,
+// else into, when not nil, gets it.
 func (c *restClient) do(ctx context.Context, method, path string, body, into any) error {
+	text, err := c.fetch(ctx, method, path, body)
+	if err != nil {
+		return err
+	}
+	if c.output == "json" {
+		_, err := c.env.Stdout.Write(text)
+		return err
+	}
+	return c.decode(text, into)
+}
+
+func (c *restClient) decode(text []byte, into any) error {
+	if into == nil || len(text) == 0 {
+		return nil
+	}
+	if err := json.Unmarshal(text, into); err != nil {
+		return &exitError{code: 1, err: fmt.Errorf("%s does not answer like this platform: %w", c.url, err)}
+	}
+	return nil
+}
+
+// fetch sends one call and returns the answer's body. A problem document becomes an
+// error with its detail.
+func (c *restClient) fetch(ctx context.Context, method, path string, body any) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, restTimeout)
 	defer cancel()
 	var reader io.Reader
 	if body != nil {
 		text, err := json.Marshal(body)
 		if err != nil {
-			return fmt.Errorf("encode %s %s: %w", method, path, err)
+			return nil, fmt.Errorf("encode %s %s: %w", method, path, err)
 		}
 		reader = bytes.NewReader(text)
 	}
 	req, err := http.NewRequestWithContext(ctx, method, c.url+path, reader)
 	if err != nil {
-		return fmt.Errorf("%s %s: %w", method, path, err)
+		return nil, fmt.Errorf("%s %s: %w", method, path, err)
 	}
 	if body != nil {
 		req.Header.Set("Content-Type", "application/json")
@@ -92,27 +116,17 @@ func (c *restClient) do(ctx context.Context, method, path string, body, into any
 	}
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
-		return &exitError{code: 1, err: c.unreachable(err)}
+		return nil, &exitError{code: 1, err: c.unreachable(err)}
 	}
 	defer resp.Body.Close()
 	text, err := io.ReadAll(io.LimitReader(resp.Body, maxRESTReply))
 	if err != nil {
-		return &exitError{code: 1, err: fmt.Errorf("read the answer of %s: %w", c.url, err)}
+		return nil, &exitError{code: 1, err: fmt.Errorf("read the answer of %s: %w", c.url, err)}
 	}
 	if resp.StatusCode >= 300 {
-		return &exitError{code: 1, err: problemError(resp.StatusCode, text)}
+		return nil, &exitError{code: 1, err: problemError(resp.StatusCode, text)}
 	}
-	if c.output == "json" {
-		_, err := c.env.Stdout.Write(text)
-		return err
-	}
-	if into == nil || len(text) == 0 {
-		return nil
-	}
-	if err := json.Unmarshal(text, into); err != nil {
-		return &exitError{code: 1, err: fmt.Errorf("%s does not answer like this platform: %w", c.url, err)}
-	}
-	return nil
+	return text, nil
 }
 
 func (c *restClient) unreachable(err error) error {

@@ -98,6 +98,10 @@ func TestMessageAndCampaignCommands(t *testing.T) {
 	}
 	id = regexp.MustCompile(`[0-9a-f]{16}`).FindString(out)
 	c.fails(1, "cannot pause a campaign that is DRAFT", "campaign", "pause", id)
+	if out := c.ok("campaign", "create", "at once", "--text", "Hi", "--from", "ACME", "--recipients", "-", "--start", "-o", "json"); !strings.Contains(out, `"status":"RUNNING"`) || strings.Count(out, "campaign_id") != 1 {
+		t.Errorf("create --start -o json printed\n%s", out)
+	}
+	c.fails(2, "ID is missing", "campaign", "start")
 	if out := c.ok("campaign", "start", id); !strings.Contains(out, "RUNNING") {
 		t.Errorf("start printed\n%s", out)
 	}

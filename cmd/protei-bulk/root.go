@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"runtime"
+	"strings"
 
 	"github.com/spf13/cobra"
 )
@@ -30,6 +31,19 @@ any messaging platform, and simulates an SMSC.`,
 		newConfigCommand(env), newJournalCommand(env), newVersionCommand(env),
 	)
 	return root
+}
+
+// wants checks that a command gets one argument for each name, and says which is missing.
+func wants(names ...string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		switch {
+		case len(args) < len(names):
+			return usageError("%s is missing (see %s --help)", strings.Join(names[len(args):], " and "), cmd.CommandPath())
+		case len(args) > len(names):
+			return usageError("%q is too much: %s takes %s (see its --help)", args[len(names)], cmd.CommandPath(), strings.Join(names, " and "))
+		}
+		return nil
+	}
 }
 
 func newVersionCommand(env *environment) *cobra.Command {

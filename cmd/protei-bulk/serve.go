@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -158,7 +159,7 @@ func startDevSimulator(logger *slog.Logger) (*smsc.Simulator, error) {
 // start of a store, the secrets that are shown this once.
 func greet(w io.Writer, cfg bulk.Config, opts *serveOptions, p *bulk.Platform) {
 	fmt.Fprintf(w, "protei-bulk %s serving\n  REST  http://%s\n  SMPP  %s\n  data  %s (durability %s)\n",
-		version, p.HTTPAddr(), p.SMPPAddr(), cfg.Data, cfg.Durability)
+		version, p.HTTPAddr(), cmp.Or(p.SMPPAddr(), "off"), cfg.Data, cfg.Durability)
 	switch first := p.FirstSecrets(); {
 	case opts.dev:
 		fmt.Fprintf(w, "  development mode: account dev, API key dev-api-key, SMPP password devpass1\n")
