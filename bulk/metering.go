@@ -147,8 +147,13 @@ func (p *Platform) connectorReadings() []reading {
 		}),
 		bind("binds_configured", "Binds that should be up.", func(*upstream.BindState) float64 { return 1 }),
 		bind("submit_in_flight", "submit_sm without an answer yet.", func(b *upstream.BindState) float64 { return float64(b.InFlight) }),
-		bind("bind_pauses", "Times that the SMSC throttled a bind.", func(b *upstream.BindState) float64 { return float64(b.Pauses) }),
+		counting(bind("bind_pauses", "Times that the SMSC throttled a bind.", func(b *upstream.BindState) float64 { return float64(b.Pauses) })),
 	}
+}
+
+func counting(r reading) reading {
+	r.counter = true
+	return r
 }
 
 // statusLabel is the standard's name of a command_status, or its number.

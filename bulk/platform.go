@@ -23,6 +23,7 @@ import (
 	"protei-bulk/bulk/esme"
 	"protei-bulk/bulk/intake"
 	"protei-bulk/bulk/message"
+	"protei-bulk/bulk/metrics"
 	"protei-bulk/bulk/queue"
 	"protei-bulk/bulk/route"
 	"protei-bulk/bulk/store"
@@ -62,6 +63,7 @@ type Platform struct {
 	store     *store.Embedded
 	accounts  *account.Directory
 	router    *route.Router
+	meter     *metrics.Metrics
 	intake    *intake.Intake
 	campaigns *campaign.Manager
 	lanes     *queue.Lanes
@@ -230,14 +232,22 @@ func (p *Platform) wireRoutes(context.Context) error {
 }
 
 func (p *Platform) wireIntake(context.Context) error {
+	var err error
+	if p.meter, err = p.metering(); err != nil {
+		return err
+	}
+	refused, err := p.meter.Counter("refused", "Messages refused at the door, by reason.", "code")
+	if err != nil {
+		return err
+	}
 	guard := &callback.Guard{Allow: p.allowed()}
-	in, err := intake.New(intake.Options{
-		Sink: sink{p.store}, IDs: p.store.IDs(), Router: p.router,
+	p.intake, err = intake.New(intake.Options{
+		Refused: func(c intake.Code) { refused.With(string(c)).Inc() },
+		Sink:    sink{p.store}, IDs: p.store.IDs(), Router: p.router,
 		AllowURL: func(u *url.URL) error { return guard.CheckURL(u.String()) },
 		Admit:    p.admit, MaxParts: p.cfg.Limits.MaxParts, DefaultValidity: time.Duration(p.cfg.Validity.Default),
 		MaxValidity: time.Duration(p.cfg.Validity.Max), Logger: p.log,
 	})
-	p.intake = in
 	return err
 }
 
@@ -329,12 +339,8 @@ func (p *Platform) startCampaigns(ctx context.Context) error {
 }
 
 func (p *Platform) startHTTP(context.Context) error {
-	meter, err := p.metering()
-	if err != nil {
-		return err
-	}
 	handler, err := api.New(api.Options{
-		Accounts: p.accounts, Intake: p.intake, Messages: reader{p}, Insight: insight{p}, Campaigns: p.campaigns, Metrics: meter,
+		Accounts: p.accounts, Intake: p.intake, Messages: reader{p}, Insight: insight{p}, Campaigns: p.campaigns, Metrics: p.meter,
 		IDs: p.store.IDs(), SMSC: p.router.Table().Name, Root: p.opts.Root, Version: p.opts.Version, Logger: p.log,
 	})
 	if err != nil {
@@ -343,7 +349,7 @@ func (p *Platform) startHTTP(context.Context) error {
 	if p.httpLn, err = net.Listen("tcp", p.cfg.HTTP); err != nil {
 		return fmt.Errorf("http: %w", err)
 	}
-	p.web = api.NewServer(api.ServerOptions{Handler: meter.HTTP(handler), TLS: p.tls, Logger: p.log})
+	p.web = api.NewServer(api.ServerOptions{Handler: p.meter.HTTP(handler), TLS: p.tls, Logger: p.log})
 	p.joined.Go(func() {
 		if err := p.web.Serve(p.httpLn); err != nil {
 			p.log.Error("REST server ended", "error", err)

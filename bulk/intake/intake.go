@@ -92,6 +92,9 @@ type Options struct {
 	Admit func(lane message.Lane) error
 	// AllowURL, when set, refuses webhook addresses by policy with a reason.
 	AllowURL func(u *url.URL) error
+	// Refused, when set, is told the reason of each message that was not accepted. It must
+	// be quick.
+	Refused func(Code)
 	// MaxParts bounds the parts of one message; 0: 10.
 	MaxParts int
 	// DefaultValidity is used when a message names none; 0: 24 h.
@@ -171,6 +174,22 @@ func New(opts Options) (*Intake, error) {
 // was accepted, for a reason outside the messages (ErrBusy, ErrDiskFull, ErrUnavailable,
 // the context's): AsRefusal gives its answers.
 func (in *Intake) Submit(ctx context.Context, reqs []Request, out []Outcome) error {
+	err := in.submit(ctx, reqs, out)
+	if in.opts.Refused == nil {
+		return err
+	}
+	for i := range reqs {
+		switch {
+		case out[i].Err != nil:
+			in.opts.Refused(out[i].Err.Code)
+		case err != nil:
+			in.opts.Refused(AsRefusal(err).Code)
+		}
+	}
+	return err
+}
+
+func (in *Intake) submit(ctx context.Context, reqs []Request, out []Outcome) error {
 	b := in.builds.Get().(*build)
 	defer in.put(b)
 	b.begin(in, len(reqs))
@@ -217,16 +236,24 @@ func (in *Intake) SubmitAsync(req *Request, done func(Outcome, error)) {
 	}
 	in.put(b)
 	if r != nil {
+		in.refused(r.Code)
 		done(Outcome{Err: r}, nil)
 		return
 	}
 	in.opts.Sink.AcceptAsync(m, func(err error) {
 		if err != nil {
+			in.refused(AsRefusal(err).Code)
 			done(Outcome{}, err)
 			return
 		}
 		done(Outcome{Msg: m}, nil)
 	})
+}
+
+func (in *Intake) refused(c Code) {
+	if in.opts.Refused != nil {
+		in.opts.Refused(c)
+	}
 }
 
 // closed refuses what an account may not send at all now.
