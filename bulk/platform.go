@@ -240,6 +240,9 @@ func (p *Platform) wireIntake(context.Context) error {
 	if err != nil {
 		return err
 	}
+	for _, c := range []intake.Code{intake.RateLimited, intake.QueueFull, intake.DiskFull} {
+		refused.With(string(c)) // shown from the start, for alarms
+	}
 	guard := &callback.Guard{Allow: p.allowed()}
 	p.intake, err = intake.New(intake.Options{
 		Refused: func(c intake.Code) { refused.With(string(c)).Inc() },
