@@ -53,7 +53,7 @@ check: lint test race fuzz ## what must pass before a change lands
 
 .PHONY: clean
 clean: ## remove what the build made
-	rm -rf bin dist report.html
+	rm -rf bin dist report.html report.json
 
 $(TOOLS)/golangci-lint:
 	@mkdir -p $(TOOLS)

@@ -51,7 +51,7 @@ Everything it started ends with it, and its folder is removed.`,
 	}
 	cmd.Flags().BoolVar(&opts.quick, "quick", false, "shorten ramp and measurement to about 20 s in all")
 	cmd.Flags().BoolVar(&opts.keep, "keep", false, "leave platform and simulator up after the verdict, until Ctrl-C")
-	cmd.Flags().StringVar(&opts.report, "html", "report.html", "`file` of the HTML report")
+	cmd.Flags().StringVar(&opts.report, "html", "report.html", "`file` of the HTML report; its figures go into a .json file beside it")
 	cmd.Flags().StringVar(&opts.durability, "durability", "fsync", "fsync, or none to see what the disk costs")
 	return cmd
 }
@@ -198,12 +198,17 @@ func (d *demo) loadArgs() []string {
 		"--set", "smpp_users=" + strconv.Itoa(d.load.smppUsers),
 		"--run-time", runTime.String(), "--warmup", d.plan.warmup.String(), "--drain-timeout", d.plan.drain.String(),
 		"--target", "guide", "--html", d.opts.report, "--only-summary", "--progress",
-		"--json-file", filepath.Join(d.dir, "load.json"),
+		"--json-file", d.jsonReport(),
 	}
 	if len(d.load.scaled) > 0 {
 		args = append(args, "--scaled", strings.Join(d.load.scaled, "; "))
 	}
 	return args
+}
+
+// jsonReport is the file beside the HTML report with the same figures for programs.
+func (d *demo) jsonReport() string {
+	return strings.TrimSuffix(d.opts.report, filepath.Ext(d.opts.report)) + ".json"
 }
 
 func (d *demo) sayKeep() {

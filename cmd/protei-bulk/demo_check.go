@@ -7,7 +7,6 @@ import (
 	"maps"
 	"net/http"
 	"os"
-	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
@@ -53,7 +52,7 @@ func (u *usage) print(d *demo) {
 // simulator. False: something does not add up.
 func (d *demo) crossCheck() (bool, error) {
 	var tester testerLedger
-	text, err := os.ReadFile(filepath.Join(d.dir, "load.json"))
+	text, err := os.ReadFile(d.jsonReport())
 	if err == nil {
 		err = json.Unmarshal(text, &tester)
 	}
