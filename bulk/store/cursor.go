@@ -19,54 +19,67 @@ type cursor struct {
 	id    message.ID // where it stands, if valid
 	valid bool
 
-	entries []entry // block read last
-	at      int     // index of id in entries
+	ids   []message.ID // of the key in the block read last, ascending, up to id
+	whole bool         // the block before has none of the key
 }
 
 // seek goes to the highest id that is not above bound.
 func (c *cursor) seek(bound message.ID) error {
-	c.valid, c.at = false, -1
-	c.entries = c.entries[:0]
+	c.valid, c.whole, c.ids = false, true, c.ids[:0]
 	err := query1(c.conn, c.table.sql.findBlock, func(stmt *sqlite.Stmt) (err error) {
-		c.entries, err = decodeRow(stmt, c.entries)
+		first := entry{key: uint32(stmt.ColumnInt64(0)), id: message.ID(stmt.ColumnInt64(1))}
+		c.whole = first.key != c.key
+		var local [2048]byte
+		c.ids, err = idsOf(c.ids, c.key, first, blob(stmt, 2, local[:]))
 		return err
 	}, c.run, int64(c.key), int64(bound))
 	if err != nil {
 		return fmt.Errorf("seek in index run %d: %w", c.run, err)
 	}
-	for i := len(c.entries) - 1; i >= 0; i-- {
-		if e := c.entries[i]; e.key < c.key || e.key == c.key && e.id <= bound {
-			c.at, c.id, c.valid = i, e.id, e.key == c.key
-			return nil
-		}
+	n, found := slices.BinarySearch(c.ids, bound)
+	if found {
+		n++
 	}
+	c.ids = c.ids[:n]
+	c.stand()
 	return nil
+}
+
+// stand goes to the last of ids.
+func (c *cursor) stand() {
+	if c.valid = len(c.ids) > 0; c.valid {
+		c.id = c.ids[len(c.ids)-1]
+	}
 }
 
 // next goes to the id below the current one.
 func (c *cursor) next() error {
-	if c.at > 0 {
-		c.at--
-		c.id, c.valid = c.entries[c.at].id, c.entries[c.at].key == c.key
-		return nil
+	c.ids = c.ids[:len(c.ids)-1]
+	if len(c.ids) == 0 && !c.whole && c.id > 0 {
+		return c.seek(c.id - 1)
 	}
-	if c.id == 0 {
-		c.valid = false
-		return nil
-	}
-	return c.seek(c.id - 1)
+	c.stand()
+	return nil
 }
 
 // down goes to the highest id that is not above bound, from a higher one.
 func (c *cursor) down(bound message.ID) error {
-	for c.valid && c.id > bound {
-		if c.entries[0].key == c.key && c.entries[0].id > bound {
-			return c.seek(bound)
-		}
-		if err := c.next(); err != nil {
-			return err
-		}
+	if !c.valid || c.id <= bound {
+		return nil
 	}
+	if c.ids[0] > bound {
+		if c.whole {
+			c.valid = false
+			return nil
+		}
+		return c.seek(bound)
+	}
+	n, found := slices.BinarySearch(c.ids, bound)
+	if found {
+		n++
+	}
+	c.ids = c.ids[:n]
+	c.stand()
 	return nil
 }
 

@@ -303,6 +303,16 @@ func bind(stmt *sqlite.Stmt, i int, arg any) {
 	}
 }
 
+// blob copies a blob into local, or into new memory when it is larger.
+func blob(stmt *sqlite.Stmt, col int, local []byte) []byte {
+	n := stmt.ColumnLen(col)
+	if n > len(local) {
+		local = make([]byte, n)
+	}
+	stmt.ColumnBytes(col, local[:n])
+	return local[:n]
+}
+
 // columnBytes copies a blob.
 func columnBytes(stmt *sqlite.Stmt, col int) []byte {
 	b := make([]byte, stmt.ColumnLen(col))

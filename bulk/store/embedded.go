@@ -136,6 +136,7 @@ func (e *Embedded) load() (*materialiser, error) {
 	}
 	e.ids = message.NewIDSource(e.opts.Node, max(m.maxID, e.highestLive()), e.opts.Now)
 	e.asOf.Store(e.opts.Now().UnixMilli())
+	e.checkDisk()
 	return m, nil
 }
 

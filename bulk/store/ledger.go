@@ -43,7 +43,7 @@ type counts struct {
 
 	rows         Ledger // the materialiser's
 	rowsAccepted int64  // the materialiser's: rows inserted
-	dirty bool   // the materialiser's
+	dirty        bool   // the materialiser's
 }
 
 // books holds all counts.

@@ -76,7 +76,7 @@ type receiptReader struct {
 	cat  *catalog
 	refs []ref
 	ids  []message.ID
-	buf  []entry
+	buf  []message.ID
 }
 
 // find returns the newest part with the key and destination that has no final state, or
@@ -112,7 +112,7 @@ func (r *receiptReader) candidates(t *table, key uint32) error {
 		if run.kind != receiptRuns {
 			continue
 		}
-		c := cursor{conn: r.conn, table: t, run: run.no, key: key, entries: r.buf}
+		c := cursor{conn: r.conn, table: t, run: run.no, key: key, ids: r.buf}
 		if err := c.seek(^message.ID(0) >> 1); err != nil {
 			return err
 		}
@@ -122,7 +122,7 @@ func (r *receiptReader) candidates(t *table, key uint32) error {
 				return err
 			}
 		}
-		r.buf = c.entries
+		r.buf = c.ids[:0]
 	}
 	newestFirst(&r.ids)
 	return nil

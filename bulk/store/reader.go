@@ -86,12 +86,7 @@ func (e *Embedded) attempt(conn *database, cat *catalog, f func(*database, *cata
 // scanRow decodes the columns id, account, status, body.
 func scanRow(stmt *sqlite.Stmt) (*message.Message, error) {
 	var local [1024]byte
-	n := stmt.ColumnLen(3)
-	body := local[:min(n, len(local))]
-	if n > len(local) {
-		body = make([]byte, n)
-	}
-	stmt.ColumnBytes(3, body)
+	body := blob(stmt, 3, local[:])
 	m, err := decodeMessage(message.ID(stmt.ColumnInt64(0)), string(body))
 	if err != nil {
 		return nil, err

@@ -136,32 +136,53 @@ func appendBlock(dst []byte, entries []entry) []byte {
 	return dst
 }
 
+// step reads the entry after last from an encoded block and returns what is left; ok is
+// false at damage.
+func step(last entry, data []byte) (next entry, rest []byte, ok bool) {
+	key, n := binary.Uvarint(data)
+	if n <= 0 || key > uint64(^uint32(0)-last.key) {
+		return last, nil, false
+	}
+	data = data[n:]
+	var delta uint64
+	if key == 0 {
+		delta, n = binary.Uvarint(data)
+	} else {
+		var d int64
+		d, n = binary.Varint(data)
+		delta = uint64(d)
+	}
+	if n <= 0 {
+		return last, nil, false
+	}
+	return entry{id: last.id + message.ID(delta), key: last.key + uint32(key)}, data[n:], true
+}
+
 // decodeBlock appends the entries of a block to dst.
 func decodeBlock(dst []entry, first entry, data []byte) ([]entry, error) {
 	dst = append(dst, first)
-	last := first
-	for len(data) > 0 {
-		key, n := binary.Uvarint(data)
-		if n <= 0 || key > uint64(^uint32(0)-last.key) {
+	for ok := true; len(data) > 0; {
+		if first, data, ok = step(first, data); !ok {
 			return dst, fmt.Errorf("%w: index block", errCodec)
 		}
-		data = data[n:]
-		var delta uint64
-		if key == 0 {
-			delta, n = binary.Uvarint(data)
-		} else {
-			var d int64
-			d, n = binary.Varint(data)
-			delta = uint64(d)
-		}
-		if n <= 0 {
-			return dst, fmt.Errorf("%w: index block", errCodec)
-		}
-		data = data[n:]
-		last = entry{id: last.id + message.ID(delta), key: last.key + uint32(key)}
-		dst = append(dst, last)
+		dst = append(dst, first)
 	}
 	return dst, nil
+}
+
+// idsOf appends the ids that a block has for one key to dst.
+func idsOf(dst []message.ID, key uint32, first entry, data []byte) ([]message.ID, error) {
+	for ok := true; ; {
+		if first.key == key {
+			dst = append(dst, first.id)
+		}
+		if first.key > key || len(data) == 0 {
+			return dst, nil
+		}
+		if first, data, ok = step(first, data); !ok {
+			return dst, fmt.Errorf("%w: index block", errCodec)
+		}
+	}
 }
 
 // sort orders entries by key, then id, and drops repetitions. Entries mostly come in the
@@ -306,12 +327,7 @@ func (w *runWriter) read(t *table, r run, dst []entry) ([]entry, error) {
 }
 
 func decodeRow(stmt *sqlite.Stmt, dst []entry) ([]entry, error) {
-	var local [4096]byte
-	data := local[:min(stmt.ColumnLen(2), len(local))]
-	if stmt.ColumnLen(2) > len(local) {
-		data = make([]byte, stmt.ColumnLen(2))
-	}
-	stmt.ColumnBytes(2, data)
+	var local [2048]byte
 	first := entry{key: uint32(stmt.ColumnInt64(0)), id: message.ID(stmt.ColumnInt64(1))}
-	return decodeBlock(dst, first, data)
+	return decodeBlock(dst, first, blob(stmt, 2, local[:]))
 }
