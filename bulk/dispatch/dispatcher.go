@@ -110,11 +110,25 @@ func (d *Dispatcher) Stop(ctx context.Context) error {
 	}
 	cancel()
 	d.sender.Wait()
-	err := d.g.Stop(ctx) // receipts that come now still find their message
+	err := d.stopLinks(ctx) // receipts that come now still find their message
 	finish()
 	d.resolver.Wait()
 	d.giveBack()
 	return errors.Join(err, d.o.Queue.Close(ctx), d.drain(ctx))
+}
+
+// lastWrites is kept back of Stop's time from links that do not end by themselves: what
+// they leave is to be recorded.
+const lastWrites = 2 * time.Second
+
+func (d *Dispatcher) stopLinks(ctx context.Context) error {
+	end, ok := ctx.Deadline()
+	if !ok {
+		return d.g.Stop(ctx)
+	}
+	bounded, cancel := context.WithDeadline(ctx, end.Add(-min(lastWrites, time.Until(end)/2)))
+	defer cancel()
+	return d.g.Stop(bounded)
 }
 
 // drain waits until every result is durable.

@@ -36,8 +36,8 @@ type Options struct {
 	Memory int // items in memory per connector; 0: 200,000
 	// LoadBatch is how many messages one load asks for; 0: 10,000.
 	LoadBatch int
-	// DueEvery is how often the store is asked for messages whose schedule has come,
-	// beside those that were pushed here with a time; 0: 1 s.
+	// DueEvery is how often, and how far ahead, the store is asked for messages whose
+	// schedule comes; 0: 5 s. They are sent at their time all the same.
 	DueEvery time.Duration
 	Logger   *slog.Logger
 	Now      func() time.Time // nil: time.Now
@@ -51,7 +51,7 @@ func (o Options) withDefaults() Options {
 		o.LoadBatch = 10_000
 	}
 	if o.DueEvery == 0 {
-		o.DueEvery = time.Second
+		o.DueEvery = 5 * time.Second
 	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
@@ -200,8 +200,9 @@ func (q *Queue) applied(ev *message.Event) (scheduled int64) {
 }
 
 // Cancel takes a message out of its lane and reports whether it did; false means that
-// it has been taken for sending. The caller passes the message's state and holds the lock
-// that keeps it from changing; on true it records Settle with Cancelled.
+// it has been taken for sending, or that the state passed is not the present one. On true
+// the caller records Settle with Cancelled. For a SCHEDULED message, which is in no lane, it
+// must hold the lock that keeps the state from changing.
 func (l *Lanes) Cancel(lane message.Lane, id message.ID, seq uint64, status message.Status) bool {
 	q := (*l.queues.Load())[lane.Connector]
 	return q != nil && q.cancel(lane.Priority, id, seq, status)

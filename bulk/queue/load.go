@@ -198,70 +198,88 @@ func (q *Queue) takeSide(l *lane) {
 	l.waiting = int64(l.memory())
 }
 
-// promoter makes SCHEDULED messages PENDING when their time has come.
+// promoter makes SCHEDULED messages PENDING when their time has come. It asks the store
+// every DueEvery, looking that far ahead, and whenever the earliest time that it knows
+// has come.
 func (l *Lanes) promoter(ctx context.Context) {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
+	look := l.o.Now()
 	for {
+		wait := look.Sub(l.o.Now())
+		if due := l.nextDue.Load(); due != 0 {
+			wait = min(wait, time.UnixMilli(due).Sub(l.o.Now()))
+		}
+		timer.Reset(max(0, wait))
 		select {
 		case <-ctx.Done():
 			return
-		case <-l.due:
+		case <-l.due: // an earlier one has become known
+			continue
 		case <-timer.C:
 		}
-		now := l.o.Now()
-		if due := l.nextDue.Load(); due != 0 && due <= now.UnixMilli() {
-			l.nextDue.CompareAndSwap(due, 0)
-		}
-		more, err := l.promote(ctx, now.UnixMilli())
+		l.nextDue.Store(0) // what is due later is found again
+		more, err := l.promote(ctx, l.o.Now().UnixMilli())
 		if err != nil && ctx.Err() == nil {
 			l.o.Logger.Error("load due messages", "err", err)
 		}
-		wait := l.o.DueEvery
-		if due := l.nextDue.Load(); due != 0 {
-			wait = min(wait, max(0, time.UnixMilli(due).Sub(now)))
+		if look = l.o.Now(); !more || err != nil {
+			look = look.Add(l.o.DueEvery)
 		}
-		if more && err == nil {
-			wait = 0
-		}
-		timer.Reset(wait)
 	}
 }
 
 // promote puts one batch of due messages at the end of their lanes and waits until that
-// is applied, so that the next batch does not bring the same ones.
+// is applied, so that the next batch does not bring the same ones. It notes when the
+// next one is due.
 func (l *Lanes) promote(ctx context.Context, now int64) (more bool, err error) {
-	msgs, err := l.o.Store.LoadDue(ctx, now+1, promoteMany)
-	if err != nil || len(msgs) == 0 {
+	msgs, err := l.o.Store.LoadDue(ctx, now+1+l.o.DueEvery.Milliseconds(), promoteMany)
+	if err != nil {
 		return false, err
 	}
-	evs := make([]message.Event, len(msgs))
-	for i, m := range msgs {
-		evs[i] = message.Event{Kind: message.Requeue, Msg: m, Part: message.AllParts, At: now}
+	evs := make([]message.Event, 0, len(msgs))
+	for _, m := range msgs {
+		due := int64(0)
+		l.o.Store.View(m, func(m *message.Message) { due = m.DueAt })
+		if due > now {
+			l.knowDue(due)
+			break // they come earliest first
+		}
+		evs = append(evs, message.Event{Kind: message.Requeue, Msg: m, Part: message.AllParts, At: now})
+	}
+	if len(evs) == 0 {
+		return false, nil
 	}
 	done := make(chan error, 1)
 	l.o.Store.RecordMany(evs, func(err error) { done <- err })
 	select {
 	case err := <-done:
-		return len(msgs) == promoteMany, err
+		return len(evs) == promoteMany, err
 	case <-ctx.Done():
 		return false, ctx.Err()
 	}
 }
 
-// noteDue lets the promoter know of a time that comes before its next round.
+// noteDue lets the promoter know of a message with a schedule.
 func (l *Lanes) noteDue(due int64) {
-	for {
-		old := l.nextDue.Load()
-		if old != 0 && old <= due {
-			return
-		}
-		if l.nextDue.CompareAndSwap(old, due) {
-			break
-		}
+	if !l.knowDue(due) {
+		return
 	}
 	select {
 	case l.due <- struct{}{}:
 	default:
+	}
+}
+
+// knowDue lowers nextDue and reports whether that changed it.
+func (l *Lanes) knowDue(due int64) bool {
+	for {
+		old := l.nextDue.Load()
+		if old != 0 && old <= due {
+			return false
+		}
+		if l.nextDue.CompareAndSwap(old, due) {
+			return true
+		}
 	}
 }

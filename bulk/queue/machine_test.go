@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"testing"
 	"time"
 
@@ -88,11 +89,12 @@ func (s *machineStore) View(m *message.Message, f func(*message.Message)) { f(m)
 func (s *machineStore) LoadDue(_ context.Context, before int64, limit int) ([]*message.Message, error) {
 	var out []*message.Message
 	for _, m := range s.byID {
-		if m.Status == message.Scheduled && m.DueAt < before && len(out) < limit {
+		if m.Status == message.Scheduled && m.DueAt < before {
 			out = append(out, m)
 		}
 	}
-	return out, nil
+	slices.SortFunc(out, func(a, b *message.Message) int { return int(a.DueAt - b.DueAt) })
+	return out[:min(limit, len(out))], nil
 }
 
 // machine drives the lanes of one connector and keeps a model beside them.

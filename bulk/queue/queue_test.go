@@ -172,6 +172,38 @@ func TestRetryComesAtItsTime(t *testing.T) {
 	})
 }
 
+func TestScheduledMessagesComeAtTheirTimes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := dispatchtest.New()
+		l := lanes(t, s, queue.Options{})
+		s.Start()
+		defer s.Stop()
+		began := time.Now()
+		waits := []time.Duration{90 * time.Minute, 3 * time.Second, 3200 * time.Millisecond, 7 * time.Second, 20 * time.Second, 21 * time.Second}
+		msgs := messages(1, len(waits), message.High)
+		for i, m := range msgs {
+			m.Status, m.Parts[0].Status = message.Scheduled, message.Scheduled
+			m.ScheduleAt = began.Add(waits[i]).UnixMilli()
+			m.DueAt = m.ScheduleAt
+		}
+		accept(t, s, msgs[:2]) // known before the start, as after a restart
+		l.Start()
+		defer l.Stop()
+		accept(t, s, msgs[2:])
+		items := make([]queue.Item, 10)
+		for _, id := range []message.ID{2, 3, 4, 5, 6, 1} {
+			n, err := l.Connector(1).Take(t.Context(), items, nil)
+			if err != nil || n != 1 || items[0].Msg.ID != id {
+				t.Fatalf("took %d, %v; message %d, want %d", n, err, items[0].Msg.ID, id)
+			}
+			if late := time.Since(began) - waits[id-1]; late < 0 || late > 10*time.Millisecond {
+				t.Errorf("message %d came %v late", id, late)
+			}
+			s.Record(message.Event{Kind: message.Submitted, Msg: items[0].Msg, SMSCID: "x"}, nil)
+		}
+	})
+}
+
 // TestCancelAndTakeNeverBothWin races them under the race detector.
 func TestCancelAndTakeNeverBothWin(t *testing.T) {
 	const n = 20_000

@@ -369,17 +369,18 @@ func (s *Store) View(m *message.Message, f func(*message.Message)) {
 	f(m)
 }
 
-// LoadDue returns scheduled messages whose time has come.
+// LoadDue returns scheduled messages that are due before a time, earliest first.
 func (s *Store) LoadDue(_ context.Context, before int64, limit int) ([]*message.Message, error) {
 	s.live.Lock()
 	defer s.live.Unlock()
 	var out []*message.Message
 	for _, m := range s.byID {
-		if m.Status == message.Scheduled && m.DueAt < before && len(out) < limit {
+		if m.Status == message.Scheduled && m.DueAt < before {
 			out = append(out, m)
 		}
 	}
-	return out, nil
+	slices.SortFunc(out, func(a, b *message.Message) int { return int(a.DueAt - b.DueAt) })
+	return out[:min(limit, len(out))], nil
 }
 
 // LoadOverdue returns messages that wait for a receipt in vain.
