@@ -91,7 +91,17 @@ type Platform struct {
 type step struct {
 	name string
 	stop func(context.Context) error
+	// patience bounds a step that waits for programs of others; 0: as long as Stop may.
+	patience time.Duration
 }
+
+// How long an orderly end waits for programs of others: a customer that drips a body or
+// does not answer unbind, an SMSC that does not answer submit_sm. They are cut then, and
+// there is time left for what is ours.
+const (
+	doorPatience   = 4 * time.Second  // of each front door, and of webhooks under way
+	windowPatience = 12 * time.Second // above the SMSC's usual time to answer
+)
 
 // New checks the options. Nothing is opened before Start.
 func New(opts Options) (*Platform, error) {
@@ -138,9 +148,13 @@ func (p *Platform) Start(ctx context.Context) (err error) {
 
 // onStop adds a step to the orderly end; the last added runs first.
 func (p *Platform) onStop(name string, stop func(context.Context) error) {
+	p.onStopWithin(0, name, stop)
+}
+
+func (p *Platform) onStopWithin(patience time.Duration, name string, stop func(context.Context) error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.steps = append(p.steps, step{name, stop})
+	p.steps = append(p.steps, step{name, stop, patience})
 }
 
 // Stop closes the front doors, drains the windows, flushes and closes, each step within
@@ -152,12 +166,27 @@ func (p *Platform) Stop(ctx context.Context) error {
 	p.mu.Unlock()
 	var errs []error
 	for i := len(steps) - 1; i >= 0; i-- {
-		if err := steps[i].stop(ctx); err != nil {
+		if err := p.end(ctx, &steps[i]); err != nil {
 			errs = append(errs, fmt.Errorf("stop %s: %w", steps[i].name, err))
 		}
 	}
 	p.joined.Wait()
 	return errors.Join(errs...)
+}
+
+// end runs one step. That others did not end in time is no failure of ours: they are cut.
+func (p *Platform) end(ctx context.Context, s *step) error {
+	if s.patience == 0 {
+		return s.stop(ctx)
+	}
+	bounded, cancel := context.WithTimeout(ctx, s.patience)
+	defer cancel()
+	err := s.stop(bounded)
+	if errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
+		p.log.Warn("stop: cut what did not end by itself", "step", s.name, "after", s.patience)
+		return nil
+	}
+	return err
 }
 
 // Failed delivers the reason when the store stopped working: nothing more is accepted.
@@ -309,12 +338,12 @@ func (p *Platform) connect(id uint16, name, address string) (connector, error) {
 func (p *Platform) goLive(context.Context) error {
 	p.goLiveOnce()
 	p.webhooks.Start()
-	p.onStop("webhooks", p.webhooks.Stop)
+	p.onStopWithin(doorPatience, "webhooks", p.webhooks.Stop)
 	p.lanes.Start()
 	p.onStop("lanes", func(context.Context) error { p.lanes.Stop(); return nil })
 	for _, c := range p.connector {
 		c.dispatcher.Start()
-		p.onStop("connector "+c.group.Options().Name, c.dispatcher.Stop)
+		p.onStopWithin(windowPatience, "connector "+c.group.Options().Name, c.dispatcher.Stop)
 	}
 	p.sweeper.Start()
 	p.onStop("sweeper", func(context.Context) error { p.sweeper.Stop(); return nil })
@@ -359,7 +388,7 @@ func (p *Platform) startHTTP(context.Context) error {
 			p.fail(err)
 		}
 	})
-	p.onStop("REST", p.web.Shutdown)
+	p.onStopWithin(doorPatience, "REST", p.web.Shutdown)
 	return nil
 }
 

@@ -37,7 +37,7 @@ func (p *Platform) startSMPP(context.Context) error {
 		ln = p.esme.TLSListener(ln)
 	}
 	p.esme.Start(ln)
-	p.onStop("SMPP", p.esme.Stop)
+	p.onStopWithin(doorPatience, "SMPP", p.esme.Stop)
 	return nil
 }
 
