@@ -114,13 +114,13 @@ func accountCreate(c *restClient) *cobra.Command {
 		},
 	}
 	f := cmd.Flags()
-	f.StringVar(&role, "role", "", "customer (default) or admin")
-	f.StringVar(&systemID, "system-id", "", "SMPP system_id, up to 15 characters; none: no SMPP")
-	f.StringVar(&password, "password", "", "SMPP and Basic password, up to 8 characters for SMPP; none: a random one")
-	f.StringVar(&sender, "default-sender", "", "sender of messages that name none")
-	f.StringVar(&dlrURL, "dlr-url", "", "webhook for final states")
-	f.Float64Var(&tps, "tps", 0, "messages a second; 0: no limit")
-	f.IntVar(&binds, "max-binds", 0, "SMPP binds at once; 0: the server's default")
+	f.StringVar(&role, "role", "", "a `name`: customer (default) or admin")
+	f.StringVar(&systemID, "system-id", "", "SMPP `system_id`, up to 15 characters; none: no SMPP")
+	f.StringVar(&password, "password", "", "SMPP and Basic `password`, up to 8 characters for SMPP; none: a random one")
+	f.StringVar(&sender, "default-sender", "", "`sender` of messages that name none")
+	f.StringVar(&dlrURL, "dlr-url", "", "webhook `URL` for final states")
+	f.Float64Var(&tps, "tps", 0, "`messages` a second; 0: no limit")
+	f.IntVar(&binds, "max-binds", 0, "`count` of SMPP binds at once; 0: 100")
 	return cmd
 }
 
@@ -177,7 +177,7 @@ func accountPassword(c *restClient) *cobra.Command {
 			return c.fields("system_id", a.SystemID, "password", a.Password)
 		},
 	}
-	cmd.Flags().StringVar(&password, "password", "", "the password; none: a random one")
+	cmd.Flags().StringVar(&password, "password", "", "the `password`; none: a random one")
 	return cmd
 }
 
@@ -222,7 +222,7 @@ func accountKey(c *restClient) *cobra.Command {
 			return c.fields("api key", k.APIKey, "prefix", k.Prefix, "label", k.Label)
 		},
 	}
-	create.Flags().StringVar(&label, "label", "", "what the key is for")
+	create.Flags().StringVar(&label, "label", "", "what the key is for, as `text`")
 	revoke := &cobra.Command{
 		Use: "revoke ID PREFIX", Short: "Delete the key with this prefix", Args: wants("ID", "PREFIX"),
 		Example: "  protei-bulk account key revoke 3 pb_thwfqb",
@@ -260,6 +260,6 @@ data folder of a platform that is stopped. It makes the account when it is missi
 			return nil
 		},
 	}
-	cmd.Flags().StringVar(&data, "data", "", "data folder (PROTEI_BULK_DATA)")
+	cmd.Flags().StringVar(&data, "data", "", "data `folder` (PROTEI_BULK_DATA)")
 	return cmd
 }

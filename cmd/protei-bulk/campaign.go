@@ -97,12 +97,12 @@ func campaignCreate(c *restClient) *cobra.Command {
 		},
 	}
 	f := cmd.Flags()
-	f.StringVar(&from, "from", "", "sender")
-	f.StringVar(&text, "text", "", "text of the messages")
-	f.StringVar(&file, "recipients", "", "file with a number on each line; - reads standard input")
-	f.StringVar(&priority, "priority", "", "LOW, NORMAL (default), HIGH or CRITICAL")
-	f.StringVar(&schedule, "schedule-at", "", "when to send, such as 2030-01-31T09:00:00Z")
-	f.IntVar(&tps, "max-tps", 0, "messages a second; 0: no limit")
+	f.StringVar(&from, "from", "", "`sender`; none: the account's default")
+	f.StringVar(&text, "text", "", "`text` of the messages")
+	f.StringVar(&file, "recipients", "", "`file` with a number on each line; - reads standard input")
+	f.StringVar(&priority, "priority", "", "a `name`: LOW, NORMAL (default), HIGH or CRITICAL")
+	f.StringVar(&schedule, "schedule-at", "", "`time` to send at, such as 2030-01-31T09:00:00Z")
+	f.IntVar(&tps, "max-tps", 0, "`messages` a second; 0: no limit")
 	f.BoolVar(&start, "start", false, "start it at once")
 	return cmd
 }
@@ -155,7 +155,7 @@ func campaignList(c *restClient) *cobra.Command {
 			return c.table("ID NAME STATUS RECIPIENTS ACCEPTED REFUSED CREATED", rows)
 		},
 	}
-	cmd.Flags().IntVar(&limit, "limit", 20, "campaigns, up to 1,000")
+	cmd.Flags().IntVar(&limit, "limit", 20, "`count` of campaigns, up to 1,000")
 	return cmd
 }
 

@@ -70,15 +70,15 @@ func messageSend(c *restClient) *cobra.Command {
 		},
 	}
 	for _, o := range []struct{ name, flag, usage string }{
-		{"from", "from", "sender: up to 11 letters and digits, or a number; none: the account's default"},
-		{"to", "to", "recipient: + and up to 15 digits, or a local number"},
-		{"text", "text", "text; hex digits with --encoding BINARY"},
-		{"encoding", "encoding", "AUTO (default), GSM7, UCS2, LATIN1 or BINARY"},
-		{"priority", "priority", "LOW, NORMAL (default), HIGH or CRITICAL"},
-		{"schedule_at", "schedule-at", "when to send, such as 2030-01-31T09:00:00Z"},
-		{"validity_period", "validity", "how long to try: PT24H, seconds, or a time"},
-		{"dlr_url", "dlr-url", "webhook for the final state"},
-		{"client_ref", "client-ref", "your own reference, up to 64 characters"},
+		{"from", "from", "`sender`: up to 11 letters and digits, or a number; none: the account's default"},
+		{"to", "to", "recipient: a `number` of + and up to 15 digits, or a local one"},
+		{"text", "text", "`text`; hex digits with --encoding BINARY"},
+		{"encoding", "encoding", "a `name`: AUTO (default), GSM7, UCS2, LATIN1 or BINARY"},
+		{"priority", "priority", "a `name`: LOW, NORMAL (default), HIGH or CRITICAL"},
+		{"schedule_at", "schedule-at", "`time` to send at, such as 2030-01-31T09:00:00Z"},
+		{"validity_period", "validity", "how long to try: a `period` such as PT24H, seconds, or a time"},
+		{"dlr_url", "dlr-url", "webhook `URL` for the final state"},
+		{"client_ref", "client-ref", "your own `reference`, up to 64 characters"},
 	} {
 		values[o.name] = cmd.Flags().String(o.flag, "", o.usage)
 	}
@@ -144,16 +144,16 @@ func messageList(c *restClient) *cobra.Command {
 			return nil
 		},
 	}
-	cmd.Flags().IntVar(&limit, "limit", 20, "messages, up to 1,000")
+	cmd.Flags().IntVar(&limit, "limit", 20, "`count` of messages, up to 1,000")
 	for _, o := range []struct{ name, flag, usage string }{
-		{"status", "status", "only this status"},
-		{"from", "from", "only this sender"},
-		{"to", "to", "only this recipient"},
-		{"campaign_id", "campaign", "only this campaign"},
-		{"batch_id", "batch", "only this bulk request"},
-		{"since", "since", "only from this time on, such as 2030-01-31T09:00:00Z"},
-		{"until", "until", "only before this time"},
-		{"cursor", "cursor", "go on where a list ended"},
+		{"status", "status", "only this `status`"},
+		{"from", "from", "only this `sender`"},
+		{"to", "to", "only this `number`"},
+		{"campaign_id", "campaign", "only of this campaign `ID`"},
+		{"batch_id", "batch", "only of the bulk request with this `ID`"},
+		{"since", "since", "only from this `time` on, such as 2030-01-31T09:00:00Z"},
+		{"until", "until", "only before this `time`"},
+		{"cursor", "cursor", "go on where a list ended: the `ID` it named"},
 	} {
 		filters[o.name] = cmd.Flags().String(o.flag, "", o.usage)
 	}

@@ -36,9 +36,9 @@ type restClient struct {
 func addRESTFlags(cmd *cobra.Command, env *environment) *restClient {
 	c := &restClient{env: env}
 	flags := cmd.PersistentFlags()
-	flags.StringVar(&c.url, "url", "", "address of the platform (PROTEI_BULK_URL; default "+defaultURL+")")
-	flags.StringVar(&c.key, "api-key", "", "API key (PROTEI_BULK_API_KEY); serve --dev needs none")
-	flags.StringVarP(&c.output, "output", "o", "table", "table, or json: the answer as it came")
+	flags.StringVar(&c.url, "url", "", "`address` of the platform (PROTEI_BULK_URL; default "+defaultURL+")")
+	flags.StringVar(&c.key, "api-key", "", "API `key` (PROTEI_BULK_API_KEY); serve --dev needs none")
+	flags.StringVarP(&c.output, "output", "o", "table", "`format`: table, or json as the answer came")
 	cmd.PersistentPreRunE = func(*cobra.Command, []string) error { return c.complete() }
 	return c
 }
