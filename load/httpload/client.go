@@ -1,10 +1,12 @@
 package httpload
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
 	"net"
+	"strings"
 	"sync"
 	"time"
 )
@@ -20,6 +22,31 @@ type Response struct {
 
 	client *Client
 	in     *buffer
+	head   int // bytes of in that are the answer's head
+}
+
+// Head is the status line and the headers as they came, valid as long as Body; empty
+// after an error.
+func (r *Response) Head() []byte {
+	if r.in == nil || r.Status == 0 {
+		return nil
+	}
+	return r.in.b[:r.head]
+}
+
+// Header is the value of the first header of that name, upper or lower case, nil when
+// there is none. It is valid as long as Body.
+func (r *Response) Header(name string) []byte {
+	head := r.Head()
+	for len(head) > 0 {
+		line, rest, _ := bytes.Cut(head, []byte("\n"))
+		head = rest
+		key, value, ok := bytes.Cut(line, []byte(":"))
+		if ok && len(key) == len(name) && strings.EqualFold(string(key), name) {
+			return bytes.TrimSpace(value)
+		}
+	}
+	return nil
 }
 
 // Release gives the body's buffer back.
@@ -226,7 +253,7 @@ func (c *Client) receive(h *Head) (keep bool, _ *Error) {
 		return false, err
 	}
 	in := c.res.in
-	c.res.Status = head.status
+	c.res.Status, c.res.head = head.status, head.bytes
 	if head.status == 429 || head.status == 503 {
 		c.res.RetryAfter = retryAfter(head.retry)
 	}

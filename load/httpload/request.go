@@ -33,9 +33,10 @@ func (t *Target) Head(method, path string, header ...string) *Head {
 // Request is the part of a request that varies. Take one from Client.Request and give
 // it to Client.Do, which takes it back: it is not to be used after.
 type Request struct {
-	Path []byte // appended to the head's path: "/0123" or "?limit=20"
-	Body []byte
-	out  []byte
+	Path   []byte // appended to the head's path: "/0123" or "?limit=20"
+	Header []byte // further header lines, each with its CRLF
+	Body   []byte
+	out    []byte
 }
 
 const lengthHeader = "Content-Length: "
@@ -45,6 +46,7 @@ func (r *Request) render(h *Head) {
 	out := append(r.out[:0], h.start...)
 	out = append(out, r.Path...)
 	out = append(out, h.rest...)
+	out = append(out, r.Header...)
 	if h.hasBody || len(r.Body) > 0 {
 		out = append(out, lengthHeader...)
 		out = strconv.AppendInt(out, int64(len(r.Body)), 10)
@@ -59,7 +61,7 @@ const keepBytes = 256 << 10
 
 func (t *Target) request() *Request {
 	r := t.requests.Get().(*Request)
-	r.Path, r.Body = r.Path[:0], r.Body[:0]
+	r.Path, r.Header, r.Body = r.Path[:0], r.Header[:0], r.Body[:0]
 	return r
 }
 
