@@ -222,12 +222,14 @@ func (b *bench) wait(ctx context.Context, c *drive.Counters) error {
 		return ctx.Err()
 	}
 	for end := time.Now().Add(b.opts.duration); time.Now().Before(end); {
-		from, at := c.Receipts.Load(), time.Now()
+		from, at, spent := c.Receipts.Load(), time.Now(), cpuOf(b.serve.Process.Pid)
 		if !sleep(ctx, b.opts.report) {
 			return ctx.Err()
 		}
-		fmt.Printf("  %s  %8.0f receipts/s  rss %d MiB\n", at.Format("15:04:05"),
-			float64(c.Receipts.Load()-from)/time.Since(at).Seconds(), rss(b.serve.Process.Pid)>>20)
+		n := c.Receipts.Load() - from
+		fmt.Printf("  %s  %8.0f receipts/s  %5.1f µs of CPU each  %d stored  rss %d MiB\n", at.Format("15:04:05"),
+			float64(n)/time.Since(at).Seconds(), float64((cpuOf(b.serve.Process.Pid)-spent).Microseconds())/float64(max(n, 1)),
+			c.Receipts.Load(), rss(b.serve.Process.Pid)>>20)
 	}
 	return nil
 }
