@@ -15,6 +15,7 @@ const (
 	flagOpen                // counted among the open outbox entries
 	flagIndexed             // a part is in the receipt index
 	flagLoaded              // handed out by a Load call: its holder will use it soon
+	flagWriting             // its row is in a transaction that is not committed yet
 )
 
 const (

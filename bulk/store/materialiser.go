@@ -227,7 +227,7 @@ func (m *materialiser) image(msg *message.Message) {
 	img.parts[1] = len(m.waiting)
 	m.newest = max(m.newest, msg.Store.Applied)
 	msg.Store.Row = msg.Status
-	msg.Store.Flags &^= flagDirty
+	msg.Store.Flags = msg.Store.Flags&^flagDirty | flagWriting
 	m.images = append(m.images, img)
 	m.count(&img)
 }
@@ -522,6 +522,7 @@ func (m *materialiser) release() {
 		msg := m.images[i].m
 		s := m.e.live.shard(msg.ID)
 		s.mu.Lock()
+		msg.Store.Flags &^= flagWriting
 		if msg.Store.Flags&(flagDirty|flagGone) == 0 && !m.e.keeps(msg) {
 			m.e.forget(s, msg)
 		}

@@ -194,7 +194,7 @@ func (e *Embedded) unindex(id message.ID) {
 		return
 	}
 	m.Store.Flags &^= flagIndexed
-	if m.Store.Flags&flagDirty == 0 && m.Store.Row != 0 && !e.keeps(m) {
+	if m.Store.Flags&(flagDirty|flagWriting) == 0 && m.Store.Row != 0 && !e.keeps(m) {
 		e.forget(s, m)
 	}
 }
