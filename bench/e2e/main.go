@@ -5,6 +5,7 @@
 //	go run ./bench/e2e -mode single   POST /messages, one message a request
 //	go run ./bench/e2e -mode bulk     POST /messages/bulk, 100 messages a request
 //	go run ./bench/e2e -mode smpp     submit_sm over 10 binds
+//	go run ./bench/e2e -mode restart  receipts that come after a restart, whose messages are only in the database
 //
 // It talks to loopback addresses only and ends by itself.
 package main
@@ -35,6 +36,7 @@ type options struct {
 	warmup     time.Duration
 	duration   time.Duration
 	prefill    int
+	messages   int
 	durability string
 	dir        string
 	profile    string
@@ -44,11 +46,12 @@ type options struct {
 func main() {
 	var o options
 	flag.StringVar(&o.binary, "binary", "bin/protei-bulk", "the program to measure")
-	flag.StringVar(&o.mode, "mode", "single", "single, bulk or smpp")
+	flag.StringVar(&o.mode, "mode", "single", "single, bulk, smpp or restart")
 	flag.IntVar(&o.conns, "conns", 0, "connections or binds; 0: 256 for single, 16 for bulk, 10 for smpp")
 	flag.IntVar(&o.batch, "batch", 100, "messages of one bulk request")
 	flag.DurationVar(&o.warmup, "warmup", 3*time.Second, "time before the measurement")
 	flag.DurationVar(&o.duration, "duration", 15*time.Second, "measured time")
+	flag.IntVar(&o.messages, "messages", 400_000, "messages of mode restart")
 	flag.IntVar(&o.prefill, "prefill", 0, "messages to store before, by bulk requests")
 	flag.StringVar(&o.durability, "durability", "fsync", "of the platform")
 	flag.StringVar(&o.dir, "dir", "", "working folder (default: one in the user's cache, removed at the end)")
@@ -74,7 +77,7 @@ type bench struct {
 
 func run(ctx context.Context, o options) error {
 	if o.conns == 0 {
-		o.conns = map[string]int{"single": 256, "bulk": 16, "smpp": 10}[o.mode]
+		o.conns = map[string]int{"single": 256, "bulk": 16, "restart": 16, "smpp": 10}[o.mode]
 	}
 	b := &bench{opts: o, dir: o.dir}
 	if b.dir == "" {
@@ -107,17 +110,70 @@ func run(ctx context.Context, o options) error {
 			return err
 		}
 	}
+	if o.mode == "restart" {
+		return b.restart(ctx, d, c)
+	}
 	return b.measure(ctx, d, c)
+}
+
+// receiptDelay holds the receipts of mode restart back until the platform is up again.
+const receiptDelay = 30 * time.Second
+
+// restart sends messages, restarts the platform while the SMSC still holds every receipt,
+// and measures how fast they are matched then.
+func (b *bench) restart(ctx context.Context, d *drive.Driver, c *drive.Counters) error {
+	began := time.Now()
+	sendCtx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	var load sync.WaitGroup
+	load.Go(func() { d.Run(sendCtx, "bulk") })
+	for int(c.Accepted.Load()) < b.opts.messages && ctx.Err() == nil {
+		time.Sleep(20 * time.Millisecond)
+	}
+	cancel()
+	load.Wait()
+	if n := c.Receipts.Load(); n != 0 {
+		return fmt.Errorf("%d receipts came before the restart: the machine is too slow for -messages %d", n, b.opts.messages)
+	}
+	sent := time.Since(began)
+	time.Sleep(3 * time.Second) // the rest reaches the SMSC
+	_ = b.serve.Process.Signal(syscall.SIGTERM)
+	_ = b.serve.Wait()
+	if err := b.startServe(); err != nil {
+		return err
+	}
+	fmt.Printf("restart: %d messages sent in %.1f s, the platform is up again; waiting for the receipts\n", c.Accepted.Load(), sent.Seconds())
+	for c.Receipts.Load() == 0 && ctx.Err() == nil {
+		time.Sleep(time.Millisecond)
+	}
+	from, at, spent := c.Receipts.Load(), time.Now(), cpuOf(b.serve.Process.Pid)
+	if err := b.settle(ctx, c); err != nil {
+		return err
+	}
+	n, wall := c.Receipts.Load()-from, time.Since(at)
+	fmt.Printf("  receipts     %10.0f /s, %.1f µs of the platform's CPU each (the SMSC offered %.0f /s)\n",
+		float64(n)/wall.Seconds(), float64((cpuOf(b.serve.Process.Pid)-spent).Microseconds())/float64(n), float64(c.Accepted.Load())/sent.Seconds())
+	return nil
 }
 
 func (b *bench) start(ctx context.Context) error {
 	var err error
 	ready := filepath.Join(b.dir, "smsc.json")
-	if b.smsc, err = b.launch("smsc", ready, &b.far, "smsc", "--listen", "127.0.0.1:0", "--control", "127.0.0.1:0",
-		"--receipt-window", "4000", "--parent-death", "--ready-file", ready); err != nil {
+	args := []string{
+		"smsc", "--listen", "127.0.0.1:0", "--control", "127.0.0.1:0",
+		"--receipt-window", "4000", "--parent-death", "--ready-file", ready,
+	}
+	if b.opts.mode == "restart" {
+		args = append(args, "--receipt-delay", receiptDelay.String())
+	}
+	if b.smsc, err = b.launch("smsc", ready, &b.far, args...); err != nil {
 		return err
 	}
-	ready = filepath.Join(b.dir, "serve.json")
+	return b.startServe()
+}
+
+func (b *bench) startServe() (err error) {
+	ready := filepath.Join(b.dir, "serve.json")
 	b.serve, err = b.launch("serve", ready, &b.at, "serve", "--dev", "--http", "127.0.0.1:0", "--smpp", "127.0.0.1:0",
 		"--data", filepath.Join(b.dir, "data"), "--durability", b.opts.durability,
 		"--upstream", "smpp://x:y@"+b.far.SMPP+"?binds=2&window=1000&trace_tlv=1", "--pprof", "127.0.0.1:0", "--parent-death", "--ready-file", ready)
