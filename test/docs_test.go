@@ -40,6 +40,7 @@ type block struct {
 	// mark is what the comment above the fence says: run, run-go, run-python or nothing.
 	mark    string
 	stopped bool // run it when the platform is stopped
+	again   bool // give it three tries, a second apart
 	exit    int
 	within  time.Duration
 	want    string // the ```text block that follows
@@ -54,6 +55,7 @@ var markPattern = regexp.MustCompile(`^<!-- (run(?:-go|-python)?)(?:: (.*))? -->
 //
 //	<!-- run -->                     bash, against the platform and the simulator
 //	<!-- run: stopped -->            … after the platform was stopped
+//	<!-- run: again -->              … up to three times, until it prints what it should
 //	<!-- run: exit 2, 30s -->        … wants this exit code, may take this long (10 s)
 //	<!-- run-go --> <!-- run-python -->
 func blocks(t *testing.T, file string) (all []*block) {
@@ -107,6 +109,8 @@ func (b *block) read(t *testing.T, mark string) {
 		case option == "":
 		case option == "stopped":
 			b.stopped = true
+		case option == "again":
+			b.again = true
 		case isExit:
 			b.exit, err = strconv.Atoi(code)
 		default:
@@ -149,7 +153,7 @@ func (r *docsRig) private(text string) string {
 }
 
 // run executes one block and compares what it prints. An example that sleeps before it
-// looks may be too early on a busy machine: it gets three tries.
+// looks may be too early on a busy machine: it gets three tries, too.
 func (r *docsRig) run(t *testing.T, b *block) {
 	t.Helper()
 	const tries = 3
@@ -164,9 +168,13 @@ func (r *docsRig) run(t *testing.T, b *block) {
 		switch {
 		case t.Failed() || missing == "":
 			return
-		case try == tries || !strings.Contains(b.text, "sleep "):
+		case try == tries || !b.again && !strings.Contains(b.text, "sleep "):
 			t.Errorf("the page shows\n%sthe command printed\n%s", missing, out)
 			return
+		}
+		select {
+		case <-time.After(time.Second): // the pause of a reader who looks again
+		case <-t.Context().Done():
 		}
 	}
 }
