@@ -40,14 +40,16 @@ func (d *Directory) create(ctx context.Context, spec Spec, s Secrets) (*Account,
 	if s.Password != "" {
 		row.PasswordHash = HashPassword(s.Password)
 	}
+	// The key first: a crash in between leaves a key that opens nothing, and not an account
+	// that exists already and that nobody can use.
+	if _, err := d.addKey(ctx, row.ID, s.APIKey, "first"); err != nil {
+		return nil, Secrets{}, err
+	}
 	if err := d.store.SaveAccount(ctx, row); err != nil {
 		return nil, Secrets{}, fmt.Errorf("save account %s: %w", spec.Name, err)
 	}
 	a := &Account{Row: row, limit: newLimiter(row.TPS)}
 	d.swap(a, nil)
-	if _, err := d.addKey(ctx, a.ID, s.APIKey, "first"); err != nil {
-		return nil, Secrets{}, err
-	}
 	return a, s, nil
 }
 
@@ -177,10 +179,14 @@ func (d *Directory) swap(a *Account, key *KeyRow) {
 	d.snap.Store(newSnapshot(accounts, keys))
 }
 
+// nextID is above the accounts that exist and those whose creation did not come to its end.
 func (d *Directory) nextID() uint32 {
-	highest := uint32(0)
-	for id := range d.Snapshot().byID {
+	highest, snap := uint32(0), d.Snapshot()
+	for id := range snap.byID {
 		highest = max(highest, id)
+	}
+	for _, k := range snap.keys {
+		highest = max(highest, k.Account)
 	}
 	return highest + 1
 }
