@@ -2,9 +2,12 @@ package test
 
 import (
 	"context"
+	"encoding/csv"
 	"fmt"
 	"net/http"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"sync"
@@ -259,6 +262,45 @@ func TestCampaignGoesOnAfterAKill(t *testing.T) {
 	}
 	if len(got) != recipients || len(to) != recipients {
 		t.Errorf("%d messages to %d numbers for %d recipients", len(got), len(to), recipients)
+	}
+	assertOneCDREach(t, p, data, recipients)
+}
+
+// assertOneCDREach stops the platform and looks for exactly one record of each message.
+func assertOneCDREach(t *testing.T, p *platform, data string, messages int) {
+	t.Helper()
+	p.kill() // a crash more: the start after it makes the files whole
+	again := serveDev(t, "--data", data, "--upstream", "smpp://x:y@"+freeAddress(t))
+	if code := again.stop(); code != 0 {
+		t.Fatalf("exit code %d\n%s", code, again.out)
+	}
+	files, err := filepath.Glob(filepath.Join(data, "cdr", "*.csv"))
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no CDR files: %v", err)
+	}
+	records := map[string]int{}
+	for _, path := range files {
+		f, err := os.Open(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		rows, err := csv.NewReader(f).ReadAll()
+		f.Close()
+		if err != nil {
+			t.Fatalf("%s: %v", path, err)
+		}
+		for _, row := range rows[1:] {
+			records[row[1]]++
+		}
+	}
+	doubled := 0
+	for _, n := range records {
+		if n != 1 {
+			doubled++
+		}
+	}
+	if len(records) != messages || doubled != 0 {
+		t.Errorf("CDRs of %d messages, %d of them with more than one record; want one of each of %d", len(records), doubled, messages)
 	}
 }
 

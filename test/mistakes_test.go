@@ -83,6 +83,11 @@ func TestMistakesOnTheCommandLine(t *testing.T) {
 		{name: "certificate without key", env: []string{"PROTEI_BULK_TLS_CERT=x.pem"}, args: serve(), says: []string{"tls", "cert and key"}},
 		{name: "certificate that is not there", env: []string{"PROTEI_BULK_TLS_CERT=x.pem", "PROTEI_BULK_TLS_KEY=y.pem"}, args: serve(), says: []string{"tls", "x.pem"}},
 		{name: "load test of nothing", args: []string{"load", "--headless", "-H", "http://127.0.0.1:1", "-u", "1", "-t", "1s"}, says: []string{"127.0.0.1:1"}},
+		{name: "scenario that is not there", args: []string{"load", "--headless", "-f", "mine.yaml"}, says: []string{"mine.yaml", "messaging"}},
+		{name: "scenario in Python", args: []string{"load", "--headless", "-f", "locustfile.py", "-u", "5"}, says: []string{"locustfile.py", "protei-bulk load"}},
+		{name: "shape of nonsense", args: []string{"load", "--headless", "--shape", "0s:many"}, says: []string{"shape", "0s:many"}},
+		{name: "run time of nonsense", args: []string{"load", "--headless", "-t", "soon"}, says: []string{"--run-time", "soon", "20s"}},
+		{name: "target of nonsense", args: []string{"load", "--headless", "--target", "speed<3"}, says: []string{"speed", "p95"}},
 		{name: "load test without a number", args: []string{"load", "-u", "many"}, says: []string{"many", "--users"}},
 		{name: "simulator with a wrong delay", args: []string{"smsc", "--latency", "soon"}, says: []string{"latency", "soon"}},
 	} {

@@ -10,6 +10,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -90,6 +91,58 @@ func TestGarbageOnTheSMPPPort(t *testing.T) {
 	}
 	p.assertWell()
 	p.assertRest(before)
+}
+
+// TestGarbageOnTheHTTPPort: what is not a request of HTTP is answered with 4xx or cut.
+func TestGarbageOnTheHTTPPort(t *testing.T) {
+	p := serveDev(t)
+	before := p.rest()
+	const head = "POST /api/v1/messages HTTP/1.1\r\nHost: x\r\nX-API-Key: dev-api-key\r\n"
+	const body = `{"from":"A","to":"+15550001111","text":"x"}`
+	for _, c := range []struct {
+		name, send string
+		hangUp     bool // half of the connection is closed after sending
+		codes      []int
+	}{
+		{name: "SMPP", send: string(submitPDU(t)) + "\r\n\r\n", codes: []int{400}},
+		{name: "TLS hello", send: string(clientHello(t)) + "\r\n\r\n", codes: []int{400}},
+		{name: "HTTP/9", send: "GET /api/v1/health HTTP/9.9\r\nHost: x\r\n\r\n", codes: []int{400, 505}},
+		{name: "no host", send: "GET /api/v1/health HTTP/1.1\r\n\r\n", codes: []int{400}},
+		{name: "headers without end", send: "GET / HTTP/1.1\r\nHost: x\r\nX: " + strings.Repeat("y", 64<<10), codes: []int{431}},
+		{name: "long path", send: "GET /" + strings.Repeat("y", 64<<10) + " HTTP/1.1\r\n", codes: []int{431, 414}},
+		{name: "negative length", send: head + "Content-Length: -5\r\n\r\n" + body, codes: []int{400}},
+		{name: "length of nonsense", send: head + "Content-Length: 18446744073709551617\r\n\r\n" + body, codes: []int{400}},
+		{name: "two lengths", send: head + "Content-Length: 5\r\nContent-Length: 50\r\n\r\n" + body, codes: []int{400}},
+		{name: "unknown transfer coding", send: head + "Transfer-Encoding: chunked, zip\r\n\r\n" + body, codes: []int{400, 501}},
+		{name: "chunk of nonsense", send: head + "Transfer-Encoding: chunked\r\n\r\nZZZZ\r\n" + body, codes: []int{400}},
+		{name: "body too short", send: head + "Content-Length: 500\r\n\r\n" + body, hangUp: true, codes: []int{400}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			conn := dialRaw(t, p.HTTP)
+			if _, err := io.WriteString(conn, c.send); err != nil && !c.hangUp {
+				t.Logf("the server hangs up early: %v", err)
+			}
+			if c.hangUp {
+				if err := conn.(*net.TCPConn).CloseWrite(); err != nil {
+					t.Fatal(err)
+				}
+			}
+			resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
+			if err != nil {
+				t.Fatalf("no answer: %v", err)
+			}
+			text, _ := io.ReadAll(io.LimitReader(resp.Body, 4096))
+			resp.Body.Close()
+			if !slices.Contains(c.codes, resp.StatusCode) {
+				t.Errorf("answered %d, want one of %v: %s", resp.StatusCode, c.codes, text)
+			}
+		})
+	}
+	p.assertWell()
+	p.assertRest(before)
+	if accepted, by := p.byStatus(); accepted != by["DELIVERED"] || accepted != 2 {
+		t.Errorf("garbage was accepted as messages: %d, %v", accepted, by)
+	}
 }
 
 func isTimeout(err error) bool {
