@@ -27,12 +27,14 @@ demo: build ## carry real messages end to end and print the verdict (about 100 s
 
 .PHONY: test
 test: ## run every test
+	@./test/deps.sh
 	$(GO) vet ./...
 	$(GO) test -timeout 20m ./...
 
 .PHONY: race
 race: ## run the tests of the concurrent packages under the race detector
 	$(GO) test -race -timeout 20m ./smpp/... ./smsc/... ./bulk/... ./load/... ./internal/...
+	RACE=1 KILL_ROUNDS=5 $(GO) test -timeout 5m -run Killed ./test
 
 .PHONY: fuzz
 fuzz: ## fuzz each parser for FUZZTIME (default 5s)
