@@ -88,6 +88,7 @@ type Ledger struct {
 	stripes []ledgerStripe
 	ids     idTable
 	latency [2][]liveHistogram // submit → DLR, striped like the counters, double-buffered like the recorder
+	states  stateTimes
 	active  atomic.Uint32
 	dense   int // chunks below it are compact; guarded by growing
 }
@@ -108,6 +109,7 @@ func NewLedger(o LedgerOptions) *Ledger {
 	for i := range l.latency {
 		l.latency[i] = make([]liveHistogram, o.Stripes)
 	}
+	l.states.init(o.Stripes)
 	l.ids.init(o.MaxIDs, o.MaxParked)
 	return l
 }
@@ -265,7 +267,7 @@ func (l *Ledger) settle(seq uint64, f Final, at time.Duration, wasParked bool) E
 			s.duplicates.Add(1)
 			return Duplicate
 		}
-		state := old&^(resolutionMask|answerMask) | uint32(f)<<receiptShift | answerAccepted
+		state := old&^(resolutionMask|answerMask) | uint32(f.outcome())<<receiptShift | answerAccepted
 		early := wasParked || old&answerMask == answerAwaited
 		if early {
 			state |= earlyBit
@@ -277,7 +279,7 @@ func (l *Ledger) settle(seq uint64, f Final, at time.Duration, wasParked bool) E
 			s.early.Add(1)
 		}
 		l.countSettled(s, old, f)
-		l.observe(seq, c, i, at)
+		l.observe(seq, i, f, at)
 		return Settled
 	}
 }
@@ -297,7 +299,7 @@ func (l *Ledger) countSettled(s *ledgerStripe, old uint32, f Final) {
 	case ResolvedLost:
 		s.lost.Add(^uint64(0))
 	}
-	if f == FinalDelivered {
+	if f.outcome() == FinalDelivered {
 		s.delivered.Add(1)
 	} else {
 		s.failed.Add(1)
@@ -305,13 +307,15 @@ func (l *Ledger) countSettled(s *ledgerStripe, old uint32, f Final) {
 }
 
 // observe records submit → DLR.
-func (l *Ledger) observe(seq uint64, c *ledgerChunk, i int, at time.Duration) {
-	sent, _, ok := c.flight(i)
+func (l *Ledger) observe(seq uint64, i int, f Final, at time.Duration) {
+	sent, _, ok := l.chunk(seq).flight(i)
 	if !ok {
 		return
 	}
+	took := sinceStamp(sent, at)
 	h := l.latency[l.active.Load()]
-	h[seq%uint64(len(h))].record(sinceStamp(sent, at))
+	h[seq%uint64(len(h))].record(took)
+	l.states.record(f.state(), seq, took)
 }
 
 // Resolve notes what the target says about an open message after the drain. An unanswered message is never lost, it stays
@@ -395,6 +399,7 @@ func (l *Ledger) ExpireParked(before time.Duration) int {
 // drainLatency moves the submit → DLR latencies recorded since the last call into dst; all also takes what the current
 // second has so far.
 func (l *Ledger) drainLatency(dst *Histogram, all bool) {
+	l.states.drain()
 	which := l.active.Load()
 	l.active.Store(which ^ 1)
 	for i := range l.latency[which] {

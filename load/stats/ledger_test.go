@@ -588,3 +588,31 @@ func TestLedgerWithoutReceipts(t *testing.T) {
 		t.Errorf("%+v", c)
 	}
 }
+
+func TestLatencyByState(t *testing.T) {
+	const expired, delivered = 3, 2
+	l := NewLedger(LedgerOptions{})
+	l.Issue(4, time.Second)
+	ids := [][]byte{[]byte("a"), []byte("b"), []byte("c")}
+	l.ReceiptID(ids[2], FinalFailed.WithState(expired), 9*time.Second) // before its response
+	for seq, id := range ids {
+		l.AcceptSMPP(uint64(seq), id)
+	}
+	l.ReceiptID(ids[0], FinalDelivered.WithState(delivered), 2*time.Second)
+	l.ReceiptID(ids[1], FinalFailed.WithState(expired), 4*time.Second)
+	l.Receipt(3, FinalDelivered, 5*time.Second) // no state named
+	for range 2 {                               // asking takes nothing away
+		if h := l.LatencyByState(delivered); h.Count() != 1 || h.Max().Round(10*time.Millisecond) != time.Second {
+			t.Errorf("delivered: %d, %v", h.Count(), h.Max())
+		}
+		if h := l.LatencyByState(expired); h.Count() != 2 || h.Max().Round(10*time.Millisecond) != 8*time.Second {
+			t.Errorf("expired: %d, %v", h.Count(), h.Max())
+		}
+		if h := l.LatencyByState(0); h.Count() != 0 {
+			t.Errorf("without a state: %d", h.Count())
+		}
+	}
+	if c := l.Counts(); c.Delivered != 2 || c.Failed != 2 || c.Open != 0 {
+		t.Errorf("%+v", c)
+	}
+}
