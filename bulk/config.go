@@ -333,6 +333,16 @@ func show(v reflect.Value) string {
 	}
 }
 
+// Redacted returns c with every password in it hidden, to be shown.
+func (c Config) Redacted() Config {
+	c.walk(func(_, _ string, v reflect.Value) {
+		if v.Kind() == reflect.String {
+			v.SetString(redactURL(v.String()))
+		}
+	})
+	return c
+}
+
 // redactURL hides the password of a URL.
 func redactURL(text string) string {
 	if !strings.Contains(text, "://") {

@@ -134,6 +134,22 @@ func TestSettingsHaveDocsAndHideSecrets(t *testing.T) {
 	}
 }
 
+func TestRedactedHidesPasswordsAndChangesNothingElse(t *testing.T) {
+	c := DefaultConfig()
+	c.Upstream = "smpp://id:hidden@127.0.0.1:2776?binds=2"
+	r := c.Redacted()
+	if strings.Contains(r.Upstream, "hidden") || !strings.Contains(r.Upstream, "id:xxxxx@127.0.0.1:2776?binds=2") {
+		t.Errorf("upstream shown as %s", r.Upstream)
+	}
+	if !strings.Contains(c.Upstream, "hidden") {
+		t.Error("the settings themselves were changed")
+	}
+	r.Upstream = c.Upstream
+	if diff := cmp.Diff(c, r); diff != "" {
+		t.Error(diff)
+	}
+}
+
 func write(t *testing.T, text string) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "config.yaml")

@@ -105,7 +105,7 @@ func newConfigPrintCommand(env *environment) *cobra.Command {
 				return &exitError{code: 2, err: err}
 			}
 			if asYAML {
-				return yaml.NewEncoder(env.Stdout).Encode(c)
+				return yaml.NewEncoder(env.Stdout).Encode(c.Redacted())
 			}
 			table := tabwriter.NewWriter(env.Stdout, 0, 4, 2, ' ', 0)
 			fmt.Fprintln(table, "SETTING\tVALUE\tVARIABLE\tMEANING")
