@@ -125,6 +125,7 @@ func (m *materialiser) transact(b batch, ops []op) error {
 	m.probe("begin")
 	m.cat = m.e.catalog.Load().clone()
 	m.snapshot(b)
+	m.probe("copied")
 	if f := m.e.opts.Follower; f != nil {
 		if err := f.Keep(m.e.stop, max(b.upTo.record, m.newest)); err != nil {
 			return fmt.Errorf("follower: %w", err)
