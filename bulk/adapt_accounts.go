@@ -19,6 +19,16 @@ type accountStore struct {
 	vault *vault
 }
 
+// openAccountStore opens the vault beside the store's accounts.
+func openAccountStore(ctx context.Context, s *store.Embedded, dir string) (accountStore, error) {
+	rows, err := s.Accounts(ctx)
+	if err != nil {
+		return accountStore{}, err
+	}
+	v, err := openVault(dir, len(rows) == 0)
+	return accountStore{s, v}, err
+}
+
 // accountSettings is everything of an account that no query looks at.
 type accountSettings struct {
 	Spec      account.Spec `json:"spec"`

@@ -58,7 +58,7 @@ type Limits struct {
 type WebhookConfig struct {
 	Allow       []string `yaml:"allow" doc:"private networks (CIDR) that webhooks may reach"`
 	Concurrency int      `yaml:"concurrency" doc:"requests at the same time to one endpoint"`
-	GiveUp      Duration `yaml:"give_up" doc:"age at which an undelivered webhook is given up"`
+	GiveUp      Duration `yaml:"give_up" doc:"age at which an undelivered webhook or SMPP receipt is given up"`
 }
 
 // CDRConfig says how CDR files are cut.

@@ -224,11 +224,11 @@ func (p *Platform) openStore(context.Context) error {
 }
 
 func (p *Platform) openAccounts(ctx context.Context) error {
-	secrets, err := openVault(p.cfg.Data)
+	accounts, err := openAccountStore(ctx, p.store, p.cfg.Data)
 	if err != nil {
 		return err
 	}
-	d, err := account.Open(ctx, account.Options{Store: accountStore{p.store, secrets}, Logger: p.log})
+	d, err := account.Open(ctx, account.Options{Store: accounts, Logger: p.log})
 	if err != nil {
 		return err
 	}

@@ -27,11 +27,11 @@ func ResetAdmin(dir string) (apiKey, password string, err error) {
 		defer cancel()
 		err = errors.Join(err, s.Stop(ctx))
 	}()
-	keys, err := openVault(dir)
+	rows, err := openAccountStore(context.Background(), s, dir)
 	if err != nil {
 		return "", "", err
 	}
-	accounts, err := account.Open(context.Background(), account.Options{Store: accountStore{s, keys}})
+	accounts, err := account.Open(context.Background(), account.Options{Store: rows})
 	if err != nil {
 		return "", "", err
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"time"
 
 	"protei-bulk/bulk/esme"
 	"protei-bulk/bulk/message"
@@ -18,7 +19,7 @@ func (p *Platform) wireSMPP(context.Context) error {
 	}
 	s, err := esme.New(esme.Options{
 		Accounts: p.accounts, Intake: p.intake, Outbox: smppOutbox{p}, TLS: p.tls,
-		MaxConns: p.cfg.Limits.MaxBinds, Logger: p.log,
+		MaxConns: p.cfg.Limits.MaxBinds, GiveUp: time.Duration(p.cfg.Webhooks.GiveUp), Logger: p.log,
 	})
 	p.esme = s
 	return err

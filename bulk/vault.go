@@ -25,11 +25,15 @@ const (
 
 var errNotSealed = errors.New("not a sealed secret")
 
-// openVault reads the key file in dir, or makes it. The file must not be readable by
-// others.
-func openVault(dir string) (*vault, error) {
+// openVault reads the key file in dir. When there is none it makes one if fresh says that
+// nothing has been sealed yet; otherwise the file was lost, and with it what it sealed.
+// The file must not be readable by others.
+func openVault(dir string, fresh bool) (*vault, error) {
 	path := filepath.Join(dir, vaultFile)
 	key, err := os.ReadFile(path)
+	if errors.Is(err, os.ErrNotExist) && !fresh {
+		return nil, fmt.Errorf("key file %s is missing, and the database holds secrets that it sealed: put it back from the backup", path)
+	}
 	if errors.Is(err, os.ErrNotExist) {
 		key = make([]byte, vaultBytes)
 		_, _ = rand.Read(key) // never fails: it ends the process instead

@@ -9,7 +9,7 @@ import (
 
 func TestVaultKeepsSecrets(t *testing.T) {
 	dir := t.TempDir()
-	v, err := openVault(dir)
+	v, err := openVault(dir, true)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -17,7 +17,7 @@ func TestVaultKeepsSecrets(t *testing.T) {
 	if strings.Contains(sealed, "hidden") || sealed == v.seal("account 7", "whsec_hidden") {
 		t.Errorf("sealed as %q", sealed)
 	}
-	again, err := openVault(dir)
+	again, err := openVault(dir, true)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -27,7 +27,7 @@ func TestVaultKeepsSecrets(t *testing.T) {
 	if _, err := again.open("account 8", sealed); err == nil {
 		t.Error("a secret opened at another place")
 	}
-	other, err := openVault(t.TempDir())
+	other, err := openVault(t.TempDir(), true)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -41,16 +41,26 @@ func TestVaultKeepsSecrets(t *testing.T) {
 	}
 }
 
+func TestLostKeyFileIsNamed(t *testing.T) {
+	dir := t.TempDir()
+	if _, err := openVault(dir, false); err == nil || !strings.Contains(err.Error(), vaultFile) {
+		t.Errorf("error %v", err)
+	}
+	if _, err := os.Stat(filepath.Join(dir, vaultFile)); err == nil {
+		t.Error("a new key file was made over sealed secrets")
+	}
+}
+
 func TestVaultRefusesAKeyThatOthersCanRead(t *testing.T) {
 	dir := t.TempDir()
-	if _, err := openVault(dir); err != nil {
+	if _, err := openVault(dir, true); err != nil {
 		t.Fatal(err)
 	}
 	path := filepath.Join(dir, vaultFile)
 	if err := os.Chmod(path, 0o640); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := openVault(dir); err == nil || !strings.Contains(err.Error(), "0640") {
+	if _, err := openVault(dir, true); err == nil || !strings.Contains(err.Error(), "0640") {
 		t.Errorf("error %v", err)
 	}
 	if err := os.WriteFile(path, []byte("short"), 0o600); err != nil {
@@ -59,7 +69,7 @@ func TestVaultRefusesAKeyThatOthersCanRead(t *testing.T) {
 	if err := os.Chmod(path, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := openVault(dir); err == nil || !strings.Contains(err.Error(), "5 octets") {
+	if _, err := openVault(dir, true); err == nil || !strings.Contains(err.Error(), "5 octets") {
 		t.Errorf("error %v", err)
 	}
 }

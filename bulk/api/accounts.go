@@ -343,5 +343,9 @@ func (c *call) putWebhook() error {
 	if err != nil {
 		return err
 	}
-	return c.document(200, map[string]any{"dlr_url": a.DLRURL, "webhook_secret": a.WebhookSecret, "warnings": c.warned()})
+	answer := map[string]any{"dlr_url": a.DLRURL, "webhook_secret": a.WebhookSecret}
+	if warnings := c.warned(); len(warnings) > 0 {
+		answer["warnings"] = warnings
+	}
+	return c.document(200, answer)
 }

@@ -284,7 +284,7 @@ func (c *call) batchAccepted(b *batch, rejected []rejection, ndjson bool) {
 		out = appendRejection(out, &rejected[i], ndjson)
 	}
 	out = append(out, ']')
-	out = appendWarnings(out, c.dec.warnings)
+	out = appendWarnings(out, "field", c.dec.warnings)
 	c.answer = append(out, '}', '\n')
 	c.reply(201, c.answer)
 }

@@ -222,6 +222,9 @@ func (c *call) listCampaigns() error {
 	if len(all) == q.Limit {
 		answer["next_cursor"] = all[len(all)-1].ID.String()
 	}
+	for i, name := range unknown {
+		unknown[i] = "unknown parameter " + name + " was ignored"
+	}
 	if len(unknown) > 0 {
 		answer["warnings"] = unknown
 	}

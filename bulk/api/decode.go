@@ -374,7 +374,7 @@ func escapePointer(name string) string {
 	return string(b)
 }
 
-func appendWarnings(dst []byte, names []string) []byte {
+func appendWarnings(dst []byte, what string, names []string) []byte {
 	if len(names) == 0 {
 		return dst
 	}
@@ -383,7 +383,7 @@ func appendWarnings(dst []byte, names []string) []byte {
 		if i > 0 {
 			dst = append(dst, ',')
 		}
-		dst = appendString(dst, "unknown field "+name+" was ignored")
+		dst = appendString(dst, "unknown "+what+" "+name+" was ignored")
 	}
 	return append(dst, ']')
 }

@@ -122,7 +122,7 @@ func (c *call) accepted(m *message.Message) {
 	b = append(b, `","submitted_at":`...)
 	b = appendTime(b, m.SubmittedAt)
 	b = optString(b, `,"client_ref":`, m.ClientRef)
-	b = appendWarnings(b, c.dec.warnings)
+	b = appendWarnings(b, "field", c.dec.warnings)
 	c.answer = append(b, '}', '\n')
 	c.reply(201, c.answer)
 }
@@ -227,7 +227,7 @@ func (c *call) listMessages() error {
 		b = append(b, `,"next_cursor":null`...)
 	}
 	b = appendTime(append(b, `,"as_of":`...), asOf.UnixMilli())
-	b = appendWarnings(b, unknown)
+	b = appendWarnings(b, "parameter", unknown)
 	c.answer = append(b, '}', '\n')
 	c.reply(200, c.answer)
 	return nil

@@ -9,6 +9,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"protei-bulk/bulk/message"
 )
@@ -62,7 +63,11 @@ func (e *TransitionError) Error() string {
 	if len(e.Allowed) == 0 {
 		return fmt.Sprintf("cannot %s a campaign that is %s", e.Action, e.Status)
 	}
-	return fmt.Sprintf("cannot %s a campaign that is %s; possible now: %v", e.Action, e.Status, e.Allowed)
+	names := make([]string, len(e.Allowed))
+	for i, a := range e.Allowed {
+		names[i] = string(a)
+	}
+	return fmt.Sprintf("cannot %s a campaign that is %s; possible now: %s", e.Action, e.Status, strings.Join(names, ", "))
 }
 
 // Errors that callers tell apart.
