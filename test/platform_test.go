@@ -283,7 +283,12 @@ func (p *platform) rest() level {
 // HTTP connections, and the memory that the garbage collector has not returned yet, aside.
 func (p *platform) assertRest(before level) {
 	p.t.Helper()
-	const slackGoroutines, slackMiB = 4, 30
+	p.assertRestWithin(before, 30)
+}
+
+func (p *platform) assertRestWithin(before level, slackMiB float64) {
+	p.t.Helper()
+	const slackGoroutines = 4
 	http.DefaultClient.CloseIdleConnections()
 	var now level
 	waitUntil(p.t, 15*time.Second, func() bool {

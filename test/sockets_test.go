@@ -262,7 +262,8 @@ func TestBindsBeyondTheLimit(t *testing.T) {
 		t.Fatalf("bind after the others have left: %v", err)
 	}
 	s.Close()
-	p.assertRest(before)
+	// argon2id takes 19 MiB a password, two at once, and an idle process collects late.
+	p.assertRestWithin(before, 120)
 }
 
 // TestConnectionsBeyondTheLimit: limits.max_binds bounds the connections of everybody.
