@@ -145,6 +145,9 @@ func (q *Queue) endLoad(l *lane, items []Item, complete uint64, err error) bool 
 		if l.loaded >= l.sideFrom {
 			q.takeSide(l)
 		}
+		if l.loaded >= l.appended {
+			q.remember(l)
+		}
 	}
 	l.side.reset()
 	l.loading = false
@@ -180,8 +183,8 @@ func (q *Queue) loadedOne(l *lane, it Item) {
 	q.keep(l, it)
 }
 
-// takeSide moves what was pushed during the load behind what was loaded. When nothing is
-// missing after that, the lane is back in memory mode.
+// takeSide moves what was pushed during the load behind what was loaded. What did not fit
+// follows it without a gap.
 func (q *Queue) takeSide(l *lane) {
 	for it := l.side.front(); it != nil; it = l.side.front() {
 		one := *it
@@ -191,10 +194,16 @@ func (q *Queue) takeSide(l *lane) {
 			q.keep(l, one)
 		}
 	}
-	if l.sideFull {
-		return
+	if !l.sideFull {
+		l.loaded = max(l.loaded, l.appended)
 	}
+}
+
+// remember puts the lane back in memory mode. A load also brings messages that are
+// applied and whose push is still to come: their sequences count as seen.
+func (q *Queue) remember(l *lane) {
 	l.disk = false
+	l.appended = l.loaded
 	l.waiting = int64(l.memory())
 }
 

@@ -15,7 +15,6 @@ import (
 
 // machineStore is a store that commits at once, on the caller's goroutine.
 type machineStore struct {
-	t       *rapid.T
 	lanes   *Lanes
 	byID    map[message.ID]*message.Message
 	next    map[message.Lane]uint64
@@ -23,6 +22,8 @@ type machineStore struct {
 	horizon map[message.Lane]uint64   // durable
 	asked   []func()                  // makes a horizon durable
 	during  func()                    // runs in the middle of a load, when others push
+	held    bool                      // applied, but the hook comes later
+	late    []message.Event           // for it
 }
 
 type placed struct {
@@ -45,10 +46,21 @@ func (s *machineStore) RecordMany(evs []message.Event, done func(error)) {
 			s.order[ev.Msg.Lane()] = append(s.order[ev.Msg.Lane()], placed{ev.Msg, ev.Seq})
 		}
 	}
-	s.lanes.Applied(evs)
+	if s.held {
+		s.late = append(s.late, evs...)
+	} else {
+		s.lanes.Applied(evs)
+	}
 	if done != nil {
 		done(nil)
 	}
+}
+
+// release runs the hooks that were held.
+func (s *machineStore) release() {
+	late := s.late
+	s.held, s.late = false, nil
+	s.lanes.Applied(late)
 }
 
 func (s *machineStore) RecordHorizon(lane message.Lane, seq uint64, done func(error)) {
@@ -99,7 +111,7 @@ func (s *machineStore) LoadDue(_ context.Context, before int64, limit int) ([]*m
 
 // machine drives the lanes of one connector and keeps a model beside them.
 type machine struct {
-	t     *rapid.T
+	t     fataler
 	store *machineStore
 	lanes *Lanes
 	q     *Queue
@@ -108,12 +120,19 @@ type machine struct {
 
 	taken   map[message.ID]Item
 	gone    map[message.ID]bool // cancelled or sent
+	settles []message.Event     // of cancels, not recorded yet
 	lastSeq map[message.Lane]uint64
 }
 
-func newMachine(t *rapid.T, memory int) *machine {
+// fataler is a test, of rapid or not.
+type fataler interface {
+	Fatal(args ...any)
+	Fatalf(format string, args ...any)
+}
+
+func newMachine(t fataler, memory int) *machine {
 	s := &machineStore{
-		t: t, byID: map[message.ID]*message.Message{}, next: map[message.Lane]uint64{},
+		byID: map[message.ID]*message.Message{}, next: map[message.Lane]uint64{},
 		order: map[message.Lane][]placed{}, horizon: map[message.Lane]uint64{},
 	}
 	m := &machine{
@@ -174,9 +193,9 @@ func (m *machine) take(n int) int {
 	return got
 }
 
-func (m *machine) anyTaken() (Item, bool) {
+func (m *machine) anyTaken(t *rapid.T) (Item, bool) {
 	for id := message.ID(1); id <= m.ids; id++ {
-		if it, ok := m.taken[id]; ok && rapid.Bool().Draw(m.t, "this") {
+		if it, ok := m.taken[id]; ok && rapid.Bool().Draw(t, "this") {
 			return it, true
 		}
 	}
@@ -200,18 +219,25 @@ func (m *machine) retry(it Item, wait time.Duration) {
 
 func (m *machine) cancel(id message.ID) {
 	msg := m.store.byID[id]
-	if msg == nil || m.gone[id] {
+	if msg == nil || msg.Status.Final() || msg.Status == message.Sent {
 		return
 	}
 	_, isTaken := m.taken[id]
+	isTaken = isTaken || m.gone[id]
 	won := m.lanes.Cancel(msg.Lane(), id, msg.LaneSeq, msg.Status)
 	if won == isTaken {
 		m.t.Fatalf("cancel of message %d (%v, seq %d) says %v, taken %v; lanes %+v", id, msg.Status, msg.LaneSeq, won, isTaken, m.q.Depths(nil))
 	}
 	if won {
 		m.gone[id] = true
-		m.store.RecordMany([]message.Event{{Kind: message.Settle, Msg: msg, Part: message.AllParts, Status: message.Cancelled}}, nil)
+		m.settles = append(m.settles, message.Event{Kind: message.Settle, Msg: msg, Part: message.AllParts, Status: message.Cancelled})
 	}
+}
+
+// settle records the cancels since the last call.
+func (m *machine) settle() {
+	m.store.RecordMany(m.settles, nil)
+	m.settles = nil
 }
 
 func (m *machine) load() {
@@ -267,13 +293,13 @@ func TestLanesAgainstModel(t *testing.T) {
 				m.accept(rapid.IntRange(1, 5).Draw(t, "n"), priority(), m.now.Add(time.Duration(rapid.IntRange(1, 200).Draw(t, "s"))*time.Second).UnixMilli())
 			},
 			"take": func(t *rapid.T) { m.take(rapid.IntRange(1, 50).Draw(t, "n")) },
-			"finish": func(*rapid.T) {
-				if it, ok := m.anyTaken(); ok {
+			"finish": func(t *rapid.T) {
+				if it, ok := m.anyTaken(t); ok {
 					m.finish(it)
 				}
 			},
 			"retry": func(t *rapid.T) {
-				if it, ok := m.anyTaken(); ok {
+				if it, ok := m.anyTaken(t); ok {
 					m.retry(it, time.Duration(rapid.IntRange(0, 90_000).Draw(t, "ms"))*time.Millisecond)
 				}
 			},
@@ -282,14 +308,21 @@ func TestLanesAgainstModel(t *testing.T) {
 					m.cancel(message.ID(rapid.IntRange(1, int(m.ids)).Draw(t, "id")))
 				}
 			},
+			"settle": func(*rapid.T) { m.settle() },
 			"commit": func(*rapid.T) { m.store.commit() },
 			"load":   func(*rapid.T) { m.load() },
 			"push during load": func(t *rapid.T) {
 				n, p := rapid.IntRange(1, 30).Draw(t, "n"), priority()
-				victim := message.ID(rapid.IntRange(1, int(m.ids)+1).Draw(t, "victim"))
+				victim := message.ID(rapid.IntRange(1, int(m.ids)+n).Draw(t, "victim"))
 				m.store.during = func() { m.accept(n, p, 0); m.cancel(victim) }
 				m.load()
 				m.store.during = nil
+			},
+			"load what is not pushed yet": func(t *rapid.T) {
+				m.store.held = true
+				m.accept(rapid.IntRange(1, 30).Draw(t, "n"), priority(), 0)
+				m.load()
+				m.store.release()
 			},
 			"promote": func(*rapid.T) { m.promote() },
 			"time": func(t *rapid.T) {
@@ -303,6 +336,7 @@ func TestLanesAgainstModel(t *testing.T) {
 
 // drain takes everything out, which must then be everything there is.
 func (m *machine) drain() {
+	m.settle()
 	for range 10_000 {
 		m.now = m.now.Add(5 * time.Minute)
 		m.promote()
@@ -324,6 +358,36 @@ func (m *machine) drain() {
 			m.t.Fatalf("empty lane is %+v", d)
 		}
 	}
+}
+
+// diskMode has 60 messages for LOW, of which 10 fitted into memory and have been taken.
+func diskMode(t *testing.T) *machine {
+	m := newMachine(t, 16)
+	m.accept(60, message.Low, 0)
+	m.take(1) // asks for the horizon
+	m.store.commit()
+	if n := m.take(20); n != 10 {
+		t.Fatalf("took %d, want the 10 in memory", n)
+	}
+	return m
+}
+
+func TestCancelOfWhatIsPushedDuringALoad(t *testing.T) {
+	m := diskMode(t)
+	m.store.during = func() { m.accept(1, message.Low, 0); m.cancel(61) }
+	m.load() // does not reach what was pushed, so that is loaded later
+	for range 20 {
+		m.take(10)
+		m.load()
+	}
+	m.drain()
+}
+
+func TestCancelOfWhatIsBeingLoaded(t *testing.T) {
+	m := diskMode(t)
+	m.store.during = func() { m.cancel(12); m.settle() }
+	m.load() // brings 12 as it was before
+	m.drain()
 }
 
 // TestRestoreFindsEverything restarts over a store that holds waiting messages.

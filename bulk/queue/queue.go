@@ -264,13 +264,15 @@ func (q *Queue) cancel(p message.Priority, id message.ID, seq uint64, status mes
 		return q.bury(id)
 	case seq == 0:
 		return false
-	case l.ready.remove(seq), l.late.remove(seq), l.side.remove(seq):
+	case l.ready.remove(seq), l.late.remove(seq):
 	case l.inWheel > 0 && q.wheel.remove(func(it *Item) bool { return it.Seq == seq && it.Msg.Priority == p }) > 0:
 		l.inWheel--
 	case l.disk && seq > l.loaded:
+		// Also one that was pushed during a load: it may be loaded yet.
 		if !q.bury(id) {
 			return false
 		}
+		l.side.remove(seq)
 	default:
 		return false
 	}
