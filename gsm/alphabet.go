@@ -47,8 +47,16 @@ var extensionTable = [...]struct {
 	septet byte
 	char   rune
 }{
-	{0x0A, '\f'}, {0x14, '^'}, {0x28, '{'}, {0x29, '}'}, {0x2F, '\\'},
-	{0x3C, '['}, {0x3D, '~'}, {0x3E, ']'}, {0x40, '|'}, {0x65, '€'},
+	{0x0A, '\f'},
+	{0x14, '^'},
+	{0x28, '{'},
+	{0x29, '}'},
+	{0x2F, '\\'},
+	{0x3C, '['},
+	{0x3D, '~'},
+	{0x3E, ']'},
+	{0x40, '|'},
+	{0x65, '€'},
 }
 
 // septetOf maps one character; see extended and unmappable.

@@ -19,6 +19,7 @@ import (
 type counting struct{ n atomic.Int64 }
 
 func (c *counting) Open(context.Context, message.ID, int) ([]callback.Notice, error) { return nil, nil }
+
 func (c *counting) Notified(ns []callback.Notice, done func(error)) {
 	c.n.Add(int64(len(ns)))
 	done(nil)
