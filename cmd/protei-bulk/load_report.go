@@ -89,31 +89,36 @@ func (t *loadTest) writeFiles() error {
 		t.csv = nil
 	}
 	if t.opts.html != "" {
-		errs = append(errs, t.writeFile(t.opts.html, report.WriteHTML))
+		name, err := t.writeFile(t.opts.html, report.WriteHTML)
+		errs = append(errs, err)
+		if err == nil {
+			fmt.Fprintf(t.env.Stdout, "Report: %s\n", name)
+		}
 	}
 	if t.opts.jsonFile != "" {
-		errs = append(errs, t.writeFile(t.opts.jsonFile, report.WriteJSON))
+		_, err := t.writeFile(t.opts.jsonFile, report.WriteJSON)
+		errs = append(errs, err)
 	}
 	return errors.Join(errs...)
 }
 
-// writeFile replaces {u} {r} {t} in the name, as Locust does, and makes its folder.
-func (t *loadTest) writeFile(name string, write func(io.Writer, *report.Run) error) (err error) {
+// writeFile replaces {u} {r} {t} in the name, as Locust does, makes its folder, and
+// returns the name.
+func (t *loadTest) writeFile(name string, write func(io.Writer, *report.Run) error) (_ string, err error) {
 	name = strings.NewReplacer("{u}", strconv.Itoa(t.peak), "{r}", fmt.Sprint(t.opts.spawnRate),
 		"{t}", t.opts.runTime.String()).Replace(name)
 	if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
-		return fmt.Errorf("report: %w", err)
+		return name, fmt.Errorf("report: %w", err)
 	}
 	f, err := os.Create(name)
 	if err != nil {
-		return fmt.Errorf("report: %w", err)
+		return name, fmt.Errorf("report: %w", err)
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
 	if err := write(f, &t.run); err != nil {
-		return fmt.Errorf("write %s: %w", name, err)
+		return name, fmt.Errorf("write %s: %w", name, err)
 	}
-	fmt.Fprintf(t.env.Stdout, "Report: %s\n", name)
-	return nil
+	return name, nil
 }
 
 // peakGauges keeps the generator's highest figures.
