@@ -139,6 +139,9 @@ func TestDemo(t *testing.T) {
 	if m := regexp.MustCompile(`(?m)^ +load tester +([0-9]+) accepted`).FindStringSubmatch(out); m == nil || len(m[1]) < 4 {
 		t.Errorf("too little was sent for this to mean anything: %v", m)
 	}
+	if strings.Contains(out, filepath.Join(d.folder, "load.json")) {
+		t.Error("points to a file that the demo removes")
+	}
 	if info, err := os.Stat(d.report); err != nil || info.Size() == 0 || info.Size() > 1<<20 {
 		t.Errorf("report: %v %v", info, err)
 	}

@@ -97,9 +97,18 @@ func (a *answer) into(t *testing.T, v any) {
 // do sends a request as the platform's account; header are pairs of name and value.
 func (p *platform) do(method, path string, body io.Reader, header ...string) answer {
 	p.t.Helper()
+	a, err := p.try(method, path, body, header...)
+	if err != nil {
+		p.t.Fatalf("%s %s: %v\n%s", method, path, err, p.out)
+	}
+	return a
+}
+
+// try is do for goroutines that may not end the test.
+func (p *platform) try(method, path string, body io.Reader, header ...string) (answer, error) {
 	req, err := http.NewRequestWithContext(p.t.Context(), method, p.url()+path, body)
 	if err != nil {
-		p.t.Fatal(err)
+		return answer{}, err
 	}
 	req.Header.Set("X-API-Key", p.key)
 	req.Header.Set("Content-Type", "application/json")
@@ -111,14 +120,11 @@ func (p *platform) do(method, path string, body io.Reader, header ...string) ans
 	}
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
-		p.t.Fatalf("%s %s: %v\n%s", method, path, err, p.out)
+		return answer{}, err
 	}
 	defer resp.Body.Close()
 	text, err := io.ReadAll(io.LimitReader(resp.Body, 16<<20))
-	if err != nil {
-		p.t.Fatalf("%s %s: read the answer: %v", method, path, err)
-	}
-	return answer{resp.StatusCode, resp.Header, text}
+	return answer{resp.StatusCode, resp.Header, text}, err
 }
 
 func (p *platform) url() string { return "http://" + p.HTTP }
