@@ -17,19 +17,32 @@ type UserClass struct {
 	// Every gives one user of this class for every Every users of the run, none below.
 	Every int
 	Wait  Wait
+	// Tags of all of the class's tasks, for [SelectTags].
+	Tags  []string
 	Tasks []TaskInfo
+	// Rate makes the class an open one: its iterations start at these times, whatever the
+	// answers take, on a pool of users of its own. Weight, FixedCount, Every and Wait do
+	// not count then. Nil: the class shares the users of the shape, and Options.Rate.
+	Rate *Rate
+	// MaxUsers bounds the pool of Rate; 0: as Options.MaxUsers says.
+	MaxUsers int
 	// Messages is the mean number of messages that an iteration sends, and Binds the
 	// SMPP binds of a user: for the plan printed before a run.
 	Messages float64
 	Binds    int
 
-	start func(u *User) (runner, error)
+	start  func(u *User, chosen []chosenTask, sums []int) (runner, error)
+	chosen []chosenTask // of the tasks given to NewClass, in the order of Tasks
 }
+
+// chosenTask is a task that takes part, with its weight.
+type chosenTask struct{ index, weight int }
 
 // TaskInfo is a task as listings show it.
 type TaskInfo struct {
 	Name   string
 	Weight int
+	Tags   []string
 }
 
 // Actor is the state of one user of a class, for instance its connection.
@@ -45,6 +58,7 @@ type Actor interface {
 type Task[A Actor] struct {
 	Name   string
 	Weight int // 0 counts as 1
+	Tags   []string
 	Run    func(A, *User)
 }
 
@@ -53,22 +67,31 @@ type Task[A Actor] struct {
 // through the User.
 func NewClass[A Actor](name string, wait Wait, newActor func(*User) (A, error), tasks ...Task[A]) UserClass {
 	c := UserClass{Name: name, Weight: 1, Wait: wait}
-	sums := make([]int, len(tasks))
-	total := 0
 	for i, t := range tasks {
 		weight := max(t.Weight, 1)
-		total += weight
-		sums[i] = total
-		c.Tasks = append(c.Tasks, TaskInfo{t.Name, weight})
+		c.chosen = append(c.chosen, chosenTask{i, weight})
+		c.Tasks = append(c.Tasks, TaskInfo{t.Name, weight, t.Tags})
 	}
-	c.start = func(u *User) (runner, error) {
+	c.start = func(u *User, chosen []chosenTask, sums []int) (runner, error) {
 		a, err := newActor(u)
 		if err != nil {
 			return nil, err
 		}
-		return &actorRunner[A]{actor: a, tasks: tasks, sums: sums}, nil
+		return &actorRunner[A]{actor: a, tasks: tasks, chosen: chosen, sums: sums}, nil
 	}
 	return c
+}
+
+// starter makes the runners of a class's users.
+func (c *UserClass) starter() func(*User) (runner, error) {
+	start, chosen := c.start, c.chosen
+	sums := make([]int, len(chosen))
+	total := 0
+	for i, t := range chosen {
+		total += t.weight
+		sums[i] = total
+	}
+	return func(u *User) (runner, error) { return start(u, chosen, sums) }
 }
 
 // runner is an actor with its tasks, the type of the actor hidden.
@@ -78,20 +101,21 @@ type runner interface {
 }
 
 type actorRunner[A Actor] struct {
-	actor A
-	tasks []Task[A]
-	sums  []int // running sums of the weights
+	actor  A
+	tasks  []Task[A]
+	chosen []chosenTask
+	sums   []int // running sums of the chosen tasks' weights
 }
 
 func (r *actorRunner[A]) Close() { r.actor.Close() }
 func (r *actorRunner[A]) Abort() { r.actor.Abort() }
 
 func (r *actorRunner[A]) iterate(u *User) {
-	if len(r.tasks) == 1 {
-		r.tasks[0].Run(r.actor, u)
-		return
+	i := 0
+	if len(r.chosen) > 1 {
+		i = pick(r.sums, u.Rand)
 	}
-	r.tasks[pick(r.sums, u.Rand)].Run(r.actor, u)
+	r.tasks[r.chosen[i].index].Run(r.actor, u)
 }
 
 // pick chooses an index by weight.
@@ -117,17 +141,18 @@ func checkClasses(classes []UserClass) error {
 			errs = append(errs, errors.New("a user class without a name"))
 		case seen[c.Name]:
 			errs = append(errs, fmt.Errorf("user class %s: given twice", c.Name))
-		case len(c.Tasks) == 0:
-			errs = append(errs, fmt.Errorf("user class %s: no task", c.Name))
-		case c.Weight < 0 || c.FixedCount < 0 || c.Every < 0:
-			errs = append(errs, fmt.Errorf("user class %s: weight, fixed_count and every can not be negative", c.Name))
+		case len(c.Tasks) == 0 || c.start == nil:
+			errs = append(errs, fmt.Errorf("user class %s: %w", c.Name, errNoTasks))
+		case c.Weight < 0 || c.FixedCount < 0 || c.Every < 0 || c.MaxUsers < 0:
+			errs = append(errs, fmt.Errorf("user class %s: weight, fixed_count, every and the most users can not be negative", c.Name))
 		}
 		seen[c.Name] = true
 	}
 	return errors.Join(errs...)
 }
 
-// crowd counts users by class and says which class gains or loses one next.
+// crowd counts the users of the closed classes and says which gains or loses one next. At
+// least one class must be closed before it may grow.
 type crowd struct {
 	classes []UserClass
 	counts  []int
@@ -152,12 +177,12 @@ func (c *crowd) grow() int {
 
 func (c *crowd) nextByQuota(total int) int {
 	for i, cl := range c.classes {
-		if cl.FixedCount > 0 && c.counts[i] < cl.FixedCount {
+		if cl.Rate == nil && cl.FixedCount > 0 && c.counts[i] < cl.FixedCount {
 			return i
 		}
 	}
 	for i, cl := range c.classes {
-		if cl.FixedCount == 0 && cl.Every > 0 && c.counts[i] < total/cl.Every {
+		if cl.Rate == nil && cl.FixedCount == 0 && cl.Every > 0 && c.counts[i] < total/cl.Every {
 			return i
 		}
 	}
@@ -168,15 +193,17 @@ func (c *crowd) nextByQuota(total int) int {
 func (c *crowd) nextByWeight() int {
 	best, bestScore := -1, 0.0
 	for i, cl := range c.classes {
-		if cl.FixedCount > 0 || cl.Every > 0 {
+		if cl.Rate != nil || cl.FixedCount > 0 || cl.Every > 0 {
 			continue
 		}
 		if score := float64(max(cl.Weight, 1)) / float64(2*c.counts[i]+1); best < 0 || score > bestScore {
 			best, bestScore = i, score
 		}
 	}
-	if best < 0 { // only quotas: the last class takes what is left over
-		best = len(c.classes) - 1
+	for i := len(c.classes) - 1; best < 0; i-- { // only quotas: the last class takes what is left over
+		if c.classes[i].Rate == nil {
+			best = i
+		}
 	}
 	return best
 }

@@ -2,158 +2,172 @@ package load
 
 import (
 	"context"
-	"errors"
-	"log/slog"
-	"math/rand/v2"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"protei-bulk/load/stats"
 )
 
-// Options configure a run. Classes, Shape and Recorder are required.
-type Options struct {
-	Classes  []UserClass
-	Shape    Shape
-	Recorder *stats.Recorder
-	// Ledger of the messages; nil when nobody follows them.
-	Ledger *stats.Ledger
-	// Clock that the scenario measures by; Run restarts it. Nil: a new one.
-	Clock *Clock
-	// RunTime ends the run whatever the shape says; 0: it does not.
-	RunTime time.Duration
-	// StopTimeout is how long users may finish their iteration; then it is aborted. 0:
-	// at once.
-	StopTimeout time.Duration
-	// DrainTimeout is how long receipts are waited for after the users' end.
-	DrainTimeout time.Duration
-	// NoDrain says that no receipts are expected.
-	NoDrain bool
-	// Seed makes the users' choices repeat; 0 draws one.
-	Seed uint64
-	// Gauges fills in what is sampled beside the requests: the target's CPU and so on.
-	// It is called once a second and must not block.
-	Gauges func(*stats.Gauges)
-	// OnTick is called once a second, and at the end, with the state of the run, on
-	// Run's goroutine.
-	OnTick func(stats.Live)
-	// OnPhase is called when the run goes on to another part: "stopping users",
-	// "draining"… On Run's goroutine.
-	OnPhase func(string)
-	// Resolve is called after the drain when messages are still open: it asks the
-	// target what became of them.
-	Resolve func(context.Context)
-	// Kill ends the run at once when it is done: users are aborted, nothing is drained
-	// or resolved. Nil: never.
-	Kill   context.Context
-	Logger *slog.Logger
-}
-
-// Result is what a run leaves behind beside recorder and ledger.
-type Result struct {
-	Collector *stats.Collector
-	Started   time.Time
-	Ended     time.Time
-	// Stopped says that ctx ended the run before its shape did.
-	Stopped bool
-	// Killed says that Options.Kill did.
-	Killed bool
-	// Drained is the time spent waiting for receipts.
-	Drained time.Duration
-	// Loaded is the time from the start to the end of the users, without the drain.
-	Loaded time.Duration
-	// PeakUsers is the highest number of users that ran.
-	PeakUsers int
-}
-
-type engine struct {
-	opts  Options
-	clock *Clock
+// Engine runs one test; make it with [New]. While [Engine.Run] is under way, SetUsers,
+// SetRate, ResetStats and Quit may be called from other goroutines.
+type Engine struct {
+	opts     Options
+	clock    *Clock
+	starters []func(*User) (runner, error) // of the classes
+	requests []func(Request)               // of the listeners
 
 	// ctx ends what users wait for when the run can wait no longer.
 	ctx   context.Context
 	abort context.CancelFunc
 
 	mu      sync.Mutex
-	users   [][]*User          // guarded by mu: the living, by class, oldest first
+	users   [][]*User          // guarded by mu: the living of the closed model, by class, oldest first
 	leaving map[*User]struct{} // guarded by mu: told to stop, still busy
-	crowd   *crowd             // guarded by mu
+	crowd   *crowd             // guarded by mu: of the closed model
+	pooled  int                // guarded by mu: users of the open model
+	started int                // guarded by mu
+	peak    int                // guarded by mu
 
-	wg      sync.WaitGroup
-	started int
-	peak    int
+	arrivals []*arrivals // of the open model; the first is Options.Rate's
+	quit     chan struct{}
+	loops    sync.WaitGroup // of arrivals and the search
+	wg       sync.WaitGroup // of users
+
+	override atomic.Pointer[override]
+	restart  atomic.Bool // ResetStats was called
+
+	taken, ended atomic.Uint64 // iterations, with Options.Iterations
+	spent        chan struct{} // closed when all iterations have ended
+
+	notes  chan string   // phases of the search
+	search *maxSearch    // nil without Options.FindMax
+	found  chan struct{} // closed when the search has ended
 }
 
-// Run runs the test until its shape is over or ctx ends, and drains.
-func Run(ctx context.Context, opts Options) (*Result, error) {
+// override is what SetUsers asks for instead of the shape.
+type override struct {
+	users int
+	rate  float64
+}
+
+// New checks the options and makes an engine.
+func New(opts Options) (*Engine, error) {
 	if err := opts.check(); err != nil {
 		return nil, err
 	}
-	e := &engine{opts: opts, clock: opts.Clock, crowd: newCrowd(opts.Classes)}
-	e.users = make([][]*User, len(opts.Classes))
-	e.leaving = make(map[*User]struct{})
+	e := &Engine{
+		opts: opts, clock: opts.Clock, crowd: newCrowd(opts.Classes), users: make([][]*User, len(opts.Classes)),
+		leaving: make(map[*User]struct{}), quit: make(chan struct{}), spent: make(chan struct{}),
+		notes: make(chan string, noteBacklog), found: make(chan struct{}),
+	}
+	for i := range opts.Classes {
+		e.starters = append(e.starters, opts.Classes[i].starter())
+	}
+	for _, l := range opts.Listeners {
+		if l.Request != nil {
+			e.requests = append(e.requests, l.Request)
+		}
+	}
+	e.makeArrivals()
+	return e, nil
+}
+
+// noteBacklog bounds the phases that wait for Run's goroutine; later ones are dropped.
+const noteBacklog = 64
+
+// Run runs a test until its shape and rate are over or ctx ends, and drains.
+func Run(ctx context.Context, opts Options) (*Result, error) {
+	e, err := New(opts)
+	if err != nil {
+		return nil, err
+	}
+	return e.Run(ctx)
+}
+
+// Run runs the test until its shape and rate are over or ctx ends, and drains. It is
+// called once.
+func (e *Engine) Run(ctx context.Context) (*Result, error) {
 	e.ctx, e.abort = context.WithCancel(context.Background())
 	defer e.abort()
 	e.clock.Restart()
 	res := &Result{Started: e.clock.Start()}
 	res.Collector = stats.NewCollector(stats.CollectorOptions{
-		Start: res.Started, Recorder: opts.Recorder, Ledger: opts.Ledger,
+		Start: res.Started, Recorder: e.opts.Recorder, Ledger: e.opts.Ledger,
 	})
 	t := &ticker{engine: e, collector: res.Collector}
 	t.begin()
+	e.tell(func(l *Listener) { call(l.TestStart, e) })
+	for _, a := range e.arrivals {
+		e.loops.Go(a.run)
+	}
+	if e.opts.FindMax != nil {
+		e.search = &maxSearch{engine: e, collector: res.Collector}
+		e.loops.Go(e.search.run)
+	}
 	res.Stopped = e.load(ctx, t)
+	res.Aborted = t.aborted
 	e.end(t)
+	if e.search != nil {
+		res.Max = e.search.result()
+	}
 	res.Loaded = e.clock.Now()
 	res.PeakUsers = e.peak
-	if !opts.NoDrain && opts.Ledger != nil && !e.killed() {
+	if !e.opts.NoDrain && e.opts.Ledger != nil && !e.killed() {
 		res.Drained = e.drain(t)
 	}
-	if opts.Resolve != nil && !e.killed() {
-		opts.OnPhase("asking the target about open messages")
-		opts.Resolve(opts.Kill)
+	if e.opts.Resolve != nil && !e.killed() {
+		e.opts.OnPhase("asking the target about open messages")
+		e.opts.Resolve(e.opts.Kill)
 	}
 	t.finish()
 	res.Killed = e.killed()
 	res.Ended = time.Now()
+	e.tell(func(l *Listener) { call(l.TestStop, res) })
 	return res, nil
 }
 
-func (o *Options) check() error {
-	err := checkClasses(o.Classes)
-	if o.Shape == nil {
-		err = errors.Join(err, errors.New("no shape"))
-	}
-	if o.Recorder == nil {
-		err = errors.Join(err, errors.New("no recorder"))
-	}
-	if o.Clock == nil {
-		o.Clock = NewClock()
-	}
-	if o.Kill == nil {
-		o.Kill = context.Background()
-	}
-	if o.Logger == nil {
-		o.Logger = slog.New(slog.DiscardHandler)
-	}
-	if o.Seed == 0 {
-		o.Seed = rand.Uint64()
-	}
-	if o.OnTick == nil {
-		o.OnTick = func(stats.Live) {}
-	}
-	if o.OnPhase == nil {
-		o.OnPhase = func(string) {}
-	}
-	if o.Gauges == nil {
-		o.Gauges = func(*stats.Gauges) {}
-	}
-	return err
+func (e *Engine) killed() bool { return e.opts.Kill.Err() != nil }
+
+// SetUsers changes the number of users of the closed model, from now on and whatever the
+// shape says; rate is how many start or stop a second, 0 at once. The run still ends when
+// the shape does.
+func (e *Engine) SetUsers(users int, rate float64) {
+	e.override.Store(&override{max(users, 0), max(rate, 0)})
 }
 
-func (e *engine) killed() bool { return e.opts.Kill.Err() != nil }
+// SetRate changes the rate of the open model from now on: start 0 of r is now. Nil stops
+// it. A class's own rate stays as it is.
+func (e *Engine) SetRate(r *Rate) {
+	if len(e.arrivals) > 0 && e.arrivals[0].shared {
+		e.arrivals[0].set(r)
+	}
+}
 
-// load starts and stops users until the shape is over; stopped says that ctx came first.
-func (e *engine) load(ctx context.Context, t *ticker) (stopped bool) {
+// Users is the number of users that run in the closed model, of those that should, and of
+// those in the pools of the open model.
+func (e *Engine) Users() (running, wanted, pooled int) {
+	wanted, _, _ = e.wanted(e.clock.Now())
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.crowd.total, wanted, e.pooled
+}
+
+// ResetStats forgets the figures so far at the end of the current second. The ledger
+// forgets nothing.
+func (e *Engine) ResetStats() { e.restart.Store(true) }
+
+// wanted is what shape and SetUsers ask for.
+func (e *Engine) wanted(now time.Duration) (users int, rate float64, done bool) {
+	users, rate, done = e.opts.Shape.At(now)
+	if o := e.override.Load(); o != nil {
+		users, rate = o.users, o.rate
+	}
+	return users, rate, done
+}
+
+// load starts and stops users until the run is over; stopped says that ctx came first.
+func (e *Engine) load(ctx context.Context, t *ticker) (stopped bool) {
 	p := pace{credit: 1}
 	timer := time.NewTimer(0)
 	defer timer.Stop()
@@ -163,27 +177,81 @@ func (e *engine) load(ctx context.Context, t *ticker) (stopped bool) {
 			return true
 		case <-e.opts.Kill.Done():
 			return true
+		case <-e.spent:
+			return false
+		case <-e.found:
+			return false
+		case text := <-e.notes:
+			e.opts.OnPhase(text)
+			continue
 		case <-t.C:
 			t.tick()
+			if t.aborted = t.guarded(); t.aborted != "" {
+				e.opts.OnPhase("aborted: " + t.aborted)
+				return false
+			}
 			continue
 		case <-timer.C:
 		}
 		now := e.clock.Now()
-		want, rate, done := e.opts.Shape.At(now)
-		if done || e.opts.RunTime > 0 && now >= e.opts.RunTime {
+		want, rate, done := e.wanted(now)
+		if e.over(t, now, done) {
 			return false
 		}
 		t.moved = t.moved || want != t.want
 		t.want = want
-		have := e.count()
-		n := p.allow(now, want-have, rate)
+		n := p.allow(now, want-e.count(), rate)
 		for ; n > 0; n-- {
 			e.spawn(now)
 		}
 		for ; n < 0; n++ {
 			e.retire()
 		}
+		t.settle(now)
 		timer.Reset(p.pause(e.count() != want, rate))
+	}
+}
+
+// over says that the run has reached its end: the run time, or the end of everything that
+// has one.
+func (e *Engine) over(t *ticker, now time.Duration, shapeDone bool) bool {
+	if e.opts.RunTime > 0 {
+		from := time.Duration(0)
+		if e.opts.RunTimeAfterRamp {
+			from = t.settled
+		}
+		if (t.ramped || !e.opts.RunTimeAfterRamp) && now >= from+e.opts.RunTime {
+			return true
+		}
+	}
+	if e.search != nil {
+		return false
+	}
+	finite, done := false, true
+	for _, a := range e.arrivals {
+		if end := a.end(); end > 0 {
+			finite = true
+			done = done && now >= end
+		}
+	}
+	if !finite {
+		return shapeDone
+	}
+	if flat, ok := e.opts.Shape.(Flat); ok && flat.RunTime == 0 {
+		return done
+	}
+	return done && shapeDone
+}
+
+// take takes one of Options.Iterations; false: all are taken.
+func (e *Engine) take() bool {
+	return e.opts.Iterations == 0 || e.taken.Add(1) <= e.opts.Iterations
+}
+
+// finished counts an iteration that was taken.
+func (e *Engine) finished() {
+	if e.opts.Iterations > 0 && e.ended.Add(1) == e.opts.Iterations {
+		close(e.spent)
 	}
 }
 
@@ -227,166 +295,4 @@ func (p *pace) pause(changing bool, rate float64) time.Duration {
 	}
 	next := time.Duration((1 - p.credit) / rate * float64(time.Second))
 	return min(max(next, paceStep), paceIdle)
-}
-
-func (e *engine) count() int {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	return e.crowd.total
-}
-
-func (e *engine) spawn(at time.Duration) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	class := e.crowd.grow()
-	timer := time.NewTimer(time.Hour)
-	timer.Stop()
-	u := &User{
-		Index:    e.started,
-		Rand:     rand.New(rand.NewPCG(e.opts.Seed, uint64(e.started))),
-		engine:   e,
-		class:    class,
-		shard:    e.opts.Recorder.Shard(e.started),
-		timer:    timer,
-		intended: at,
-	}
-	e.started++
-	e.users[class] = append(e.users[class], u)
-	e.peak = max(e.peak, e.crowd.total)
-	e.wg.Go(func() {
-		u.live()
-		e.left(u)
-	})
-}
-
-func (e *engine) left(u *User) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	delete(e.leaving, u)
-}
-
-// retire stops the youngest user of the class that has one too many.
-func (e *engine) retire() {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	class := e.crowd.shrink()
-	list := e.users[class]
-	u := list[len(list)-1]
-	list[len(list)-1] = nil
-	e.users[class] = list[:len(list)-1]
-	e.leaving[u] = struct{}{}
-	u.stop()
-}
-
-// end stops all users and waits for them: first for their iterations, then less kindly.
-func (e *engine) end(t *ticker) {
-	e.opts.OnPhase("stopping users")
-	t.phase = stats.PhaseDrain
-	e.stopAll()
-	done := make(chan struct{})
-	go func() {
-		e.wg.Wait()
-		close(done)
-	}()
-	timeout := time.NewTimer(e.opts.StopTimeout)
-	defer timeout.Stop()
-	kill := e.opts.Kill.Done()
-	for {
-		select {
-		case <-done:
-			return
-		case <-t.C:
-			t.tick()
-			continue
-		case <-timeout.C:
-		case <-kill:
-			kill = nil
-		}
-		e.abortAll()
-	}
-}
-
-func (e *engine) stopAll() {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	for _, list := range e.users {
-		for _, u := range list {
-			e.leaving[u] = struct{}{}
-			u.stop()
-		}
-	}
-	clear(e.users)
-	e.crowd = newCrowd(e.opts.Classes)
-}
-
-func (e *engine) abortAll() {
-	e.abort()
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	for u := range e.leaving {
-		u.abort()
-	}
-}
-
-const drainPoll = 50 * time.Millisecond
-
-// drain waits until every accepted message has its receipt.
-func (e *engine) drain(t *ticker) time.Duration {
-	e.opts.OnPhase("draining receipts")
-	start := e.clock.Now()
-	poll := time.NewTicker(drainPoll)
-	defer poll.Stop()
-	for {
-		c := e.opts.Ledger.Counts()
-		spent := e.clock.Now() - start
-		if c.Open == 0 && c.Awaiting == 0 || spent >= e.opts.DrainTimeout {
-			return spent
-		}
-		select {
-		case <-e.opts.Kill.Done():
-			return spent
-		case <-t.C:
-			t.tick()
-		case <-poll.C:
-		}
-	}
-}
-
-// ticker ends the seconds of a run.
-type ticker struct {
-	*time.Ticker
-	engine    *engine
-	collector *stats.Collector
-	phase     stats.Phase
-	want      int
-	moved     bool // the shape asked for another number since the last tick
-}
-
-func (t *ticker) begin() { t.Ticker = time.NewTicker(time.Second) }
-
-func (t *ticker) tick() {
-	t.collector.Tick(t.state())
-	t.engine.opts.OnTick(t.collector.Live())
-}
-
-func (t *ticker) finish() {
-	t.Stop()
-	t.collector.Finish(t.state())
-	t.engine.opts.OnTick(t.collector.Live())
-}
-
-// state is what the collector wants to know about the second that ends now.
-func (t *ticker) state() stats.Tick {
-	e := t.engine
-	users := e.count()
-	tick := stats.Tick{At: time.Now(), Users: users, Phase: t.phase, Gauges: stats.NoGauges()}
-	if t.phase != stats.PhaseDrain {
-		tick.Phase = stats.PhaseSteady
-		if t.moved || users != t.want {
-			tick.Phase = stats.PhaseRamp
-		}
-	}
-	t.moved = false
-	e.opts.Gauges(&tick.Gauges)
-	return tick
 }

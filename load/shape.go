@@ -30,6 +30,9 @@ func (f Flat) At(elapsed time.Duration) (int, float64, bool) {
 	return f.Users, f.SpawnRate, f.RunTime > 0 && elapsed >= f.RunTime
 }
 
+// Peak is the number of users.
+func (f Flat) Peak() int { return f.Users }
+
 // Stage is a corner of a Stages shape.
 type Stage struct {
 	At    time.Duration

@@ -18,7 +18,7 @@ type User struct {
 	// Rand is the user's own source; with Options.Seed set it repeats.
 	Rand *rand.Rand
 
-	engine   *engine
+	engine   *Engine
 	class    int
 	shard    *stats.Shard
 	timer    *time.Timer
@@ -26,6 +26,8 @@ type User struct {
 	runner   atomic.Pointer[runner] // for abort
 	intended time.Duration          // intended start of the iteration
 	fresh    bool                   // no request of this iteration is recorded yet
+	gone     bool                   // guarded by engine.mu: its goroutine has ended
+	starts   chan time.Duration     // of the open model: when its iterations were due
 }
 
 // Shard is the part of the recorder that this user's samples go to.
@@ -54,7 +56,24 @@ func (u *User) Intended(sent time.Duration) time.Duration {
 func (u *User) Record(e stats.Entry, sent, done time.Duration, smp stats.Sample) {
 	smp.Service = done - sent
 	smp.Response = done - u.Intended(sent)
+	u.Observe(e, done, smp)
+}
+
+// Observe takes one finished request whose times are measured already, for instance of an
+// asynchronous client. Unlike the other methods it may be called from any goroutine.
+func (u *User) Observe(e stats.Entry, done time.Duration, smp stats.Sample) {
 	u.shard.Record(e, smp)
+	if len(u.engine.requests) > 0 {
+		u.announce(e, done, smp)
+	}
+}
+
+func (u *User) announce(e stats.Entry, done time.Duration, smp stats.Sample) {
+	r := Request{User: u, At: done, Sample: smp}
+	r.Method, r.Name = u.engine.opts.Recorder.Name(e)
+	for _, fn := range u.engine.requests {
+		fn(r)
+	}
 }
 
 // Fail adds a failure to the failure table; it is counted with Record.
@@ -79,20 +98,54 @@ func (u *User) live() {
 	}
 	defer r.Close()
 	class := &u.engine.opts.Classes[u.class]
-	for u.sleepUntil(u.intended) {
+	for u.sleepUntil(u.intended) && u.engine.take() {
 		it := iteration{intended: u.intended, actual: u.Now()}
 		u.shard.Late(max(it.actual-it.intended, 0))
 		u.fresh = true
 		u.iterate(r)
+		u.engine.finished()
 		it.end = u.Now()
 		u.intended = class.Wait.next(it, u.Rand)
+	}
+}
+
+// serve is the goroutine of a user of the open model. One that was called has its first
+// start before it has an actor: what that takes is part of the response time.
+func (u *User) serve(a *arrivals, l *lane, called bool) {
+	var r runner
+	defer func() {
+		if r != nil {
+			r.Close()
+		}
+	}()
+	if !called {
+		if r = u.begin(); r == nil {
+			return
+		}
+		a.release(l, u)
+	}
+	for {
+		at := <-u.starts
+		if u.stopping.Load() {
+			return
+		}
+		u.shard.Late(max(u.Now()-at, 0))
+		if r == nil {
+			if r = u.begin(); r == nil {
+				return
+			}
+		}
+		u.intended, u.fresh = at, true
+		u.iterate(r)
+		u.engine.finished()
+		a.release(l, u)
 	}
 }
 
 // begin makes the actor; nil when the user is to end before that works.
 func (u *User) begin() runner {
 	for {
-		r, err := u.engine.opts.Classes[u.class].start(u)
+		r, err := u.engine.starters[u.class](u)
 		if err == nil {
 			u.runner.Store(&r)
 			u.intended = max(u.intended, u.Now())
@@ -136,6 +189,12 @@ func (u *User) sleepUntil(at time.Duration) bool {
 func (u *User) stop() {
 	u.stopping.Store(true)
 	u.timer.Reset(0)
+	if u.starts != nil {
+		select {
+		case u.starts <- 0:
+		default: // a start is there already
+		}
+	}
 }
 
 // abort ends what the user waits for. Safe for concurrent use.

@@ -36,6 +36,7 @@ type Collector struct {
 	last       Tick
 	elapsed    time.Duration // end of the last row
 	loaded     time.Duration // of it, what was not drain
+	from       time.Duration // of the figures: the last reset
 	cumulative map[Entry]*EntryStats
 	total      *EntryStats
 	dlr        *Histogram
@@ -251,13 +252,6 @@ func (c *Collector) Measured(warmup time.Duration) (w Window, ok bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.peak.window(warmup)
-}
-
-// Whole is the window of the whole run so far.
-func (c *Collector) Whole() Window {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return Window{To: c.elapsed}
 }
 
 // Summary recombines a window from the timeline's rows that lie wholly inside it.
