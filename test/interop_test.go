@@ -98,14 +98,45 @@ func TestForeignClient(t *testing.T) {
 	}
 }
 
+// needPrograms installs node and npm where a test may do that, which is as the superuser
+// of a Debian, such as in a container; elsewhere it says how.
+func needPrograms(t *testing.T, programs ...string) {
+	t.Helper()
+	missing := func() string {
+		for _, name := range programs {
+			if _, err := exec.LookPath(name); err != nil {
+				return name
+			}
+		}
+		return ""
+	}
+	if missing() == "" {
+		return
+	}
+	if _, err := exec.LookPath("apt-get"); err != nil || os.Geteuid() != 0 {
+		t.Fatalf("%s is not installed: %s", missing(), needNode)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+	defer cancel()
+	var said bytes.Buffer
+	for _, args := range [][]string{{"update", "-q"}, {"install", "-y", "-q", "--no-install-recommends", "nodejs", "npm"}} {
+		t.Logf("apt-get %s", strings.Join(args, " "))
+		cmd := exec.CommandContext(ctx, "apt-get", args...)
+		cmd.Env = append(os.Environ(), "DEBIAN_FRONTEND=noninteractive")
+		cmd.Stdout, cmd.Stderr = &said, &said
+		if err := cmd.Run(); err != nil {
+			t.Fatalf("apt-get %s: %v\n%s\n%s", strings.Join(args, " "), err, said.String(), needNode)
+		}
+	}
+	if name := missing(); name != "" {
+		t.Fatalf("%s is not there after apt-get: %s", name, needNode)
+	}
+}
+
 // npmInstall puts the client and its packages into a folder of their own.
 func npmInstall(t *testing.T) string {
 	t.Helper()
-	for _, program := range []string{"node", "npm"} {
-		if _, err := exec.LookPath(program); err != nil {
-			t.Fatalf("%s is not installed: %s", program, needNode)
-		}
-	}
+	needPrograms(t, "node", "npm")
 	dir := t.TempDir()
 	if err := os.CopyFS(dir, os.DirFS("npm")); err != nil {
 		t.Fatal(err)

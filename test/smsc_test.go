@@ -72,14 +72,15 @@ func (c *capture) to(t *testing.T, number string, n int) (found []submitted) {
 	return found
 }
 
-func startCapture(t *testing.T) (*capture, string) {
+// startCapture listens on an address, such as 127.0.0.1:0, and returns the real one.
+func startCapture(t *testing.T, addr string) (*capture, string) {
 	t.Helper()
 	c := &capture{}
 	server, err := smpp.NewServer(smpp.ServerOptions{SystemID: "capture", Handler: c})
 	if err != nil {
 		t.Fatal(err)
 	}
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	ln, err := net.Listen("tcp", addr)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -100,7 +101,7 @@ func startCapture(t *testing.T) (*capture, string) {
 // TestWhatTheSMSCGets looks at the submit_sm that each kind of message becomes.
 func TestWhatTheSMSCGets(t *testing.T) {
 	t.Parallel()
-	c, addr := startCapture(t)
+	c, addr := startCapture(t, "127.0.0.1:0")
 	p := serveDev(t, "--upstream", "smpp://x:y@"+addr+"?binds=1&window=20")
 	send := func(members string) { p.sendOne(`{` + members + `}`) }
 
