@@ -2,6 +2,7 @@ package httpload
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"io"
 	"net"
@@ -85,7 +86,10 @@ func KindOf(err error) Kind {
 
 func connectError(err error) *Error {
 	var timeout net.Error
+	var lookup *net.DNSError
 	switch {
+	case errors.As(err, &lookup):
+		return &Error{Kind: KindDNS, Err: err}
 	case errors.Is(err, context.Canceled), errors.Is(err, net.ErrClosed):
 		return &Error{Kind: KindAborted, Err: err}
 	case errors.Is(err, syscall.ECONNREFUSED):
@@ -123,9 +127,20 @@ func ioError(err error, began bool) *Error {
 	return &Error{Kind: KindOther, Err: err}
 }
 
+// handshakeFailed says that TLS found the peer wanting, or the other way round.
+func handshakeFailed(err error) bool {
+	var cert *tls.CertificateVerificationError
+	var record tls.RecordHeaderError
+	var alert tls.AlertError
+	return errors.As(err, &cert) || errors.As(err, &record) || errors.As(err, &alert)
+}
+
 // NameConnectError names an error of net.Dial or TLS as KindOf would; "" when it has no
 // name of its own. It serves clients of other protocols.
 func NameConnectError(err error) string {
+	if handshakeFailed(err) {
+		return KindTLS.String()
+	}
 	if k := connectError(err).Kind; k != KindOther {
 		return k.String()
 	}

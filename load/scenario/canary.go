@@ -181,7 +181,7 @@ func (m *Messaging) canarySMPP(ctx context.Context) error {
 	c := newCanary("")
 	m.canary.Store(c)
 	answers := make(chan error, 1)
-	client := smppload.New(m.smppOptions(func(a *smppload.Answer) {
+	binds := m.newBinds(m.opts.Recorder.Shard(0), func(a *smppload.Answer) {
 		if a.Late {
 			return
 		}
@@ -189,17 +189,19 @@ func (m *Messaging) canarySMPP(ctx context.Context) error {
 			c.named(string(a.ID))
 		}
 		answers <- answerError(a)
-	}))
+	})
 	where := fmt.Sprintf("%s as %s", m.opts.SMPP.Addr, m.opts.SMPP.SystemID)
-	if err := client.Bind(ctx); err != nil {
-		return &CanaryError{"SMPP", fmt.Sprintf("bind to %s: %s (see --smpp, or name MessagingUser to run without SMPP)", where, smppErrorText(err))}
+	defer closeBinds(context.WithoutCancel(ctx), binds)
+	for _, b := range binds {
+		if err := b.client.Bind(ctx); err != nil {
+			return &CanaryError{"SMPP", fmt.Sprintf("bind to %s: %s (see --smpp, or name MessagingUser to run without SMPP)", where, smppErrorText(err))}
+		}
 	}
-	defer func() {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeTimeout)
-		defer cancel()
-		_ = client.Close(ctx)
-	}()
-	if err := m.submitCanary(ctx, client, answers); err != nil {
+	sender := senderOf(binds)
+	if sender == nil {
+		return nil // what a receiver gets is not ours to ask for
+	}
+	if err := m.submitCanary(ctx, sender, answers); err != nil {
 		return &CanaryError{"SMPP", fmt.Sprintf("submit_sm to %s: %s", where, smppErrorText(err))}
 	}
 	if m.opts.NoReceipts {

@@ -134,16 +134,27 @@ func TestSplitBulk(t *testing.T) {
 
 func TestSettings(t *testing.T) {
 	s := DefaultSettings()
-	for _, pair := range []string{"bulk=10-100", "wait=0.2-1s", "mix=1:0:2:0:0", "smpp_users=25", "SMPP_RATE=12.5", "smpp_window=7", "from=12345", "to=4477", "text=Hi "} {
+	for _, pair := range []string{
+		"bulk=10-100", "wait=0.2-1s", "mix=1:0:2:0:0", "smpp_users=25", "SMPP_RATE=12.5", "smpp_window=7", "from=12345", "to=4477", "text=Hi ",
+		"smpp_bind=tx+rx", "smpp_throttle=find-limit", "smpp_rebind=0.5-4", "smpp_enquire_link=0",
+	} {
 		if err := s.Set(pair); err != nil {
 			t.Errorf("%s: %v", pair, err)
 		}
 	}
-	want := Settings{10, 100, 200 * time.Millisecond, time.Second, [5]int{1, 0, 2, 0, 0}, 25, 12.5, 7, "12345", "4477", "Hi"}
+	want := Settings{
+		BulkMin: 10, BulkMax: 100, WaitMin: 200 * time.Millisecond, WaitMax: time.Second, Mix: [5]int{1, 0, 2, 0, 0},
+		SMPPUsers: 25, SMPPRate: 12.5, SMPPWindow: 7, SMPPBind: BindPairs, SMPPThrottle: ThrottleFindLimit,
+		SMPPRebindMin: 500 * time.Millisecond, SMPPRebindMax: 4 * time.Second, SMPPEnquireLink: -1,
+		From: "12345", ToPrefix: "4477", Text: "Hi",
+	}
 	if s != want {
 		t.Errorf("got %+v", s)
 	}
-	for _, bad := range []string{"bulk", "bulk=0", "bulk=9-2", "bulk=x", "wait=3-1", "mix=1:2", "mix=0:0:0:0:0", "mix=1:1:1:1:x", "smpp_users=-1", "smpp_rate=0", "smpp_rate=NaN", "from=", "from=a\"b", "text=a\nb", "blk=1"} {
+	for _, bad := range []string{
+		"bulk", "bulk=0", "bulk=9-2", "bulk=x", "wait=3-1", "mix=1:2", "mix=0:0:0:0:0", "mix=1:1:1:1:x", "smpp_users=-1", "smpp_rate=0", "smpp_rate=NaN", "from=", "from=a\"b", "text=a\nb", "blk=1",
+		"smpp_bind=both", "smpp_throttle=stop", "smpp_rebind=0", "smpp_rebind=4-1", "smpp_enquire_link=x",
+	} {
 		if err := s.Set(bad); err == nil {
 			t.Errorf("%q passed", bad)
 		}

@@ -22,8 +22,8 @@ import (
 
 	"protei-bulk/load"
 	"protei-bulk/load/httpload"
-	"protei-bulk/load/smppload"
 	"protei-bulk/load/stats"
+	"protei-bulk/smpp"
 )
 
 // Options configure the messaging scenario. Host, APIKey, Recorder, Ledger and Clock are
@@ -67,9 +67,9 @@ type Messaging struct {
 	tls       *tls.Config
 	canary    atomic.Pointer[canary]
 
-	mu     sync.Mutex
-	binds  []*smppload.Client // guarded by mu: every bind made, to close at the end
-	parked []*smppUser        // guarded by mu: users that ended, whose bind the next one takes over
+	mu        sync.Mutex
+	smppUsers []*smppUser // guarded by mu: every one made, to close at the end
+	parked    []*smppUser // guarded by mu: those that ended, whose binds the next one takes over
 }
 
 type heads struct {
@@ -77,7 +77,8 @@ type heads struct {
 }
 
 type entries struct {
-	single, bulk, status, list, campaign, bind, submit stats.Entry
+	single, bulk, status, list, campaign, submit stats.Entry
+	binds                                        map[smpp.BindType]stats.Entry
 }
 
 // New resolves the target and starts the webhook listener.
@@ -90,6 +91,9 @@ func New(ctx context.Context, opts Options) (*Messaging, error) {
 	}
 	if err := CheckClasses(opts.Classes); err != nil {
 		return nil, err
+	}
+	if opts.Settings.SMPPBind == BindTransmitters && !opts.NoReceipts && opts.SMPP != nil {
+		return nil, errors.New("smpp_bind=tx gets no receipts: add --no-receipts, or take tx+rx")
 	}
 	if opts.SMPP == nil && (opts.Settings.SMPPUsers > 0 || slices.Contains(opts.Classes, SMPPUser)) {
 		return nil, errors.New("SMPPUser needs --smpp id:password@host:port: the dev account is used only against loopback")
@@ -192,7 +196,10 @@ func (m *Messaging) register() {
 		m.entries.campaign = r.Entry("POST", "/api/v1/campaigns")
 	}
 	if m.runs(SMPPUser) {
-		m.entries.bind = r.Entry("SMPP", "bind_transceiver")
+		m.entries.binds = map[smpp.BindType]stats.Entry{}
+		for _, t := range m.opts.Settings.SMPPBind.types() {
+			m.entries.binds[t] = r.Entry("SMPP", t.Command().String())
+		}
 		m.entries.submit = r.Entry("SMPP", "submit_sm")
 	}
 }
@@ -259,10 +266,15 @@ func (m *Messaging) messagingClass() load.UserClass {
 
 func (m *Messaging) smppClass() load.UserClass {
 	s := m.opts.Settings
-	c := load.NewClass(SMPPUser, load.ConstantThroughput(s.SMPPRate), m.newSMPPUser,
-		load.Task[*smppUser]{Name: "submit_sm", Weight: 1, Run: (*smppUser).submit},
-	)
-	c.Messages, c.Binds = 1, 1
+	wait := load.ConstantThroughput(s.SMPPRate)
+	task := load.Task[*smppUser]{Name: "submit_sm", Weight: 1, Run: (*smppUser).submit}
+	messages := 1.0
+	if s.SMPPBind == BindReceivers {
+		wait, messages = load.Constant(receiverLooks), 0
+		task = load.Task[*smppUser]{Name: "receive", Weight: 1, Run: (*smppUser).watch}
+	}
+	c := load.NewClass(SMPPUser, wait, m.newSMPPUser, task)
+	c.Messages, c.Binds = messages, len(s.SMPPBind.types())
 	switch {
 	case s.SMPPUsers > 0:
 		c.FixedCount = s.SMPPUsers
@@ -287,7 +299,7 @@ func (m *Messaging) receipt(r receipt) {
 		m.opts.Ledger.UnknownReceipt()
 		return
 	}
-	m.opts.Ledger.Receipt(seq, f, m.opts.Clock.Now())
+	m.opts.Ledger.Receipt(seq, f.WithState(r.state()), m.opts.Clock.Now())
 }
 
 // ReceiptURL is the URL that the target is told, "" without receipts.
@@ -298,33 +310,12 @@ func (m *Messaging) ReceiptURL() string {
 	return m.hook.url
 }
 
-// WindowFull is the time that SMPPUsers waited for places in their own windows.
-func (m *Messaging) WindowFull() time.Duration {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	var sum time.Duration
-	for _, c := range m.binds {
-		sum += c.WindowFull()
-	}
-	return sum
-}
-
 // closeTimeout bounds the orderly end of the binds.
 const closeTimeout = 5 * time.Second
 
 // Close unbinds and stops listening.
 func (m *Messaging) Close() {
-	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
-	defer cancel()
-	m.mu.Lock()
-	binds := m.binds
-	m.binds = nil
-	m.mu.Unlock()
-	var wg sync.WaitGroup
-	for _, c := range binds {
-		wg.Go(func() { _ = c.Close(ctx) })
-	}
-	wg.Wait()
+	m.closeSMPP()
 	if m.hook != nil {
 		m.hook.Close()
 	}

@@ -162,7 +162,11 @@ func TestLedgerSeesFaults(t *testing.T) {
 		"answers that are none": {scenariotest.Faults{WrongJSON: true}, func(o *scenario.Options) { o.Settings.SMPPUsers = 0 }, func(c stats.Counts, b *bench) string {
 			return expect(c.Unanswered == c.Issued && strings.Contains(failures(b), "answer without message_id"), c, b)
 		}},
-		"lost SMPP sessions": {scenariotest.Faults{DropSMPPEvery: 50}, func(o *scenario.Options) { o.Classes = []string{"SMPPUser"}; o.Settings.SMPPUsers = 5 }, func(c stats.Counts, b *bench) string {
+		"lost SMPP sessions": {scenariotest.Faults{DropSMPPEvery: 50}, func(o *scenario.Options) {
+			o.Classes = []string{"SMPPUser"}
+			o.Settings.SMPPUsers = 5
+			o.Settings.SMPPRebindMin = 10 * time.Millisecond
+		}, func(c stats.Counts, b *bench) string {
 			return expect(c.Unanswered+c.Rejected > 0 && c.Delivered > 0 && len(b.opts.Recorder.Exceptions()) > 0 && b.requests("SMPP bind_transceiver") > 5, c, b)
 		}},
 		"no receipts wanted": {scenariotest.Faults{}, func(o *scenario.Options) { o.NoReceipts = true }, func(c stats.Counts, b *bench) string {

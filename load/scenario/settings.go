@@ -22,9 +22,14 @@ type Settings struct {
 	SMPPUsers        int     // exact number of SMPPUsers; -1: one for every 100 users
 	SMPPRate         float64 // submit_sm a second and SMPPUser
 	SMPPWindow       int
-	From             string // sender
-	ToPrefix         string // numbers are this and eight random digits
-	Text             string // of the messages, a number is appended
+	SMPPBind         BindMode
+	SMPPThrottle     ThrottleMode
+	// SMPPRebindMin and SMPPRebindMax bound the pause between attempts to bind.
+	SMPPRebindMin, SMPPRebindMax time.Duration
+	SMPPEnquireLink              time.Duration // silence after which a bind is tested; negative: never
+	From                         string        // sender
+	ToPrefix                     string        // numbers are this and eight random digits
+	Text                         string        // of the messages, a number is appended
 }
 
 // DefaultSettings are the scenario's own.
@@ -34,12 +39,16 @@ func DefaultSettings() Settings {
 		WaitMin: 100 * time.Millisecond, WaitMax: 500 * time.Millisecond,
 		Mix:       [5]int{10, 5, 3, 2, 1},
 		SMPPUsers: -1, SMPPRate: 200, SMPPWindow: 50,
+		SMPPRebindMin: time.Second, SMPPRebindMax: 30 * time.Second, SMPPEnquireLink: 30 * time.Second,
 		From: "LoadTest", ToPrefix: "9665", Text: "Protei_Bulk load test, message ",
 	}
 }
 
 // settingNames are the keys of --set.
-var settingNames = []string{"bulk", "from", "mix", "smpp_rate", "smpp_users", "smpp_window", "text", "to", "wait"}
+var settingNames = []string{
+	"bulk", "from", "mix", "smpp_bind", "smpp_enquire_link", "smpp_rate", "smpp_rebind",
+	"smpp_throttle", "smpp_users", "smpp_window", "text", "to", "wait",
+}
 
 // Set changes one setting from KEY=VALUE.
 func (s *Settings) Set(pair string) error {
@@ -53,7 +62,7 @@ func (s *Settings) Set(pair string) error {
 	case "bulk":
 		err = s.setBulk(value)
 	case "wait":
-		err = s.setWait(value)
+		s.WaitMin, s.WaitMax, err = timespans(value)
 	case "mix":
 		err = s.setMix(value)
 	case "smpp_users":
@@ -64,6 +73,19 @@ func (s *Settings) Set(pair string) error {
 		s.SMPPRate, err = strconv.ParseFloat(value, 64)
 		if err != nil || !(s.SMPPRate > 0) || math.IsInf(s.SMPPRate, 0) {
 			err = errors.New("want a number above 0")
+		}
+	case "smpp_bind":
+		s.SMPPBind, err = parseBind(value)
+	case "smpp_throttle":
+		s.SMPPThrottle, err = parseThrottle(value)
+	case "smpp_rebind":
+		s.SMPPRebindMin, s.SMPPRebindMax, err = timespans(value)
+		if err == nil && s.SMPPRebindMin <= 0 {
+			err = errors.New("want a time above 0")
+		}
+	case "smpp_enquire_link":
+		if s.SMPPEnquireLink, err = load.ParseTimespan(value); err == nil && s.SMPPEnquireLink == 0 {
+			s.SMPPEnquireLink = -1
 		}
 	case "from":
 		s.From, err = plain(value, 1, 20)
@@ -97,21 +119,21 @@ func (s *Settings) setBulk(value string) error {
 	return nil
 }
 
-func (s *Settings) setWait(value string) error {
+// timespans reads LEAST-MOST, or one time for both.
+func timespans(value string) (least, most time.Duration, err error) {
 	low, high, ranged := strings.Cut(value, "-")
 	if !ranged {
 		high = low
 	}
-	var err1, err2 error
-	s.WaitMin, err1 = load.ParseTimespan(low)
-	s.WaitMax, err2 = load.ParseTimespan(high)
+	least, err1 := load.ParseTimespan(low)
+	most, err2 := load.ParseTimespan(high)
 	if err := cmpErr(err1, err2); err != nil {
-		return err
+		return 0, 0, err
 	}
-	if s.WaitMax < s.WaitMin {
-		return errors.New("want LEAST-MOST, as 0.1-0.5")
+	if most < least {
+		return 0, 0, errors.New("want LEAST-MOST, as 0.1-0.5")
 	}
-	return nil
+	return least, most, nil
 }
 
 func (s *Settings) setMix(value string) error {

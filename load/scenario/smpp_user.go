@@ -3,6 +3,7 @@ package scenario
 import (
 	"context"
 	"errors"
+	"io"
 	"time"
 
 	"protei-bulk/load"
@@ -12,42 +13,42 @@ import (
 	"protei-bulk/smpp"
 )
 
-// smppUser is a customer's program with a transceiver bind. It outlives its virtual user:
-// receipts still come over its bind, and the next user of the class takes it over.
+// smppUser is a customer's program with its bind, or two in the mode tx+rx. It outlives
+// its virtual user: receipts still come over its binds, and the next user of the class
+// takes it over.
 type smppUser struct {
 	scenario *Messaging
-	client   *smppload.Client
 	shard    *stats.Shard
 	user     *load.User
+	binds    []*smppBind
+	sender   *smppload.Client // of one of the binds; nil when none may send
+	pace     throttling
 	pdu      smpp.SubmitSM
 	to, text []byte
-	wasBound bool
+
+	release func() // ends the keeping of the binds between two users
 }
 
 func (m *Messaging) newSMPPUser(u *load.User) (*smppUser, error) {
 	m.mu.Lock()
-	defer m.mu.Unlock()
+	var c *smppUser
 	if n := len(m.parked); n > 0 {
-		c := m.parked[n-1]
-		m.parked = m.parked[:n-1]
+		c, m.parked = m.parked[n-1], m.parked[:n-1]
+	}
+	m.mu.Unlock()
+	if c != nil {
+		c.release()
 		c.user = u
 		return c, nil
 	}
-	c := &smppUser{scenario: m, shard: u.Shard(), user: u}
-	c.client = smppload.New(m.smppOptions(c.answer))
-	c.pdu = m.newSubmit()
-	m.binds = append(m.binds, c.client)
+	c = &smppUser{scenario: m, shard: u.Shard(), user: u, pdu: m.newSubmit()}
+	c.pace = throttling{mode: m.opts.Settings.SMPPThrottle, ceiling: m.opts.Settings.SMPPRate}
+	c.binds = m.newBinds(c.shard, c.answer)
+	c.sender = senderOf(c.binds)
+	m.mu.Lock()
+	m.smppUsers = append(m.smppUsers, c)
+	m.mu.Unlock()
 	return c, nil
-}
-
-func (m *Messaging) smppOptions(answer func(*smppload.Answer)) smppload.Options {
-	return smppload.Options{
-		Addr: m.opts.SMPP.Addr, Dial: m.dialSMPP, TLS: m.tls,
-		SystemID: m.opts.SMPP.SystemID, Password: m.opts.SMPP.Password,
-		Window: m.opts.Settings.SMPPWindow, ResponseTimeout: m.opts.Timeout,
-		Clock: m.opts.Clock.Now, Logger: m.opts.Logger,
-		OnAnswer: answer, OnReceipt: m.smppReceipt,
-	}
 }
 
 // newSubmit is a submit_sm without number and text.
@@ -74,33 +75,55 @@ func isNumber(s string) bool {
 	return s != ""
 }
 
-// retryBind is the pause between two attempts to bind.
-const retryBind = time.Second
-
-// Close implements load.Actor: it waits for the answers under way and parks the bind.
+// Close implements load.Actor: it waits for the answers under way and parks the binds.
 func (c *smppUser) Close() {
-	_ = c.client.Flush(c.user.Context())
-	c.scenario.mu.Lock()
-	defer c.scenario.mu.Unlock()
-	c.scenario.parked = append(c.scenario.parked, c)
+	if c.sender != nil {
+		_ = c.sender.Flush(c.user.Context())
+	}
+	c.park()
 }
 
 // Abort implements load.Actor; the user's context does it.
 func (c *smppUser) Abort() {}
 
+// bound says that every bind is up; it tries the ones that are down.
+func (c *smppUser) bound(u *load.User) bool {
+	for _, b := range c.binds {
+		if b.client.Bound() {
+			continue
+		}
+		if d := b.pause(); d > 0 && !u.Sleep(d) {
+			return false
+		}
+		if !b.bind(u.Context()) {
+			return false
+		}
+	}
+	return true
+}
+
+// watch is the task of a user that only receives: it keeps its bind.
+func (c *smppUser) watch(u *load.User) { c.bound(u) }
+
 // submit sends one submit_sm and does not wait for its answer.
 func (c *smppUser) submit(u *load.User) {
-	if !c.client.Bound() && !c.bind(u) {
-		u.Sleep(retryBind)
+	if !c.bound(u) {
 		return
 	}
-	m := c.scenario
-	now := u.Now()
+	m, now := c.scenario, u.Now()
+	intended := u.Intended(now)
+	if d := c.pace.wait(now); d > 0 {
+		if !u.Sleep(d) {
+			return
+		}
+		intended += d // a pause that the target asked for is no response time
+		now = u.Now()
+	}
 	seq := m.opts.Ledger.Issue(1, now)
 	c.to = appendDigits(append(c.to[:0], m.opts.Settings.ToPrefix...), u.Rand)
 	c.text = m.opts.Ledger.AppendRef(append(c.text[:0], m.opts.Settings.Text...), seq)
 	c.pdu.Dest.Addr, c.pdu.ShortMessage = c.to, c.text
-	sent, err := c.client.Submit(u.Context(), &c.pdu, seq, u.Intended(now))
+	sent, err := c.sender.Submit(u.Context(), &c.pdu, seq, min(intended, now))
 	if err != nil {
 		c.unsent(u, seq, err)
 		return
@@ -122,28 +145,6 @@ func (c *smppUser) unsent(u *load.User, seq uint64, err error) {
 	u.Record(e, now, now, stats.Sample{Outcome: stats.Failed})
 }
 
-// bind binds, for the first time or after a loss, and records that.
-func (c *smppUser) bind(u *load.User) bool {
-	e := c.scenario.entries.bind
-	sent := u.Now()
-	if c.wasBound {
-		c.wasBound = false
-		c.scenario.opts.Recorder.Exception("SMPP session lost: "+smppErrorText(c.client.Err()), "")
-	}
-	err := c.client.Bind(u.Context())
-	if u.Context().Err() != nil {
-		return false
-	}
-	smp := stats.Sample{}
-	if err != nil {
-		smp.Outcome = stats.Failed
-		u.Fail(e, smppErrorText(err))
-	}
-	u.Record(e, sent, u.Now(), smp)
-	c.wasBound = err == nil
-	return err == nil
-}
-
 // answer books the end of a submit_sm, on the session's goroutine.
 func (c *smppUser) answer(a *smppload.Answer) {
 	m := c.scenario
@@ -153,6 +154,7 @@ func (c *smppUser) answer(a *smppload.Answer) {
 		}
 		return
 	}
+	c.pace.answered(a)
 	smp := stats.Sample{Service: a.Done - a.Sent, Response: a.Done - a.Intended}
 	fault := ""
 	switch {
@@ -192,7 +194,7 @@ func (m *Messaging) smppReceipt(r smppload.Receipt) {
 		c.arrived(f)
 		return
 	}
-	m.opts.Ledger.ReceiptID(r.ID, f, m.opts.Clock.Now())
+	m.opts.Ledger.ReceiptID(r.ID, f.WithState(uint8(r.State)), m.opts.Clock.Now())
 }
 
 // smppErrorText names an error of the SMPP client for the failure table.
@@ -205,6 +207,8 @@ func smppErrorText(err error) string {
 		return "timeout"
 	case errors.Is(err, smpp.ErrClosed), errors.Is(err, smpp.ErrUnbound):
 		return "session closed"
+	case errors.Is(err, io.EOF):
+		return "connection closed by the peer"
 	}
 	if name := httpload.NameConnectError(err); name != "" {
 		return name

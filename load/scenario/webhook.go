@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"protei-bulk/load/stats"
+	"protei-bulk/smpp"
 )
 
 // receipt is one event of a webhook; the slices belong to the request's body.
@@ -30,6 +31,25 @@ func (r receipt) final() (f stats.Final, ok bool) {
 		return stats.FinalFailed, true
 	}
 	return 0, false
+}
+
+// state is the final state as SMPP numbers it, 0 for one that it does not know.
+func (r receipt) state() uint8 {
+	switch string(r.status) {
+	case "DELIVERED":
+		return uint8(smpp.StateDelivered)
+	case "EXPIRED":
+		return uint8(smpp.StateExpired)
+	case "CANCELLED":
+		return uint8(smpp.StateDeleted)
+	case "FAILED", "UNDELIVERABLE":
+		return uint8(smpp.StateUndeliverable)
+	case "UNKNOWN":
+		return uint8(smpp.StateUnknown)
+	case "REJECTED":
+		return uint8(smpp.StateRejected)
+	}
+	return 0
 }
 
 // eachReceipt calls fn for every event of {"events":[{…}]}.

@@ -57,6 +57,7 @@ type Options struct {
 	Window             int           // submits without an answer, 50 by default
 	ResponseTimeout    time.Duration // 10 s by default
 	BindTimeout        time.Duration // 10 s by default
+	EnquireLink        time.Duration // silence after which the link is tested, 30 s by default; negative: never
 	Clock              func() time.Duration
 	OnAnswer           func(*Answer)
 	OnReceipt          func(Receipt)
@@ -107,6 +108,7 @@ func (c *Client) Bind(ctx context.Context) error {
 		Session: smpp.SessionOptions{
 			Window:          c.opts.Window,
 			ResponseTimeout: c.opts.ResponseTimeout,
+			EnquireLink:     c.opts.EnquireLink,
 			Handler:         smpp.HandlerFunc(c.handle),
 			Logger:          c.opts.Logger,
 			ReadBuffer:      8 << 10,
@@ -118,6 +120,14 @@ func (c *Client) Bind(ctx context.Context) error {
 	}
 	c.session = s
 	return nil
+}
+
+// Done is closed when the session that Bind made has ended; nil before the first one.
+func (c *Client) Done() <-chan struct{} {
+	if c.session == nil {
+		return nil
+	}
+	return c.session.Done()
 }
 
 // Bound says that there is a session.

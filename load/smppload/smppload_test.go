@@ -2,15 +2,19 @@ package smppload_test
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
+	"net/http/httptest"
 	"sync"
 	"testing"
 	"time"
 
 	"go.uber.org/goleak"
 
+	"protei-bulk/load/httpload"
 	"protei-bulk/load/smppload"
 	"protei-bulk/smpp"
 )
@@ -314,4 +318,63 @@ func BenchmarkSubmit(b *testing.B) {
 	}
 	c.Flush(b.Context())
 	c.Close(context.Background())
+}
+
+func TestTLS(t *testing.T) {
+	web := httptest.NewUnstartedServer(http.NotFoundHandler()) // for its certificate
+	web.StartTLS()
+	defer web.Close()
+	srv, err := smpp.NewServer(smpp.ServerOptions{SystemID: "smsc", Handler: smpp.HandlerFunc(accept), TLS: &tls.Config{Certificates: web.TLS.Certificates}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan error, 1)
+	go func() { done <- srv.Serve(ln) }()
+	defer func() { srv.Shutdown(context.Background()); <-done }()
+
+	trusting, l := newClient(t, ln.Addr().String(), func(o *smppload.Options) {
+		o.TLS = &tls.Config{RootCAs: web.Client().Transport.(*http.Transport).TLSClientConfig.RootCAs}
+	})
+	if err := trusting.Bind(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := trusting.Submit(t.Context(), message(), 1, 0); err != nil {
+		t.Fatal(err)
+	}
+	trusting.Flush(t.Context())
+	if len(l.answers) != 1 || l.answers[0].Status != smpp.ROK || l.answers[0].Err != nil {
+		t.Errorf("%+v", l.answers)
+	}
+	trusting.Close(t.Context())
+
+	suspicious, _ := newClient(t, ln.Addr().String(), func(o *smppload.Options) { o.TLS = &tls.Config{} })
+	if err := suspicious.Bind(t.Context()); httpload.NameConnectError(err) != "TLS handshake failed" {
+		t.Errorf("unknown authority: %v", err)
+	}
+	plain, _ := newClient(t, smscFor(t, accept), func(o *smppload.Options) { o.TLS = &tls.Config{}; o.BindTimeout = time.Second })
+	if err := plain.Bind(t.Context()); err == nil {
+		t.Error("TLS with a server that speaks none")
+	}
+}
+
+func TestBackoff(t *testing.T) {
+	b := smppload.Backoff{Least: 100 * time.Millisecond, Most: time.Second}
+	for _, most := range []time.Duration{100, 200, 400, 800, 1000, 1000} {
+		most *= time.Millisecond
+		if d := b.Next(); d < most/2 || d > most {
+			t.Errorf("pause %v, want %v to %v", d, most/2, most)
+		}
+	}
+	b.Reset()
+	if d := b.Next(); d > 100*time.Millisecond {
+		t.Errorf("pause %v after Reset", d)
+	}
+	var zero smppload.Backoff
+	if d := zero.Next(); d < 500*time.Millisecond || d > time.Second {
+		t.Errorf("pause %v by default", d)
+	}
 }
