@@ -268,6 +268,9 @@ func (t *loadTest) perform(ctx, kill context.Context) error {
 	if resolved.Asked+resolved.NotAsked > 0 {
 		t.note("%s", resolved)
 	}
+	for _, note := range t.messages.Notes() {
+		t.note("%s", note)
+	}
 	t.fill(res, ctx)
 	peaks.report(&t.run.Generator)
 	report.Judge(&t.run, o.targets)
