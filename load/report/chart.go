@@ -1,6 +1,7 @@
 package report
 
 import (
+	"fmt"
 	"math"
 	"strconv"
 	"strings"
@@ -80,6 +81,20 @@ func (n jsNumber) MarshalJSON() ([]byte, error) {
 		s = strconv.FormatFloat(v, 'f', -1, 64)
 	}
 	return []byte(s), nil
+}
+
+// UnmarshalJSON reads what MarshalJSON wrote; null is NaN.
+func (n *jsNumber) UnmarshalJSON(b []byte) error {
+	if string(b) == "null" {
+		*n = jsNumber(math.NaN())
+		return nil
+	}
+	v, err := strconv.ParseFloat(string(b), 64)
+	if err != nil {
+		return fmt.Errorf("%s is no number", b)
+	}
+	*n = jsNumber(v)
+	return nil
 }
 
 // line is a series before it is drawn.

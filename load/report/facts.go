@@ -101,6 +101,7 @@ func setupFacts(run *Run) []Fact {
 	}
 	add("scenario", run.Scenario)
 	add("shape", run.Shape)
+	add("profile", run.Profile)
 	add("target", run.Host)
 	if !run.Started.IsZero() {
 		const layout = "2 January 2006, 15:04:05 -07:00"

@@ -44,33 +44,35 @@ func WriteHTML(w io.Writer, run *Run) error {
 // page is what the template shows.
 type page struct {
 	*Run
-	CSS        template.CSS
-	JS         template.JS
-	Word       string
-	Sign       string
-	Class      string // of the verdict
-	Sentence   string
-	Reasons    []string
-	Window     string
-	Tiles      []tile
-	Deciding   []verdictRow
-	Reference  []verdictRow
-	Charts     []chart
-	Events     []Fact   // markers: time and text
-	Times      []string // of the cursor's points
-	Cursor     []jsNumber
-	Tables     []requestTable
-	Ledger     []ledgerLine
-	Closing    string // does the ledger close?
-	Closed     bool
-	Parts      []part // of what was accepted
-	DLR        []Fact
-	DLRBars    *distribution
-	TargetInfo []Fact
-	Health     []Fact
-	Setup      []Fact
-	Failures   []failureRow
-	MoreErrors int
+	CSS         template.CSS
+	JS          template.JS
+	Word        string
+	Sign        string
+	Class       string // of the verdict
+	Sentence    string
+	Reasons     []string
+	Window      string
+	Tiles       []tile
+	Deciding    []verdictRow
+	Reference   []verdictRow
+	Charts      []chart
+	Events      []Fact   // markers: time and text
+	Times       []string // of the cursor's points
+	Cursor      []jsNumber
+	Tables      []requestTable
+	Ledger      []ledgerLine
+	Closing     string // does the ledger close?
+	Closed      bool
+	Parts       []part // of what was accepted
+	DLR         []Fact
+	DLRBars     *distribution
+	Responses   *distribution // of all requests
+	ResponsesOf string        // what they are taken from
+	TargetInfo  []Fact
+	Health      []Fact
+	Setup       []Fact
+	Failures    []failureRow
+	MoreErrors  int
 }
 
 type tile struct {
@@ -143,6 +145,10 @@ func newPage(run *Run) *page {
 	p.Tables = requestTables(run)
 	p.Parts = acceptedParts(run)
 	p.DLR, p.DLRBars = dlrFacts(run), newDistribution(run.DLRLatency)
+	p.Responses, p.ResponsesOf = newDistribution(run.Measured.Total.Response), "measured window"
+	if run.Measured.Covered <= 0 {
+		p.Responses, p.ResponsesOf = newDistribution(run.Whole.Total.Response), "whole run"
+	}
 	p.TargetInfo, p.Health, p.Setup = targetFacts(run), healthFacts(run), setupFacts(run)
 	for i, f := range run.Failures {
 		if i == failuresShown {

@@ -36,7 +36,7 @@ func TestPageIsSelfContained(t *testing.T) {
 	}
 	for _, want := range []string{
 		"FAIL", "Missed: ", "p95 &lt; 100 ms", "submit_sm", "/api/v1/messages/bulk", "timeout after 10 s", "messages sent",
-		"Requests a second", "Response time", "bench-1", "protei-bulk load -H", "lateness p50",
+		"Requests a second", "Response time", "Distribution of response times", "bench-1", "protei-bulk load -H", "lateness p50",
 	} {
 		if !strings.Contains(page, want) {
 			t.Errorf("the page lacks %q", want)

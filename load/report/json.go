@@ -30,6 +30,7 @@ type document struct {
 	Host       string        `json:"host"`
 	Scenario   string        `json:"scenario,omitempty"`
 	Shape      string        `json:"shape,omitempty"`
+	Profile    string        `json:"profile,omitempty"`
 	Command    string        `json:"command,omitempty"`
 	Program    string        `json:"protei_bulk_version,omitempty"`
 	Started    time.Time     `json:"started"`
@@ -45,6 +46,21 @@ type document struct {
 	Machine    Machine       `json:"machine"`
 	Notes      []string      `json:"notes,omitempty"`
 	Series     []jsonSecond  `json:"series"`
+	// Intervals are the seconds of the measured window by request name, the total first.
+	Intervals []jsonIntervals `json:"measured_intervals"`
+}
+
+// jsonIntervals are columns: one value for each interval.
+type jsonIntervals struct {
+	Method    string     `json:"method,omitempty"`
+	Name      string     `json:"name"`
+	Width     []jsNumber `json:"width_s"`
+	Requests  []uint64   `json:"requests"`
+	Failures  []uint64   `json:"failures"`
+	Throttled []uint64   `json:"throttled"`
+	P50       []jsNumber `json:"p50_ms"`
+	P95       []jsNumber `json:"p95_ms"`
+	P99       []jsNumber `json:"p99_ms"`
 }
 
 type jsonVerdict struct {
@@ -144,7 +160,7 @@ type jsonSecond struct {
 func newDocument(run *Run) document {
 	v := &run.Verdict
 	d := document{
-		Version: jsonVersion, Title: run.Title, Host: run.Host, Scenario: run.Scenario, Shape: run.Shape, Command: run.Command,
+		Version: jsonVersion, Title: run.Title, Host: run.Host, Scenario: run.Scenario, Shape: run.Shape, Profile: run.Profile, Command: run.Command,
 		Program: run.Version, Started: run.Started, Ended: run.Ended, Stopped: run.Stopped,
 		Verdict: jsonVerdict{
 			Word: v.Word(), Named: v.Named, ExitCode: v.ExitCode(false), Saturated: v.Saturated, Host: v.Host, Scaled: v.Scaled,
@@ -152,6 +168,7 @@ func newDocument(run *Run) document {
 		},
 		Whole: newJSONWindow(&run.Whole), Ledger: &run.Ledger, NoReceipts: run.Receipts.Off, DLR: newJSONLatency(run.DLRLatency),
 		Failures: []jsonFailure{}, Machine: run.Machine, Notes: run.Notes, Series: []jsonSecond{},
+		Intervals: []jsonIntervals{},
 	}
 	for _, r := range v.Rows {
 		d.Verdict.Rows = append(d.Verdict.Rows, jsonRow{
@@ -169,7 +186,24 @@ func newDocument(run *Run) document {
 	for i := range run.Points {
 		d.Series = append(d.Series, newJSONSecond(&run.Points[i]))
 	}
+	for i := range run.Intervals {
+		d.Intervals = append(d.Intervals, newJSONIntervals(&run.Intervals[i]))
+	}
 	return d
+}
+
+func newJSONIntervals(e *stats.EntryIntervals) jsonIntervals {
+	out := jsonIntervals{Method: e.Method, Name: e.Name}
+	for _, iv := range e.Intervals {
+		out.Width = append(out.Width, jsNumber(iv.Width.Seconds()))
+		out.Requests = append(out.Requests, iv.Requests)
+		out.Failures = append(out.Failures, iv.Failures)
+		out.Throttled = append(out.Throttled, iv.Throttled)
+		out.P50 = append(out.P50, jsNumber(toMillis(iv.P50, iv.Samples)))
+		out.P95 = append(out.P95, jsNumber(toMillis(iv.P95, iv.Samples)))
+		out.P99 = append(out.P99, jsNumber(toMillis(iv.P99, iv.Samples)))
+	}
+	return out
 }
 
 func newJSONWindow(s *stats.Summary) jsonWindow {

@@ -12,6 +12,7 @@ type Run struct {
 	Host     string // what was tested, as given with -H
 	Scenario string // "messaging (built in)" or a file
 	Shape    string // "", or the shape's name
+	Profile  string // label that groups runs, "" = none
 	Command  string // command line, secrets masked
 	Version  string // of protei-bulk
 	Started  time.Time
@@ -24,6 +25,8 @@ type Run struct {
 	Measured stats.Summary // zero Duration = there was no measured window
 	Points   []stats.Point
 	Markers  []Marker
+	// Intervals of the measured window, the total first; what [Compare] tests on.
+	Intervals []stats.EntryIntervals
 
 	Ledger     stats.Counts
 	DLRLatency *stats.Histogram // whole run

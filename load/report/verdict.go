@@ -202,12 +202,19 @@ func overall(rows []Row, named bool) Grade {
 			continue
 		}
 		g := r.Grade
-		if info, _ := r.Target.Metric.info(); g == NotMeasured && (info.group == groupSpeed || info.group == groupErrors) {
+		if r.voids() {
 			g = Invalid
 		}
 		worst = max(worst, g)
 	}
 	return worst
+}
+
+// voids says that a row makes the run invalid: it was missed by a saturated generator, or is about requests and could
+// not be measured.
+func (r Row) voids() bool {
+	info, _ := r.Target.Metric.info()
+	return r.Grade == Invalid || r.Grade == NotMeasured && (info.group == groupSpeed || info.group == groupErrors)
 }
 
 // Exit codes of a finished run.
