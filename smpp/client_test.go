@@ -154,7 +154,7 @@ func TestWindow(t *testing.T) {
 		done := make(results, 3)
 		send(t, s, done)
 		send(t, s, done)
-		if err := s.TrySend(sampleSubmit(), done); err != smpp.ErrWindowFull {
+		if err := s.TrySend(sampleSubmit(), done); !errors.Is(err, smpp.ErrWindowFull) {
 			t.Fatalf("third: %v", err)
 		}
 		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Millisecond)
@@ -181,7 +181,7 @@ func TestWindow(t *testing.T) {
 			send(t, s, c)
 			_, seq := p.ExpectRequest(smpp.CmdSubmitSM)
 			r := <-c.results
-			if d := time.Since(began); r.Err != smpp.ErrTimeout || d < 5*time.Second || d > 6*time.Second {
+			if d := time.Since(began); !errors.Is(r.Err, smpp.ErrTimeout) || d < 5*time.Second || d > 6*time.Second {
 				t.Fatalf("%+v after %s", r, d)
 			}
 			if s.InFlight() != 0 {
@@ -209,11 +209,11 @@ func TestWindow(t *testing.T) {
 		p.ExpectRequest(smpp.CmdSubmitSM)
 		p.Close()
 		for range 2 {
-			if r := done.next(t); r.Err != smpp.ErrClosed {
+			if r := done.next(t); !errors.Is(r.Err, smpp.ErrClosed) {
 				t.Fatalf("%+v", r)
 			}
 		}
-		if err := <-blocked; err != smpp.ErrClosed {
+		if err := <-blocked; !errors.Is(err, smpp.ErrClosed) {
 			t.Fatalf("a Send that waited: %v", err)
 		}
 		<-s.Done()
@@ -235,7 +235,7 @@ func TestEnquireLink(t *testing.T) {
 			p.ExpectRequest(smpp.CmdEnquireLink)
 			began := time.Now()
 			<-s.Done()
-			if d := time.Since(began); s.Err() != smpp.ErrLinkDead || d > 20*time.Second {
+			if d := time.Since(began); !errors.Is(s.Err(), smpp.ErrLinkDead) || d > 20*time.Second {
 				t.Fatalf("%v after %s", s.Err(), d)
 			}
 		})
@@ -293,7 +293,7 @@ func TestUnbind(t *testing.T) {
 		ended := make(chan error, 1)
 		go func() { ended <- s.Unbind(within(t)) }()
 		p.ExpectSilence(20 * time.Millisecond)
-		if err := s.TrySend(sampleSubmit(), done); err != smpp.ErrUnbinding {
+		if err := s.TrySend(sampleSubmit(), done); !errors.Is(err, smpp.ErrUnbinding) {
 			t.Fatalf("a request after Unbind: %v", err)
 		}
 		p.Send(smpp.Header{ID: smpp.CmdSubmitSMResp, Seq: seq}, nil)
@@ -302,7 +302,7 @@ func TestUnbind(t *testing.T) {
 		if err := <-ended; err != nil {
 			t.Fatal(err)
 		}
-		if done.next(t).Err != nil || s.Err() != smpp.ErrUnbound {
+		if done.next(t).Err != nil || !errors.Is(s.Err(), smpp.ErrUnbound) {
 			t.Fatalf("ended with %v", s.Err())
 		}
 	})
@@ -319,7 +319,7 @@ func TestUnbind(t *testing.T) {
 		}
 		p.ExpectHeaderOnly(smpp.CmdUnbindResp, smpp.ROK, unbind)
 		p.ExpectClosed()
-		if <-s.Done(); s.Err() != smpp.ErrUnbound {
+		if <-s.Done(); !errors.Is(s.Err(), smpp.ErrUnbound) {
 			t.Fatal(s.Err())
 		}
 	})
@@ -459,7 +459,7 @@ func TestSlowPeer(t *testing.T) {
 			}
 			began := time.Now()
 			<-s.Done()
-			if d := time.Since(began); s.Err() != smpp.ErrWriteTimeout || d > 22*time.Second {
+			if d := time.Since(began); !errors.Is(s.Err(), smpp.ErrWriteTimeout) || d > 22*time.Second {
 				t.Fatalf("%v after %s", s.Err(), d)
 			}
 			if len(done) != sent {

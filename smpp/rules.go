@@ -201,8 +201,7 @@ func (v *checker) options(t TLVs, esmClass byte, smLength int) {
 	if len(t) == 0 || v.err != nil {
 		return
 	}
-	if err := t.validate(v.cmd); err != nil {
-		v.err = err.(*FieldError)
+	if v.err = t.validate(v.cmd); v.err != nil {
 		return
 	}
 	if smLength > 0 {

@@ -71,11 +71,11 @@ func (s *Session) trySend(p PDU, c Completion) error {
 
 // maySend reports whether the session's phase and direction allow the request. It needs mu.
 func (s *Session) maySend(cmd CommandID) error {
-	switch {
-	case s.phase == phaseBound:
-	case s.phase == phaseUnbinding:
+	switch s.phase {
+	case phaseBound:
+	case phaseUnbinding:
 		return ErrUnbinding
-	case s.phase == phaseOpen:
+	case phaseOpen:
 		return ErrNotBound
 	default:
 		return ErrClosed

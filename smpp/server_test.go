@@ -3,6 +3,7 @@ package smpp_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"testing"
@@ -345,14 +346,14 @@ func TestUnbindByThePeer(t *testing.T) {
 		late := p.Request(sampleSubmit())
 		r := reqs.next(t)
 		p.ExpectHeaderOnly(smpp.CmdSubmitSMResp, smpp.RINVBNDSTS, late)
-		if err := r.s.TrySend(&smpp.DeliverSM{}, make(results, 1)); err != smpp.ErrUnbinding {
+		if err := r.s.TrySend(&smpp.DeliverSM{}, make(results, 1)); !errors.Is(err, smpp.ErrUnbinding) {
 			t.Fatalf("a request after unbind: %v", err)
 		}
 		r.s.Respond(r.Seq, r.ID, smpp.ROK, nil)
 		p.Expect(smpp.CmdSubmitSMResp, smpp.ROK, submit)
 		p.ExpectHeaderOnly(smpp.CmdUnbindResp, smpp.ROK, unbind)
 		p.ExpectClosed()
-		if err := <-closed; err != smpp.ErrUnbound {
+		if err := <-closed; !errors.Is(err, smpp.ErrUnbound) {
 			t.Fatalf("closed with %v", err)
 		}
 	})

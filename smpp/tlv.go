@@ -122,10 +122,15 @@ func (t TLVs) wellFormed() bool {
 // Validate checks the stream and each parameter that the standard knows. The error is a
 // *FieldError: RINVOPTPARSTREAM for a parameter past the end, RINVPARLEN for a wrong
 // length, RINVOPTPARAMVAL for a value out of range.
-func (t TLVs) Validate() error { return t.validate(0) }
+func (t TLVs) Validate() error {
+	if fault := t.validate(0); fault != nil {
+		return fault
+	}
+	return nil
+}
 
 // validate also refuses parameters that have no place in cmd, unless that is 0.
-func (t TLVs) validate(cmd CommandID) error {
+func (t TLVs) validate(cmd CommandID) *FieldError {
 	if !t.wellFormed() {
 		return &FieldError{Cmd: cmd, Field: "optional parameters", Status: RINVOPTPARSTREAM, Reason: "run past the end of the body"}
 	}
@@ -134,8 +139,8 @@ func (t TLVs) validate(cmd CommandID) error {
 		if !ok {
 			continue
 		}
-		if err := rule.check(cmd, v); err != nil {
-			return err
+		if fault := rule.check(cmd, v); fault != nil {
+			return fault
 		}
 	}
 	return nil

@@ -68,7 +68,7 @@ type tlvRule struct {
 	response bool // belongs in responses or receipts: refused in submit_sm and submit_multi
 }
 
-func (r *tlvRule) check(cmd CommandID, v []byte) error {
+func (r *tlvRule) check(cmd CommandID, v []byte) *FieldError {
 	switch {
 	case r.response && (cmd == CmdSubmitSM || cmd == CmdSubmitMulti):
 		return &FieldError{Cmd: cmd, Field: r.name, Status: ROPTPARNOTALLWD, Reason: "has no place here"}

@@ -85,7 +85,7 @@ func (o *Options) Validate() error {
 		errs = append(errs, fmt.Errorf("SystemID: %q is longer than 15 octets", o.SystemID))
 	}
 	if len(o.Password) > 64 {
-		errs = append(errs, errors.New("Password: longer than 64 octets"))
+		errs = append(errs, errors.New("the Password is longer than 64 octets"))
 	}
 	return errors.Join(append(errs, o.Behaviour.Validate())...)
 }

@@ -69,7 +69,7 @@ func Between(low, high time.Duration) Delay { return Delay{kind: uniformDelay, a
 func ParseDelay(text string) (d Delay, err error) {
 	text = strings.TrimSpace(text)
 	bad := fmt.Errorf("%q is not a delay such as 20ms, 5ms-50ms, exp:50ms or normal:50ms,10ms, up to %v", text, maxDelay)
-	first, second, sep := text, "", ""
+	first, sep := text, ""
 	switch {
 	case strings.HasPrefix(text, "exp:"):
 		d.kind, first = expDelay, text[len("exp:"):]
@@ -81,6 +81,7 @@ func ParseDelay(text string) (d Delay, err error) {
 		return Delay{}, nil
 	}
 	if sep != "" {
+		var second string
 		first, second, _ = strings.Cut(first, sep)
 		if d.b, err = time.ParseDuration(strings.TrimSpace(second)); err != nil {
 			return Delay{}, bad

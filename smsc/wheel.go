@@ -33,14 +33,6 @@ func (l *list) push(sl *slab, slot uint32) {
 	l.tail = slot
 }
 
-func (l *list) pushFront(sl *slab, slot uint32) {
-	sl.at(slot).next = l.head
-	l.head = slot
-	if l.tail == 0 {
-		l.tail = slot
-	}
-}
-
 func (l *list) pop(sl *slab) uint32 {
 	slot := l.head
 	if slot == 0 {

@@ -3,6 +3,7 @@ package api
 import (
 	"crypto/rand"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -176,7 +177,7 @@ func (c *call) admin() error {
 // finish answers a handler that panicked and gives the call's buffers back.
 func (c *call) finish() {
 	if v := recover(); v != nil {
-		if v == http.ErrAbortHandler {
+		if err, ok := v.(error); ok && errors.Is(err, http.ErrAbortHandler) {
 			panic(v)
 		}
 		c.api.opts.Logger.Error("panic in a request", "method", c.r.Method, "path", c.r.URL.Path, "panic", fmt.Sprint(v), "stack", string(debug.Stack()))

@@ -214,14 +214,14 @@ func (r *run) submit(ctx context.Context) (wait time.Duration, err error) {
 	}
 	// A batch that is turned away for a passing reason is tried again; one that was let in
 	// in part goes on with the recipients that were turned away.
-	var retry *intake.Refusal
+	again, pause := false, time.Duration(0)
 	keep := 0
 	for i := range r.out {
 		switch e := r.out[i].Err; {
 		case e == nil:
 			r.row.Accepted++
 		case e.HTTPStatus() == 429 || e.HTTPStatus() == 503:
-			retry = e
+			again, pause = true, e.Retry
 			r.reqs[keep] = r.reqs[i]
 			keep++
 		default:
@@ -231,9 +231,9 @@ func (r *run) submit(ctx context.Context) (wait time.Duration, err error) {
 	}
 	r.reqs, r.out = r.reqs[:keep], r.out[:keep]
 	clear(r.out)
-	if retry != nil {
+	if again {
 		r.backoff = min(2*r.backoff, retryMost)
-		return max(min(retry.Retry, retryMost), r.backoff), nil
+		return max(min(pause, retryMost), r.backoff), nil
 	}
 	return 0, nil
 }

@@ -2,6 +2,7 @@ package cdr
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"hash/crc32"
 	"io"
@@ -45,7 +46,7 @@ func openCheckpoints(name string) (*checkpoints, checkpoint, error) {
 	}
 	var raw [2 * slotSize]byte
 	n, err := f.ReadAt(raw[:], 0)
-	if err != nil && err != io.EOF {
+	if err != nil && !errors.Is(err, io.EOF) {
 		f.Close()
 		return nil, checkpoint{}, err
 	}

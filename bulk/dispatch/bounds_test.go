@@ -97,7 +97,8 @@ func TestPartsStayTogetherAndInOrder(t *testing.T) {
 		msgs = append(msgs, msg)
 	}
 	r.accept(msgs...)
-	r.expect(message.Sent, 50)
+	// A message is SENT with its first part.
+	eventually(t, "all parts sent", func() bool { return len(m.all()) == 150 })
 	parts := map[string][]submitted{}
 	for _, g := range m.all() {
 		parts[g.dest] = append(parts[g.dest], g)
@@ -152,10 +153,10 @@ func TestPartsWithDifferentFailures(t *testing.T) {
 	m := newSMSC(t, 100)
 	var asked atomic.Int64
 	m.onSubmit(func(s *smpp.Session, r *smpp.Request, p *smpp.SubmitSM) {
-		switch n := asked.Add(1); {
-		case n == 2:
+		switch asked.Add(1) {
+		case 2:
 			s.Respond(r.Seq, r.ID, smpp.RSYSERR, nil)
-		case n == 3:
+		case 3:
 			go func() { // when the two answers have been read
 				eventually(t, "the first answers", func() bool { return m.counters().Temporary == 1 })
 				s.Close()

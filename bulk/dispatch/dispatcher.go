@@ -248,7 +248,7 @@ func (d *Dispatcher) submit(ctx context.Context, p *part) {
 			d.pacer.spend(1)
 			return
 		}
-		if err != upstream.ErrBusy {
+		if !errors.Is(err, upstream.ErrBusy) {
 			d.log.Error("submit_sm cannot be encoded", "message", f.item.Msg.ID, "part", p.index, "err", err)
 			p.rejected(smpp.StatusOf(err), d.o.Now().UnixMilli())
 			f.partDone()

@@ -45,8 +45,14 @@ func (d *Dispatcher) handle(s *smpp.Session, r *smpp.Request) {
 		d.inbound(s, r)
 	case *smpp.AlertNotification:
 	default:
-		s.Respond(r.Seq, r.ID, smpp.RINVCMDID, nil)
+		respond(s, r.Seq, r.ID, smpp.RINVCMDID)
 	}
+}
+
+// respond answers a request of the SMSC. An answer that cannot be written is no loss: the
+// link is gone then, and the SMSC brings what was not answered again.
+func respond(s *smpp.Session, seq uint32, cmd smpp.CommandID, st smpp.Status) {
+	_ = s.Respond(seq, cmd, st, nil)
 }
 
 // inbound refuses a mobile-originated message for good: there is nowhere to put it, and a
@@ -56,7 +62,7 @@ func (d *Dispatcher) inbound(s *smpp.Session, r *smpp.Request) {
 	if !d.saidMO.Swap(true) {
 		d.log.Warn("the SMSC sends mobile-originated messages; they are refused with ESME_RX_P_APPN")
 	}
-	s.Respond(r.Seq, r.ID, smpp.RXPAPPN, nil)
+	respond(s, r.Seq, r.ID, smpp.RXPAPPN)
 }
 
 // receipt matches a delivery receipt in memory, or leaves it to the resolver.
@@ -65,12 +71,12 @@ func (d *Dispatcher) receipt(s *smpp.Session, req *smpp.Request, text []byte, tl
 	if err != nil {
 		d.counters.malformed.Add(1)
 		d.log.Debug("not a receipt", "text", string(text), "err", err)
-		s.Respond(req.Seq, req.ID, smpp.RXPAPPN, nil)
+		respond(s, req.Seq, req.ID, smpp.RXPAPPN)
 		return
 	}
 	if !rc.State.Final() {
 		d.counters.intermediate.Add(1)
-		s.Respond(req.Seq, req.ID, smpp.ROK, nil)
+		respond(s, req.Seq, req.ID, smpp.ROK)
 		return
 	}
 	d.counters.receipts.Add(1)
@@ -171,7 +177,7 @@ func (r *receipt) answer(err error) {
 		st = smpp.RXTAPPN
 		r.d.counters.notStored.Add(1)
 	}
-	r.s.Respond(r.seq, r.cmd, st, nil)
+	respond(r.s, r.seq, r.cmd, st)
 	d := r.d
 	r.s = nil
 	r.match[0] = message.ReceiptMatch{}

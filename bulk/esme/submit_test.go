@@ -130,10 +130,10 @@ func TestSubmit(t *testing.T) {
 		p := message1()
 		p.ScheduleDeliveryTime, p.ValidityPeriod = []byte("000000010000000R"), []byte("000000020000000R")
 		m := accepted(p)
-		if d := time.UnixMilli(m.ScheduleAt).Sub(time.Now()).Round(time.Minute); d != time.Hour {
+		if d := time.Until(time.UnixMilli(m.ScheduleAt)).Round(time.Minute); d != time.Hour {
 			t.Fatalf("scheduled in %s", d)
 		}
-		if d := time.UnixMilli(m.ValidUntil).Sub(time.Now()).Round(time.Minute); d != 2*time.Hour {
+		if d := time.Until(time.UnixMilli(m.ValidUntil)).Round(time.Minute); d != 2*time.Hour {
 			t.Fatalf("valid for %s", d)
 		}
 	})

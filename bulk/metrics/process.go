@@ -82,7 +82,7 @@ func (p *process) cgroupLimits() []string {
 	for line := range strings.Lines(string(text)) {
 		_, rest, _ := strings.Cut(strings.TrimSpace(line), ":")
 		controllers, group, ok := strings.Cut(rest, ":")
-		mount, file := "", ""
+		var mount, file string
 		switch {
 		case !ok:
 			continue

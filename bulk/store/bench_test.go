@@ -1,6 +1,7 @@
 package store_test
 
 import (
+	"errors"
 	"flag"
 	"os"
 	"strconv"
@@ -89,7 +90,7 @@ func (tr *traffic) send(t testing.TB, n, producers int) {
 					msgs[i] = newMessage(tr.s, int(batch)+i, func(m *message.Message) { m.Batch = batch })
 				}
 				tr.open.Add(100)
-				for tr.s.Accept(t.Context(), msgs, store.AcceptExtra{}) == store.ErrBusy {
+				for errors.Is(tr.s.Accept(t.Context(), msgs, store.AcceptExtra{}), store.ErrBusy) {
 					time.Sleep(10 * time.Millisecond)
 				}
 			}

@@ -45,7 +45,6 @@ type Embedded struct {
 	abandon context.CancelFunc
 	joined  sync.WaitGroup
 	stopped chan struct{} // closed when everything is joined and closed
-	ending  sync.Once
 
 	failure  atomic.Pointer[error]
 	diskFull atomic.Bool

@@ -74,10 +74,10 @@ func TestListSeesFilters(t *testing.T) {
 		accept(t, s, msgs...)
 		for n, m := range msgs {
 			ids = append(ids, m.ID)
-			switch {
-			case n == 50:
+			switch n {
+			case 50:
 				record(t, s, submitted(m, "x"))
-			case n == 60:
+			case 60:
 				record(t, s, settled(m, message.Rejected))
 			}
 		}

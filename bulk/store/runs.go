@@ -161,7 +161,8 @@ func step(last entry, data []byte) (next entry, rest []byte, ok bool) {
 // decodeBlock appends the entries of a block to dst.
 func decodeBlock(dst []entry, first entry, data []byte) ([]entry, error) {
 	dst = append(dst, first)
-	for ok := true; len(data) > 0; {
+	for len(data) > 0 {
+		var ok bool
 		if first, data, ok = step(first, data); !ok {
 			return dst, fmt.Errorf("%w: index block", errCodec)
 		}
@@ -172,13 +173,14 @@ func decodeBlock(dst []entry, first entry, data []byte) ([]entry, error) {
 
 // idsOf appends the ids that a block has for one key to dst.
 func idsOf(dst []message.ID, key uint32, first entry, data []byte) ([]message.ID, error) {
-	for ok := true; ; {
+	for {
 		if first.key == key {
 			dst = append(dst, first.id)
 		}
 		if first.key > key || len(data) == 0 {
 			return dst, nil
 		}
+		var ok bool
 		if first, data, ok = step(first, data); !ok {
 			return dst, fmt.Errorf("%w: index block", errCodec)
 		}

@@ -175,7 +175,7 @@ func (g *Group) Submit(p *smpp.SubmitSM, on Bind, c *Call, done smpp.Completion)
 		if l == nil {
 			break
 		}
-		if err := l.submit(p, c); err != ErrBusy {
+		if err := l.submit(p, c); !errors.Is(err, ErrBusy) {
 			return Bind(i + 1), err
 		}
 	}
@@ -208,7 +208,7 @@ func (l *link) submit(p *smpp.SubmitSM, c *Call) error {
 	switch {
 	case errors.As(err, &field), errors.Is(err, smpp.ErrPeerVersion):
 		return err
-	case err != smpp.ErrWindowFull:
+	case !errors.Is(err, smpp.ErrWindowFull):
 		l.session.CompareAndSwap(s, nil) // it is ending, and takes nothing more
 	}
 	return ErrBusy

@@ -60,7 +60,7 @@ func Encode(t testing.TB, h smpp.Header, body smpp.PDU) []byte {
 // SendRaw writes octets as they are.
 func (p *Peer) SendRaw(b []byte) {
 	p.t.Helper()
-	p.conn.SetWriteDeadline(time.Now().Add(Patience))
+	_ = p.conn.SetWriteDeadline(time.Now().Add(Patience)) // when it is closed, the write tells
 	if _, err := p.conn.Write(b); err != nil {
 		p.t.Fatalf("send: %v", err)
 	}
@@ -91,7 +91,7 @@ func (p *Peer) Read() (smpp.Header, []byte) {
 }
 
 func (p *Peer) read() (smpp.Header, []byte, error) {
-	p.conn.SetReadDeadline(time.Now().Add(Patience))
+	p.readWithin(Patience)
 	var head [smpp.HeaderLen]byte
 	if _, err := io.ReadFull(p.conn, head[:]); err != nil {
 		return smpp.Header{}, nil, err
@@ -139,10 +139,16 @@ func (p *Peer) ExpectHeaderOnly(id smpp.CommandID, st smpp.Status, seq uint32) {
 	}
 }
 
+// readWithin bounds the reads that follow. A closed connection takes no deadline; the read
+// tells.
+func (p *Peer) readWithin(d time.Duration) {
+	_ = p.conn.SetReadDeadline(time.Now().Add(d))
+}
+
 // ExpectClosed requires that the other end closes without sending more.
 func (p *Peer) ExpectClosed() {
 	p.t.Helper()
-	p.conn.SetReadDeadline(time.Now().Add(Patience))
+	p.readWithin(Patience)
 	rest, err := io.ReadAll(p.conn)
 	var ne net.Error
 	if errors.As(err, &ne) && ne.Timeout() {
@@ -156,7 +162,7 @@ func (p *Peer) ExpectClosed() {
 // ExpectSilence requires that nothing comes for d.
 func (p *Peer) ExpectSilence(d time.Duration) {
 	p.t.Helper()
-	p.conn.SetReadDeadline(time.Now().Add(d))
+	p.readWithin(d)
 	var b [smpp.HeaderLen]byte
 	n, err := p.conn.Read(b[:])
 	var ne net.Error
