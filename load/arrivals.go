@@ -167,7 +167,7 @@ func (a *arrivals) run() {
 			at, ok = s.next()
 		}
 		pause := time.Hour
-		if ok {
+		if ok && a.engine.before(base+at) {
 			if pause = base + at - clock.Now(); pause <= 0 {
 				a.start(base + at)
 				at, ok = s.next()

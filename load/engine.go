@@ -243,6 +243,11 @@ func (e *Engine) over(t *ticker, now time.Duration, shapeDone bool) bool {
 	return done && shapeDone
 }
 
+// before says that a start is due before the run time is over.
+func (e *Engine) before(at time.Duration) bool {
+	return e.opts.RunTime == 0 || e.opts.RunTimeAfterRamp || at < e.opts.RunTime
+}
+
 // take takes one of Options.Iterations; false: all are taken.
 func (e *Engine) take() bool {
 	return e.opts.Iterations == 0 || e.taken.Add(1) <= e.opts.Iterations
