@@ -194,11 +194,15 @@ func (a *applier) follow(ev *message.Event) {
 			e.unpark(ev.Msg, int(ev.Part), &r)
 		}
 	case message.Settle:
-		if e.parked.none() || int(ev.Part) >= len(ev.Msg.Parts) {
+		if int(ev.Part) >= len(ev.Msg.Parts) || ev.Msg.Parts[ev.Part].SMSCID == "" {
 			return
 		}
-		if id := ev.Msg.Parts[ev.Part].SMSCID; id != "" {
-			e.parked.settled(message.ReceiptKey{Group: ev.Msg.Connector, SMSCID: id})
+		key := message.ReceiptKey{Group: ev.Msg.Connector, SMSCID: ev.Msg.Parts[ev.Part].SMSCID}
+		if ev.Status != message.Unknown { // a late receipt may still correct UNKNOWN
+			e.receipts.settle(e.receipts.hash(key), ev.Msg.ID)
+		}
+		if !e.parked.none() {
+			e.parked.settled(key)
 		}
 	}
 }

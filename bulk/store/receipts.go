@@ -35,8 +35,16 @@ type receiptShard struct {
 	order []entry64        // ring of what was added, oldest at head
 	head  int
 	cap   int
-	_     [16]byte
+	// settled is a ring of the parts settled last. They stay findable for a moment, so that
+	// a receipt that comes twice is known, and then leave m: it holds what is awaited, and
+	// stays small enough for the processor's caches however many receipts pass.
+	settled [settledKept]entry64
+	next    int // of settled
 }
+
+// settledKept is how many settled parts a shard remembers: 65,536 in all, about half a
+// second's worth at full speed.
+const settledKept = 1024
 
 type entry64 struct {
 	hash uint64
@@ -83,6 +91,20 @@ func (x *receiptIndex) add(h uint64, r ref) (dropped message.ID) {
 	s.order[s.head] = entry64{h, r.id}
 	s.head = (s.head + 1) % s.cap
 	return dropped
+}
+
+// settle notes that a part has its final state, and forgets the one settled 1,024 parts
+// before it.
+func (x *receiptIndex) settle(h uint64, id message.ID) {
+	s := x.shard(h)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	old := s.settled[s.next]
+	s.settled[s.next] = entry64{h, id}
+	s.next = (s.next + 1) % settledKept
+	if r, ok := s.m[old.hash]; ok && r.id == old.id {
+		delete(s.m, old.hash)
+	}
 }
 
 // drop forgets the oldest entry. The shard must be locked.
