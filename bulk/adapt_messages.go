@@ -3,6 +3,7 @@ package bulk
 import (
 	"context"
 	"errors"
+	"sync"
 	"time"
 
 	"protei-bulk/bulk/api"
@@ -68,6 +69,8 @@ func (r reader) Cancel(ctx context.Context, id message.ID) error {
 			return err
 		}
 		switch {
+		case now.Status == message.Held:
+			return r.cancelHeld(ctx, id)
 		case now.Status == message.Scheduled:
 			if time.Until(time.UnixMilli(now.DueAt)) < scheduledMargin {
 				return api.ErrTooLate
@@ -89,13 +92,63 @@ func (r reader) Cancel(ctx context.Context, id message.ID) error {
 }
 
 func (r reader) recordCancel(ctx context.Context, id message.ID) error {
+	return r.record(ctx, id, message.Event{Kind: message.Settle, Part: message.AllParts, Status: message.Cancelled})
+}
+
+// record makes the events of one message durable, whatever becomes of ctx meanwhile.
+func (r reader) record(ctx context.Context, id message.ID, evs ...message.Event) error {
 	m, err := r.p.store.Load(context.WithoutCancel(ctx), id)
 	if err != nil {
 		return err
 	}
+	for i := range evs {
+		evs[i].Msg, evs[i].At = m, time.Now().UnixMilli()
+	}
 	done := make(chan error, 1)
-	r.p.store.Record(message.Event{
-		Kind: message.Settle, Msg: m, Part: message.AllParts, Status: message.Cancelled, At: time.Now().UnixMilli(),
-	}, func(err error) { done <- err })
+	r.p.store.RecordMany(evs, func(err error) { done <- err })
 	return <-done
+}
+
+// decisions are the locks under which people decide about HELD messages: nothing but a
+// decision and a late receipt changes one, and a receipt makes it final.
+type decisions [32]sync.Mutex
+
+func (d *decisions) of(id message.ID) *sync.Mutex { return &d[uint64(id)%uint64(len(d))] }
+
+// Release gives a HELD message a new place in its lane. The SMSC may have it already,
+// which it is told.
+func (r reader) Release(ctx context.Context, id message.ID) error {
+	mu := r.p.decisions.of(id)
+	mu.Lock()
+	defer mu.Unlock()
+	now, err := r.Message(ctx, id)
+	if err != nil {
+		return err
+	}
+	if now.Status != message.Held {
+		return api.ErrNotHeld
+	}
+	return r.record(ctx, id, message.Event{Kind: message.Requeue, Part: message.AllParts, Dup: true})
+}
+
+// cancelHeld withdraws the parts of a HELD message that are held. What the SMSC took of it
+// goes its way.
+func (r reader) cancelHeld(ctx context.Context, id message.ID) error {
+	mu := r.p.decisions.of(id)
+	mu.Lock()
+	defer mu.Unlock()
+	now, err := r.Message(ctx, id)
+	if err != nil {
+		return err
+	}
+	var evs []message.Event
+	for i := range now.Parts {
+		if now.Parts[i].Status == message.Held {
+			evs = append(evs, message.Event{Kind: message.Settle, Part: uint16(i), Status: message.Cancelled})
+		}
+	}
+	if len(evs) == 0 {
+		return api.ErrTooLate // it was released meanwhile, or its receipt came
+	}
+	return r.record(ctx, id, evs...)
 }

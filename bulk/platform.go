@@ -72,6 +72,7 @@ type Platform struct {
 	webhooks  *callback.Sender
 	esme      *esme.Server // nil: SMPP is off
 	first     *FirstSecrets
+	decisions decisions
 	cdr       *cdr.Writer
 	cdrFault  atomic.Pointer[error] // set while CDRs cannot be written
 

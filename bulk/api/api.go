@@ -26,6 +26,7 @@ import (
 var (
 	ErrNotFound = errors.New("no such message")
 	ErrTooLate  = errors.New("the message can no longer be cancelled")
+	ErrNotHeld  = errors.New("the message is not held")
 )
 
 // Query selects messages, newest first. Zero fields do not filter.
@@ -53,6 +54,8 @@ type Messages interface {
 	List(ctx context.Context, q Query) (msgs []*message.Message, next message.ID, asOf time.Time, err error)
 	// Cancel withdraws a waiting message, durably: ErrNotFound, ErrTooLate.
 	Cancel(ctx context.Context, id message.ID) error
+	// Release lets a HELD message be sent again, durably: ErrNotFound, ErrNotHeld.
+	Release(ctx context.Context, id message.ID) error
 }
 
 // SentDone is the index in Counts of messages that are SENT and want no receipt: their

@@ -83,6 +83,7 @@ func (a *API) routes() {
 	a.on("/api/v1/messages", customers, methods{"POST": (*call).postMessage, "GET": (*call).listMessages})
 	a.on("/api/v1/messages/bulk", customers, methods{"POST": (*call).postBulk})
 	a.on("/api/v1/messages/{id}", customers, methods{"GET": (*call).getMessage, "DELETE": (*call).cancelMessage})
+	a.on("/api/v1/messages/{id}/release", customers, methods{"POST": (*call).releaseMessage})
 	a.on("/api/v1/health", anybody, methods{"GET": (*call).health})
 	a.on("/api/v1/health/ready", anybody, methods{"GET": (*call).ready})
 	a.on("/api/v1/accounts", customers, methods{"GET": (*call).listAccounts, "POST": (*call).createAccount})

@@ -174,6 +174,20 @@ func (a *archive) Cancel(ctx context.Context, id message.ID) error {
 	return nil
 }
 
+func (a *archive) Release(ctx context.Context, id message.ID) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	m, err := a.Message(ctx, id)
+	if err != nil {
+		return err
+	}
+	if m.Status != message.Held {
+		return api.ErrNotHeld
+	}
+	m.Status = message.Pending
+	return nil
+}
+
 type insight struct{ notReady error }
 
 func (i *insight) Ready() error { return i.notReady }

@@ -170,25 +170,42 @@ func (c *call) cancelMessage() error {
 		return err
 	}
 	if m.Status == message.Cancelled { // again: the customer has what he wants
-		return c.cancelled(m.ID)
+		return c.became(m.ID, message.Cancelled)
 	}
-	if m.Status != message.Pending && m.Status != message.Scheduled {
+	if !m.Status.Waiting() {
 		return tooLate(m.Status)
 	}
 	if err := c.api.opts.Messages.Cancel(c.r.Context(), m.ID); err != nil {
 		return err
 	}
-	return c.cancelled(m.ID)
+	return c.became(m.ID, message.Cancelled)
+}
+
+// releaseMessage is POST /api/v1/messages/{id}/release.
+func (c *call) releaseMessage() error {
+	m, err := c.message()
+	if err != nil {
+		return err
+	}
+	if m.Status != message.Held {
+		return wrong("not_held", fmt.Sprintf("the message is %s; only a HELD one can be released", m.Status))
+	}
+	if err := c.api.opts.Messages.Release(c.r.Context(), m.ID); err != nil {
+		return err
+	}
+	return c.became(m.ID, message.Pending)
 }
 
 func tooLate(s message.Status) error {
-	return wrong("not_cancellable", fmt.Sprintf("the message is %s; only a PENDING or SCHEDULED one can be cancelled", s))
+	return wrong("not_cancellable", fmt.Sprintf("the message is %s; only a PENDING, SCHEDULED or HELD one can be cancelled", s))
 }
 
-func (c *call) cancelled(id message.ID) error {
+// became answers with the status that the request gave the message.
+func (c *call) became(id message.ID, s message.Status) error {
 	b := append(c.answer[:0], `{"message_id":`...)
 	b = appendID(b, id)
-	c.answer = append(b, `,"status":"CANCELLED"}`+"\n"...)
+	b = append(b, `,"status":"`...)
+	c.answer = append(append(b, s.String()...), "\"}\n"...)
 	c.reply(200, c.answer)
 	return nil
 }

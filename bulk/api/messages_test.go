@@ -154,6 +154,27 @@ func TestGetListAndCancel(t *testing.T) {
 	}
 }
 
+func TestReleaseAndCancelOfHeldMessages(t *testing.T) {
+	p := start(t, options{})
+	id := p.do(t, "POST", "/api/v1/messages", hello).JSON["message_id"].(string)
+	release := "/api/v1/messages/" + id + "/release"
+	p.do(t, "POST", release, "").want(t, 409, "not_held")
+	p.sink.Messages()[0].Status = message.Held
+	p.do(t, "GET", release, "").want(t, 405, "method_not_allowed")
+	other := p.do(t, "POST", "/api/v1/accounts", `{"name":"other"}`, "X-API-Key", p.admin).JSON["api_key"].(string)
+	p.do(t, "POST", release, "", "X-API-Key", other).want(t, 404, "not_found")
+	a := p.do(t, "POST", release, "")
+	if a.want(t, 200, ""); a.JSON["status"] != "PENDING" || a.JSON["message_id"] != id {
+		t.Errorf("answer %s", a.Body)
+	}
+	p.do(t, "POST", release, "").want(t, 409, "not_held")
+	p.sink.Messages()[0].Status = message.Held
+	p.do(t, "POST", release, "", "X-API-Key", p.admin).want(t, 200, "")
+	p.sink.Messages()[0].Status = message.Held
+	p.do(t, "DELETE", "/api/v1/messages/"+id, "").want(t, 200, "")
+	p.do(t, "POST", release, "").want(t, 409, "not_held")
+}
+
 func TestAccountsSeeOnlyTheirOwn(t *testing.T) {
 	p := start(t, options{})
 	id := p.do(t, "POST", "/api/v1/messages", hello).JSON["message_id"].(string)

@@ -55,6 +55,7 @@ var problems = map[string]problemKind{
 	"method_not_allowed":      {405, "The method is not allowed here"},
 	"request_timeout":         {408, "The body came too slowly"},
 	"not_cancellable":         {409, "The message can no longer be cancelled"},
+	"not_held":                {409, "The message is not held"},
 	"illegal_transition":      {409, "The campaign's status does not permit this"},
 	"idempotency_in_progress": {409, "The first request is not done yet"},
 	"idempotency_key_reused":  {422, "The Idempotency-Key belongs to another request"},
@@ -99,6 +100,8 @@ func asProblem(err error) *problem {
 		return wrong("not_found", "there is no such message")
 	case errors.Is(err, ErrTooLate):
 		return wrong("not_cancellable", ErrTooLate.Error())
+	case errors.Is(err, ErrNotHeld):
+		return wrong("not_held", ErrNotHeld.Error())
 	case errors.Is(err, account.ErrUnknown):
 		return wrong("not_found", "there is no such account")
 	case errors.Is(err, account.ErrUnknownKey):

@@ -13,7 +13,8 @@ const (
 	Settle
 	// Requeue: a part, or all waiting parts (AllParts), tries again at Due with a new LaneSeq.
 	Requeue
-	// Hold: the outcome is unclear and the connector's policy is hold.
+	// Hold: the outcome is unclear and the connector's policy is hold. Of all parts it
+	// takes those that wait. A Requeue lets them go.
 	Hold
 	// Notified: the customer confirmed the final state, or it was given up.
 	Notified
@@ -63,7 +64,9 @@ func (e *Event) Apply() {
 	case Requeue:
 		e.Changed = m.requeue(e)
 	case Hold:
-		e.Changed = m.each(e.Part, func(p *Part) bool { return move(p, Held) })
+		e.Changed = m.each(e.Part, func(p *Part) bool {
+			return (e.Part != AllParts || p.Status.Waiting()) && move(p, Held)
+		})
 		if e.Changed {
 			m.LaneSeq = 0
 		}

@@ -142,14 +142,15 @@ type Lane struct {
 func (m *Message) Lane() Lane { return Lane{m.Connector, m.Priority} }
 
 // overall derives the message's status from its parts: not final while any part is
-// not; then the worst final one.
+// not, and HELD while any part is, which waits for somebody's decision; then the worst
+// final one.
 func (m *Message) overall() Status {
 	worst := Status(0)
 	open := Status(0)
 	for i := range m.Parts {
 		s := m.Parts[i].Status
 		if !s.Final() {
-			if open == 0 || s == Sent || s == Held {
+			if open == 0 || s == Held || s == Sent && open != Held {
 				open = s
 			}
 			continue

@@ -52,3 +52,27 @@ func TestSubmittedKeepsTheDuplicateMark(t *testing.T) {
 		t.Error("possible duplicate was not set")
 	}
 }
+
+func TestHoldOfAllPartsLeavesSentOnes(t *testing.T) {
+	m := sentAndWaiting()
+	hold := message.Event{Kind: message.Hold, Msg: m, Part: message.AllParts, At: 20}
+	hold.Apply()
+	for i, want := range []message.Status{message.Sent, message.Held, message.Held} {
+		if got := m.Parts[i].Status; got != want {
+			t.Errorf("part %d is %v, want %v", i, got, want)
+		}
+	}
+	if m.Status != message.Held || m.LaneSeq != 0 {
+		t.Fatalf("%v with lane seq %d, want HELD in no lane", m.Status, m.LaneSeq)
+	}
+	release := message.Event{Kind: message.Requeue, Msg: m, Part: message.AllParts, At: 30, Seq: 9, Dup: true}
+	release.Apply()
+	for i, want := range []message.Status{message.Sent, message.Pending, message.Pending} {
+		if got := m.Parts[i].Status; got != want {
+			t.Errorf("released: part %d is %v, want %v", i, got, want)
+		}
+	}
+	if m.LaneSeq != 9 || !m.PossibleDuplicate {
+		t.Errorf("released: lane seq %d, possible duplicate %v", m.LaneSeq, m.PossibleDuplicate)
+	}
+}

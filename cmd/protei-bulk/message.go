@@ -38,10 +38,11 @@ func newMessageCommand(env *environment) *cobra.Command {
 		Example: `  protei-bulk message send --from ACME --to +4915112345678 --text "hello"
   protei-bulk message status 18f3a7c2e1b04000
   protei-bulk message list --status PENDING
-  protei-bulk message cancel 18f3a7c2e1b04000`,
+  protei-bulk message cancel 18f3a7c2e1b04000
+  protei-bulk message release 18f3a7c2e1b04000`,
 	}
 	c := addRESTFlags(cmd, env)
-	cmd.AddCommand(messageSend(c), messageStatus(c), messageList(c), messageCancel(c))
+	cmd.AddCommand(messageSend(c), messageStatus(c), messageList(c), messageCancel(c), messageRelease(c))
 	return cmd
 }
 
@@ -162,11 +163,28 @@ func messageList(c *restClient) *cobra.Command {
 
 func messageCancel(c *restClient) *cobra.Command {
 	return &cobra.Command{
-		Use: "cancel ID", Short: "Cancel a message that was not sent yet", Args: wants("ID"),
+		Use: "cancel ID", Short: "Cancel a message that was not sent yet, or is held", Args: wants("ID"),
 		Example: "  protei-bulk message cancel 18f3a7c2e1b04000",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			var m messageReply
 			if err := c.do(cmd.Context(), "DELETE", "/api/v1/messages/"+pathEscape(args[0]), nil, &m); err != nil {
+				return err
+			}
+			return c.showMessage(m)
+		},
+	}
+}
+
+func messageRelease(c *restClient) *cobra.Command {
+	return &cobra.Command{
+		Use: "release ID", Short: "Send a held message again", Args: wants("ID"),
+		Long: `Send a message again that is HELD: its answer was lost, and the connector says unknown=hold.
+The SMSC may have it already; it is sent with the mark of a possible duplicate.`,
+		Example: `  protei-bulk message list --status HELD
+  protei-bulk message release 18f3a7c2e1b04000`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			var m messageReply
+			if err := c.do(cmd.Context(), "POST", "/api/v1/messages/"+pathEscape(args[0])+"/release", nil, &m); err != nil {
 				return err
 			}
 			return c.showMessage(m)
