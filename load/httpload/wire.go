@@ -43,7 +43,7 @@ func (w *wire) roundTrip(out []byte) (*buffer, error) {
 
 // read appends at least one byte to in, or fails.
 func (w *wire) read(in *buffer) error {
-	in.grow(len(in.b) + 1)
+	in.grow(2 * cap(in.b)) // nobody knows how much comes: doubling keeps the copies linear
 	if w.raw != nil {
 		return w.readRaw(in)
 	}

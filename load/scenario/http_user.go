@@ -1,8 +1,10 @@
 package scenario
 
 import (
+	"bytes"
 	"errors"
 	"strconv"
+	"strings"
 
 	"protei-bulk/load"
 	"protei-bulk/load/httpload"
@@ -65,6 +67,9 @@ func (c *messagingUser) do(u *load.User, e stats.Entry, h *httpload.Head, r *htt
 	case read != nil:
 		got := read(res.Body)
 		smp.Messages, smp.Segments, fault = got.messages, got.segments, got.fault
+		if fault != "" {
+			fault = notJSON(res, fault)
+		}
 	}
 	if fault != "" {
 		smp.Outcome = stats.Failed
@@ -91,6 +96,19 @@ func (c *messagingUser) failed(u *load.User, e stats.Entry, res *httpload.Respon
 		return unknown
 	}
 	return unsent
+}
+
+// notJSON names the answer's content type when the answer is no JSON object.
+func notJSON(res *httpload.Response, fault string) string {
+	if body := bytes.TrimLeft(res.Body, " \t\r\n"); len(body) > 0 && body[0] == '{' {
+		return fault // servers mislabel JSON
+	}
+	kind, _, _ := strings.Cut(string(res.Header("Content-Type")), ";")
+	kind = strings.ToLower(strings.TrimSpace(kind))
+	if kind == "" || strings.HasSuffix(kind, "json") || len(kind) > 60 {
+		return fault
+	}
+	return "answer is " + kind + ", not JSON"
 }
 
 // statusText names a refusal by its status and the code of its problem document.

@@ -160,7 +160,7 @@ func TestLedgerSeesFaults(t *testing.T) {
 			return expect(c.Rejected == c.Issued && b.total().Failures == b.total().Requests && strings.Contains(failures(b), "HTTP 503 broken"), c, b)
 		}},
 		"answers that are none": {scenariotest.Faults{WrongJSON: true}, func(o *scenario.Options) { o.Settings.SMPPUsers = 0 }, func(c stats.Counts, b *bench) string {
-			return expect(c.Unanswered == c.Issued && strings.Contains(failures(b), "answer without message_id"), c, b)
+			return expect(c.Unanswered == c.Issued && strings.Contains(failures(b), "answer is text/plain, not JSON"), c, b)
 		}},
 		"lost SMPP sessions": {scenariotest.Faults{DropSMPPEvery: 50}, func(o *scenario.Options) {
 			o.Classes = []string{"SMPPUser"}
