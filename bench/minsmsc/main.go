@@ -1,7 +1,7 @@
 // Command minsmsc is the cheapest SMSC that a load generator can be measured against: it
 // answers binds, submit_sm, enquire_link and unbind by their headers alone, many in one
 // write, and with -receipts returns a delivery receipt for each message. It prints its
-// address and runs until it is interrupted.
+// address, runs until it is interrupted, and prints how many submit_sm it has answered.
 //
 // One goroutine per connection; main joins none of them: the process ends.
 package main
@@ -73,6 +73,7 @@ func run(listen string, receipts bool) error {
 	case err := <-failed:
 		return err
 	case <-stop:
+		fmt.Printf("%d submit_sm\n", s.ids.Load())
 		return nil
 	}
 }
