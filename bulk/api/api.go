@@ -25,7 +25,7 @@ import (
 // Errors that the interfaces below return.
 var (
 	ErrNotFound = errors.New("no such message")
-	ErrTooLate  = errors.New("the message can no longer be cancelled")
+	ErrTooLate  = errors.New("the message can no longer be cancelled: it is with the SMSC, final, or due within 5 seconds")
 	ErrNotHeld  = errors.New("the message is not held")
 )
 
