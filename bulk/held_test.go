@@ -17,7 +17,14 @@ import (
 // startIdle starts a platform without a connector, and a queue that the test takes from.
 func startIdle(t *testing.T) (*Platform, *queue.Queue) {
 	t.Helper()
+	return startIdleWith(t, DefaultConfig().Limits.LaneMemory)
+}
+
+// startIdleWith bounds what the lanes hold in memory.
+func startIdleWith(t *testing.T, memory int) (*Platform, *queue.Queue) {
+	t.Helper()
 	c := DefaultConfig()
+	c.Limits.LaneMemory = memory
 	c.Data, c.HTTP, c.SMPP, c.Durability, c.MinFreeDisk = t.TempDir(), "127.0.0.1:0", "off", "none", 0
 	p, err := New(Options{Config: c, Dev: true})
 	if err != nil {

@@ -314,7 +314,9 @@ func (p *Platform) wireConnectors(context.Context) error {
 		restore[i] = queue.LaneState(s)
 	}
 	lanes.Restore(restore)
-	p.sweeper, err = dispatch.NewSweeper(dispatch.SweepOptions{Store: p.store, Logger: p.log})
+	p.sweeper, err = dispatch.NewSweeper(dispatch.SweepOptions{
+		Store: p.store, Lanes: lanes, Validity: time.Duration(p.cfg.Validity.Default), Logger: p.log,
+	})
 	return err
 }
 

@@ -181,6 +181,14 @@ func (m *Message) finish(at int64) {
 	m.Notify = NotifyOpen
 }
 
+// Place is how far somebody came who looks at the store's open messages, page by page. The
+// zero Place is the beginning.
+type Place struct {
+	Table   int64
+	Account uint32
+	ID      ID
+}
+
 // ReceiptKey is how an SMSC names a part: the connector group it belongs to and the
 // message_id it gave.
 type ReceiptKey struct {

@@ -144,7 +144,7 @@ func (l *Lanes) Applied(evs []message.Event) {
 	var q *Queue
 	for i := range evs {
 		ev := &evs[i]
-		if ev.Kind != message.Accept && ev.Kind != message.Requeue && (ev.Kind != message.Settle || ev.Status != message.Cancelled) {
+		if !ours(ev) {
 			continue
 		}
 		if q == nil || q.connector != ev.Msg.Connector {
@@ -160,6 +160,17 @@ func (l *Lanes) Applied(evs []message.Event) {
 		}
 	}
 	q.release()
+}
+
+// ours reports whether ev may concern a lane. CANCELLED and EXPIRED end what Cancel took out.
+func ours(ev *message.Event) bool {
+	switch ev.Kind {
+	case message.Accept, message.Requeue:
+		return true
+	case message.Settle:
+		return ev.Status == message.Cancelled || ev.Status == message.Expired
+	}
+	return false
 }
 
 // release unlocks q after Applied used it, and wakes its taker.
@@ -201,7 +212,7 @@ func (q *Queue) applied(ev *message.Event) (scheduled int64) {
 
 // Cancel takes a message out of its lane and reports whether it did; false means that
 // it has been taken for sending, or that the state passed is not the present one. On true
-// the caller records Settle with Cancelled. For a SCHEDULED message, which is in no lane, it
+// the caller records Settle with Cancelled or Expired. For a SCHEDULED message, which is in no lane, it
 // must hold the lock that keeps the state from changing.
 func (l *Lanes) Cancel(lane message.Lane, id message.ID, seq uint64, status message.Status) bool {
 	q := (*l.queues.Load())[lane.Connector]

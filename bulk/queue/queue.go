@@ -288,7 +288,7 @@ func (q *Queue) bury(id message.ID) bool {
 	return true
 }
 
-// unbury needs mu. The cancel is in the store now, so no later load brings the message.
+// unbury needs mu. The end is in the store now, so no later load brings the message.
 func (q *Queue) unbury(p message.Priority, id message.ID) {
 	if len(q.tombs) == 0 {
 		return
@@ -305,19 +305,12 @@ func (q *Queue) unbury(p message.Priority, id message.ID) {
 func (q *Queue) Expired(dst []Item, past func(*Item) bool) []Item {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	q.advance(q.o.Now().UnixMilli()) // what was delayed and is due now, Take has not looked for
 	for p := range q.lanes {
 		l := &q.lanes[p]
 		before := len(dst)
 		dst = l.ready.expired(dst, past)
-		for i := 0; i < len(l.late) && len(dst) < cap(dst); {
-			if !past(&l.late[i]) {
-				i++
-				continue
-			}
-			it := l.late[i]
-			l.late.remove(it.Seq)
-			dst = append(dst, it)
-		}
+		dst = l.late.expired(dst, past)
 		l.waiting -= int64(len(dst) - before)
 	}
 	return dst

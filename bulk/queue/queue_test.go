@@ -380,3 +380,39 @@ func TestCloseReturnsTheHorizon(t *testing.T) {
 		t.Errorf("take after close: %v", err)
 	}
 }
+
+// TestExpiredLooksAtDelayedItems has retries expire in the wheel while nobody takes.
+func TestExpiredLooksAtDelayedItems(t *testing.T) {
+	s := dispatchtest.New()
+	now := time.UnixMilli(1_000_000)
+	l := lanes(t, s, queue.Options{Now: func() time.Time { return now }})
+	s.Start()
+	defer s.Stop()
+	msgs := messages(1, 40, message.Normal)
+	for i, m := range msgs {
+		m.DueAt = now.UnixMilli() + int64(1000*(1+i%4))
+	}
+	accept(t, s, msgs)
+	q := l.Connector(1)
+	all := func(*queue.Item) bool { return true }
+	if got := q.Expired(make([]queue.Item, 0, 100), all); len(got) != 0 {
+		t.Fatalf("%d items that are not due", len(got))
+	}
+	now = now.Add(2 * time.Second)
+	got := q.Expired(make([]queue.Item, 0, 100), func(it *queue.Item) bool { return it.Msg.ID%2 == 1 })
+	if len(got) != 10 {
+		t.Errorf("%d expired of 20 that are due, want the 10 that are past", len(got))
+	}
+	now = now.Add(10 * time.Second)
+	if got := q.Expired(make([]queue.Item, 0, 7), all); len(got) != 7 {
+		t.Errorf("%d expired, want as many as there was room for", len(got))
+	}
+	if got := q.Expired(make([]queue.Item, 0, 100), all); len(got) != 23 {
+		t.Errorf("%d expired, want the rest", len(got))
+	}
+	for _, d := range q.Depths(nil) {
+		if d.Waiting != 0 || d.Memory != 0 || d.Delayed != 0 {
+			t.Errorf("left behind: %+v", d)
+		}
+	}
+}

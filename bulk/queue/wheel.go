@@ -131,3 +131,19 @@ func (h *bySeq) remove(seq uint64) bool {
 	}
 	return false
 }
+
+// expired moves the items for which past says so to dst, up to its capacity.
+func (h *bySeq) expired(dst []Item, past func(*Item) bool) []Item {
+	kept := (*h)[:0]
+	for i := range *h {
+		if it := &(*h)[i]; len(dst) < cap(dst) && past(it) {
+			dst = append(dst, *it)
+		} else {
+			kept = append(kept, *it)
+		}
+	}
+	clear((*h)[len(kept):])
+	*h = kept
+	heap.Init(h)
+	return dst
+}

@@ -36,7 +36,7 @@ type table struct {
 type tableSQL struct {
 	insert, insertOne, replace, replaceOne string
 	byID, scan, open, openAccount          string
-	lane, due, notify, overdue, unsettled  string
+	lane, due, notify, openFrom, unsettled string
 	addBlock, findBlock, readRun, dropRun  string
 }
 
@@ -59,7 +59,7 @@ func newTableSQL(n int64) *tableSQL {
 		lane:        t(cols + "WHERE lane = ? AND seq > ? ORDER BY seq LIMIT ?"),
 		due:         t(cols + "WHERE due < ? ORDER BY due LIMIT ?"),
 		notify:      t(cols + "WHERE notify = 1 AND id > ? ORDER BY id LIMIT ?"),
-		overdue:     t(cols + "WHERE status = ? AND status < 5 AND id < ? ORDER BY id LIMIT ?"),
+		openFrom:    t(cols + "WHERE status = ? AND status < 5 AND (account, id) > (?, ?) ORDER BY account, id LIMIT ?"),
 		unsettled:   t("SELECT 1 FROM messages_$ WHERE status < 5 UNION ALL SELECT 1 FROM messages_$ WHERE notify = 1 LIMIT 1"),
 		addBlock:    t("INSERT INTO index_$ (run, key, id, data) VALUES (?,?,?,?)"),
 		findBlock:   t("SELECT key, id, data FROM index_$ WHERE run = ? AND (key, id) <= (?, ?) ORDER BY key DESC, id DESC LIMIT 1"),

@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"time"
 
 	"zombiezen.com/go/sqlite"
 
@@ -235,22 +234,6 @@ func (e *Embedded) LoadNotify(ctx context.Context, after message.ID, limit int) 
 	}
 	return e.pick(stored, lists, limit, flagLoaded, func(m *message.Message) (int64, bool) {
 		return int64(m.ID), m.Notify == message.NotifyOpen && m.ID > after
-	}), nil
-}
-
-// LoadOverdue returns up to limit messages accepted before the moment (Unix ms) that are
-// SENT and still await a receipt, oldest first.
-func (e *Embedded) LoadOverdue(ctx context.Context, before int64, limit int) ([]*message.Message, error) {
-	bound := firstID(time.UnixMilli(before))
-	lists, _ := e.dirty.messages()
-	stored, err := e.stored(ctx, 0, func(conn *database, t *table, add func(*sqlite.Stmt) error) error {
-		return query1(conn, t.sql.overdue, add, int64(message.Sent), int64(bound), int64(limit))
-	})
-	if err != nil {
-		return nil, fmt.Errorf("load overdue messages: %w", err)
-	}
-	return e.pick(stored, lists, limit, 0, func(m *message.Message) (int64, bool) {
-		return int64(m.ID), m.Status == message.Sent && m.Flags&message.WantReceipt != 0 && m.ID < bound
 	}), nil
 }
 

@@ -24,7 +24,10 @@ func TestEvictionUnderLoad(t *testing.T) {
 			return err
 		},
 		func(*rand.Rand) error { _, err := s.LoadNotify(ctx, 0, 20); return err },
-		func(*rand.Rand) error { _, err := s.LoadOverdue(ctx, 1<<41, 20); return err },
+		func(*rand.Rand) error {
+			_, _, err := s.LoadOpen(ctx, message.Sent, message.Place{}, 20, func(*message.Message) bool { return true })
+			return err
+		},
 		func(r *rand.Rand) error {
 			_, _, _, err := s.List(ctx, store.Query{Account: 7, Status: message.Statuses()[r.IntN(10)]})
 			return err

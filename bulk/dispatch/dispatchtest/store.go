@@ -6,6 +6,7 @@ package dispatchtest
 import (
 	"context"
 	"errors"
+	"maps"
 	"slices"
 	"sort"
 	"strings"
@@ -383,17 +384,25 @@ func (s *Store) LoadDue(_ context.Context, before int64, limit int) ([]*message.
 	return out[:min(limit, len(out))], nil
 }
 
-// LoadOverdue returns messages that wait for a receipt in vain.
-func (s *Store) LoadOverdue(_ context.Context, before int64, limit int) ([]*message.Message, error) {
+// LoadOpen looks at up to limit messages in a status, in the order of their ids.
+func (s *Store) LoadOpen(_ context.Context, status message.Status, from message.Place, limit int, want func(*message.Message) bool) (out []*message.Message, next message.Place, err error) {
 	s.live.Lock()
 	defer s.live.Unlock()
-	var out []*message.Message
-	for _, m := range s.byID {
-		if m.Status == message.Sent && m.Flags&message.WantReceipt != 0 && m.SubmittedAt < before && len(out) < limit {
+	ids := slices.Sorted(maps.Keys(s.byID))
+	seen := 0
+	for _, id := range ids {
+		m := s.byID[id]
+		if m.Status != status || id <= from.ID {
+			continue
+		}
+		if want(m) {
 			out = append(out, m)
 		}
+		if seen++; seen == limit {
+			return out, message.Place{ID: id}, nil
+		}
 	}
-	return out, nil
+	return out, message.Place{}, nil
 }
 
 // Cancel cancels a waiting message through the lanes and reports whether it could.
