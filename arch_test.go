@@ -46,6 +46,7 @@ var ours = map[string][]string{
 	"cmd":                        {"..."},
 	"test":                       {"..."},
 	"bench":                      {"..."},
+	"examples":                   {"load/..."},
 }
 
 // outside says where a library may be used, by prefix of its import path.
