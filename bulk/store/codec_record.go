@@ -24,8 +24,16 @@ const (
 	recordMoney       = 12 // reserved: top-up, reserve, refund
 )
 
-// recordVersion is the first byte of every record but accept, whose message has its own.
-const recordVersion = 1
+// The first byte of every record but accept, whose message has its own.
+const (
+	recordVersion = 1
+	// recordMarked is a submitted record with a byte of flags at its end. One without any
+	// flag is written as version 1, which older programs read too.
+	recordMarked = 2
+)
+
+// markDuplicate is the flag of a submitted record: the SMSC may have had the message already.
+const markDuplicate = 1
 
 // record is one decoded journal record.
 type record struct {
@@ -51,7 +59,8 @@ func addEvent(g *journal.Group, e *message.Event) {
 		g.End(appendMessage(b, e.Msg))
 		return
 	}
-	b = append(b, recordVersion)
+	marked := e.Kind == message.Submitted && e.Dup
+	b = append(b, recordVersion+flag(marked))
 	b = appendID(b, e.Msg.ID)
 	b = binary.AppendUvarint(b, uint64(e.Part))
 	b = binary.AppendVarint(b, e.At)
@@ -59,6 +68,9 @@ func addEvent(g *journal.Group, e *message.Event) {
 	case message.Submitted:
 		b = binary.AppendUvarint(b, uint64(e.Error))
 		b = appendString(b, e.SMSCID)
+		if marked {
+			b = append(b, markDuplicate)
+		}
 	case message.Settle:
 		b = append(b, byte(e.Status))
 		b = binary.AppendUvarint(b, uint64(e.Error))
@@ -108,7 +120,18 @@ func decodeRecord(kind byte, payload []byte) (record, error) {
 		r.id = d.id()
 		r.event = message.Event{Kind: message.Accept, Seq: d.uvarint(), Msg: &message.Message{ID: r.id}}
 		d.message(r.event.Msg)
-	case recordSubmitted, recordSettle, recordRequeue, recordHold, recordNotified:
+	case recordSubmitted:
+		marked := len(d.src) > 0 && d.src[0] == recordMarked
+		if marked {
+			d.src = d.src[1:]
+		} else {
+			d.version()
+		}
+		d.event(&r)
+		if marked {
+			r.event.Dup = d.limited(markDuplicate) != 0
+		}
+	case recordSettle, recordRequeue, recordHold, recordNotified:
 		d.version()
 		d.event(&r)
 	case recordParked:

@@ -115,10 +115,36 @@ func TestRecordCodec(t *testing.T) {
 	}
 }
 
+// TestSubmittedRecordKeepsTheMark reads a record as it was written before there was a mark,
+// and writes one with it.
+func TestSubmittedRecordKeepsTheMark(t *testing.T) {
+	plain := "\x01\x00\x00\x00\x00\x00\x00\x00\x05\x01\x0c\x09\x03x-1" // version, id, part, at, error, SMSC id
+	want := message.Event{Kind: message.Submitted, Part: 1, At: 6, Error: 9, SMSCID: "x-1"}
+	old, err := decodeRecord(recordSubmitted, []byte(plain))
+	if diff := cmp.Diff(want, old.event, unexported); err != nil || old.id != 5 || diff != "" {
+		t.Fatalf("id %d, %v (-want +got):\n%s", old.id, err, diff)
+	}
+	if again := encode(old); string(again) != plain {
+		t.Errorf("without the mark it is % x now, was % x", again, plain)
+	}
+	want.Dup = true
+	marked := encode(record{kind: recordSubmitted, id: 5, event: want})
+	got, err := decodeRecord(recordSubmitted, marked)
+	if err != nil || !got.event.Dup || got.event.SMSCID != "x-1" {
+		t.Errorf("%+v, %v", got.event, err)
+	}
+	for n := range marked {
+		if _, err := decodeRecord(recordSubmitted, marked[:n]); err == nil {
+			t.Errorf("%d of %d bytes were taken for a record", n, len(marked))
+		}
+	}
+}
+
 func FuzzDecodeRecord(f *testing.F) {
 	for kind, payload := range records() {
 		f.Add(kind, payload)
 	}
+	f.Add(byte(recordSubmitted), encode(record{kind: recordSubmitted, id: 5, event: message.Event{Kind: message.Submitted, SMSCID: "x", Dup: true}}))
 	f.Fuzz(func(t *testing.T, kind byte, payload []byte) {
 		r, err := decodeRecord(kind, payload)
 		if err != nil {

@@ -142,6 +142,7 @@ func (md *model) event(rt *rapid.T) {
 	}).Draw(rt, "kind"); kind {
 	case message.Submitted:
 		ev.Kind, ev.SMSCID = kind, md.smscID(want, part)
+		ev.Dup = rapid.Bool().Draw(rt, "duplicate")
 	case message.Settle:
 		ev.Kind, ev.Error = kind, 3
 		ev.Status = rapid.SampledFrom([]message.Status{message.Delivered, message.Failed, message.Unknown, message.Cancelled}).Draw(rt, "status")
