@@ -157,8 +157,8 @@ func (a *arrivals) run() {
 	defer timer.Stop()
 	a.prepare(timer)
 	clock := a.engine.clock
-	s, base := a.plan()
 	version := a.version.Load()
+	s, base := a.plan()
 	at, ok := s.next()
 	for !a.stopping.Load() {
 		if v := a.version.Load(); v != version {

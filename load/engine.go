@@ -16,6 +16,7 @@ type Engine struct {
 	clock    *Clock
 	starters []func(*User) (runner, error) // of the classes
 	requests []func(Request)               // of the listeners
+	closed   bool                          // there is a class for the shape's users
 
 	// ctx ends what users wait for when the run can wait no longer.
 	ctx   context.Context
@@ -63,6 +64,7 @@ func New(opts Options) (*Engine, error) {
 	}
 	for i := range opts.Classes {
 		e.starters = append(e.starters, opts.Classes[i].starter())
+		e.closed = e.closed || opts.Classes[i].Rate == nil
 	}
 	for _, l := range opts.Listeners {
 		if l.Request != nil {
@@ -162,6 +164,9 @@ func (e *Engine) wanted(now time.Duration) (users int, rate float64, done bool) 
 	users, rate, done = e.opts.Shape.At(now)
 	if o := e.override.Load(); o != nil {
 		users, rate = o.users, o.rate
+	}
+	if !e.closed {
+		users = 0
 	}
 	return users, rate, done
 }

@@ -250,6 +250,25 @@ func TestUsersChangeWhileItRuns(t *testing.T) {
 	})
 }
 
+// TestUsersNeedAClosedClass: users that no class is there for are not started.
+func TestUsersNeedAClosedClass(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLab()
+		class := l.class("A", load.Wait{}, 0)
+		class.Rate = load.ConstantRate(10)
+		o := l.options(nil, class)
+		o.RunTime = 5 * time.Second
+		e, err := load.New(o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		time.AfterFunc(time.Second, func() { e.SetUsers(10, 0) })
+		if _, err := e.Run(t.Context()); err != nil || len(l.runs) != 50 {
+			t.Errorf("%d iterations, %v", len(l.runs), err)
+		}
+	})
+}
+
 func TestIterationsAreBounded(t *testing.T) {
 	for name, open := range map[string]bool{"closed": false, "open": true} {
 		t.Run(name, func(t *testing.T) {
