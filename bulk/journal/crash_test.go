@@ -3,8 +3,10 @@ package journal_test
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"syscall"
 	"testing"
 
@@ -236,5 +238,91 @@ func TestUnsyncedLogGoesOnBehindALostEnd(t *testing.T) {
 	_, got = mustOpen(t, opts, end)
 	if !slices.Equal(got, more) {
 		t.Errorf("got %v", got)
+	}
+}
+
+// TestUnsyncedLogAlwaysOpens crashes a log that is not synced again and again, with a
+// position of its own that is always durable. It may lose records, but it opens each time
+// and then holds what is appended, from its position on.
+func TestUnsyncedLogAlwaysOpens(t *testing.T) {
+	cut := 0
+	for seed := range uint64(60) {
+		rnd := rand.New(rand.NewPCG(seed, 11))
+		fs := faultfs.New()
+		opts := options(fs)
+		opts.Sync = false
+		var from journal.Pos
+		var written []record // since from
+		for gen := range 12 {
+			opts.FS = fs
+			l, got, _, err := reopen(opts, from)
+			if err != nil {
+				t.Fatalf("seed %d, generation %d, from %s: %v", seed, gen, from, err)
+			}
+			if len(got) < len(written) {
+				cut++
+			}
+			// What was being written may be there; nothing in the middle may be missing.
+			if n := min(len(got), len(written)); !slices.Equal(got[:n], written[:n]) {
+				t.Fatalf("seed %d, generation %d: %d records are not a beginning of the %d", seed, gen, len(got), len(written))
+			}
+			written = got
+			fs.CrashAfter(int64(rnd.IntN(12_000)))
+			for n := 0; ; n++ {
+				recs := records(fmt.Sprintf("%d.%d", gen, n), rnd.IntN(4)+1, rnd.IntN(200))
+				end, err := l.Append(group(recs...))
+				if err != nil {
+					break
+				}
+				if written = append(written, recs...); rnd.IntN(8) == 0 {
+					from, written = end, nil
+					l.Release(from)
+				}
+			}
+			l.Close()
+			keep := []func() bool{nil, faultfs.KeepAll, faultfs.KeepSome(rnd.Uint64())}
+			fs = fs.Crash(keep[rnd.IntN(len(keep))])
+		}
+	}
+	if cut == 0 {
+		t.Error("no crash took anything: the test proves nothing")
+	}
+	t.Logf("%d cuts", cut)
+}
+
+// TestUnsyncedLogWithoutSomeSegments takes away every choice of segments.
+func TestUnsyncedLogWithoutSomeSegments(t *testing.T) {
+	s := newSample(t, 3)
+	for choice := 1; choice < 16; choice++ {
+		fs := s.fs.Clone()
+		for i := range 4 {
+			if name := segPath(uint64(6 + i)); choice>>i&1 != 0 {
+				if err := fs.Remove(name); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		opts := options(fs)
+		var log strings.Builder
+		opts.Sync, opts.Logger = false, slog.New(slog.NewTextHandler(&log, nil))
+		l, got, _, err := reopen(opts, s.from)
+		if err != nil {
+			t.Fatalf("without %04b: %v", choice, err)
+		}
+		if len(got) > len(s.want) || !slices.Equal(got, s.want[:len(got)]) {
+			t.Fatalf("without %04b: %d records are not the first ones", choice, len(got))
+		}
+		if whole := choice == 1; whole != (len(got) == len(s.want)) || whole == strings.Contains(log.String(), "cut at damage") {
+			t.Errorf("without %04b: %d of %d records, log %q", choice, len(got), len(s.want), log.String())
+		}
+		more := records("more", 2, 50)
+		if _, err := l.Append(group(more...)); err != nil {
+			t.Fatal(err)
+		}
+		l.Close()
+		opts.Sync = true // strict: no trace of the damage
+		if _, again := mustOpen(t, opts, s.from); !slices.Equal(again, slices.Concat(got, more)) {
+			t.Errorf("without %04b: %d records after the cut, want %d", choice, len(again), len(got)+len(more))
+		}
 	}
 }

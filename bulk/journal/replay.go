@@ -2,7 +2,9 @@ package journal
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
+	"log/slog"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -47,9 +49,7 @@ func (l *Log) Replay(from Pos, fn Func) (Pos, error) {
 		_ = t.close()
 		return Pos{}, err
 	}
-	if r.torn != "" {
-		l.opts.Logger.Warn("journal: the last group was cut", "position", r.end.String(), "reason", r.torn)
-	}
+	r.warn(l.opts.Logger)
 	if tipSeq > r.seq {
 		t.reset() // only after a lenient cut
 	}
@@ -127,6 +127,7 @@ type reader struct {
 	size   uint64   // of the segment of end
 	sealed bool     // that segment takes no more groups: a torn one stands at its end
 	torn   string   // what was wrong at end, when something was
+	cut    bool     // lenient: there was more behind the damage
 	drop   []uint64 // lenient: segments after the damage
 }
 
@@ -136,8 +137,28 @@ func (r *reader) corrupt(number uint64, offset uint64, format string, args ...an
 	return &CorruptError{Path: r.path(number), Segment: number, Offset: int64(offset), Reason: fmt.Sprintf(format, args...)}
 }
 
-// run reads from the segment of r.from to the end of the log.
+// warn tells what of the log is given up.
+func (r *reader) warn(log *slog.Logger) {
+	switch {
+	case r.cut:
+		log.Warn("journal: cut at damage, which an unsynced log may have after a crash; what was written later is lost",
+			"position", r.end.String(), "reason", r.torn, "last_group", r.seq, "known_group", r.tipSeq, "dropped_segments", r.drop)
+	case r.torn != "":
+		log.Warn("journal: the last group was cut", "position", r.end.String(), "reason", r.torn)
+	}
+}
+
+// run reads from the segment of r.from to the end of the log, which a lenient reader puts
+// at the first damage.
 func (r *reader) run() error {
+	err := r.walk()
+	if corrupt := (*CorruptError)(nil); r.lenient && errors.As(err, &corrupt) {
+		return r.restart(fmt.Sprintf("segment %d at %d: %s", corrupt.Segment, corrupt.Offset, corrupt.Reason))
+	}
+	return err
+}
+
+func (r *reader) walk() error {
 	number := max(r.from.Segment, 1)
 	if _, found := slices.BinarySearch(r.numbers, number); !found {
 		if len(r.numbers) == 0 && r.from.IsZero() && r.tipSeq == 0 {
@@ -149,8 +170,6 @@ func (r *reader) run() error {
 			return err
 		case next != nil && next.prev == r.from: // restart began it
 			number++
-		case next == nil && r.lenient && !r.from.IsZero() && r.nothingAfter(number+1):
-			return r.restart("the segment is missing")
 		default:
 			return r.corrupt(number, 0, "the segment is missing")
 		}
@@ -162,11 +181,6 @@ func (r *reader) run() error {
 			return err
 		}
 	}
-}
-
-// nothingAfter reports whether no segment file is above number.
-func (r *reader) nothingAfter(number uint64) bool {
-	return len(r.numbers) == 0 || r.numbers[len(r.numbers)-1] <= number
 }
 
 // segment reads one segment and reports whether the log goes on in the next one.
@@ -189,10 +203,15 @@ func (r *reader) segment(number uint64) (more bool, err error) {
 		return false, err
 	}
 	limit := s.header.size
-	if next != nil {
-		if next.prev.Segment != number || next.prev.Offset > s.header.size {
-			return false, r.corrupt(number+1, 48, "it continues %s, not segment %d", next.prev, number)
+	var strange error // lenient: of the next segment
+	if next != nil && (next.prev.Segment != number || next.prev.Offset > s.header.size) {
+		strange = r.corrupt(number+1, 48, "it continues %s, not segment %d", next.prev, number)
+		if !r.lenient {
+			return false, strange
 		}
+		next = nil
+	}
+	if next != nil {
 		limit = next.prev.Offset
 	}
 	stop, why, inside, err := r.groups(s, limit)
@@ -200,6 +219,9 @@ func (r *reader) segment(number uint64) (more bool, err error) {
 		return false, err
 	}
 	r.end, r.size = Pos{number, stop}, s.header.size
+	if strange != nil {
+		return false, strange
+	}
 	if next == nil {
 		return false, r.finish(s, stop, why, inside)
 	}
@@ -349,7 +371,7 @@ func (r *reader) finish(s *segmentFile, stop uint64, why string, inside bool) er
 // restart gives up what follows the damage, which only a log that is not synced may
 // do: the next group begins a new segment, and everything from there on is dropped.
 func (r *reader) restart(reason string) error {
-	r.torn, r.sealed = reason, true
+	r.torn, r.sealed, r.cut = reason, true, true
 	if r.end.Before(r.from) {
 		r.end = r.from
 		r.drop = r.numbers
