@@ -1,26 +1,21 @@
 #!/bin/sh
-# 5,000 users of the built-in scenario, each with a connection and a wait of 0.1 to 0.5 s,
-# against the minimal server: requests a second, lateness and memory of the generator.
+# 10,000 users of the built-in scenario, each with a connection and a wait of 0.1 to 0.5 s,
+# on one core, against the minimal server on the other: requests a second, lateness, and
+# memory for 1,000 users.
 #
-#   bench/load-users.sh [USERS [SECONDS]]
+#   bench/load-users.sh [USERS [SECONDS]]        needs python3
 set -eu
 cd "$(dirname "$0")/.."
-users=${1:-5000}
+users=${1:-10000}
 seconds=${2:-20}
+. bench/lib.sh
+build ./bench/minserver ./cmd/protei-bulk
+serve minserver "$tmp/minserver"
 
-tmp=$(mktemp -d)
-server=
-trap 'test -z "$server" || kill "$server"; rm -rf "$tmp"' EXIT INT TERM
-go build -o "$tmp/minserver" ./bench/minserver
-go build -o "$tmp/protei-bulk" ./cmd/protei-bulk
-"$tmp/minserver" >"$tmp/url" &
-server=$!
-while ! test -s "$tmp/url"; do sleep 0.1; done
-
-bash -c 'TIMEFORMAT="%U %S"; time "$@" >"$0/out" 2>&1' "$tmp" \
-	"$tmp/protei-bulk" load --headless -H "$(cat "$tmp/url")" -u "$users" -r $((users / 3)) -t "${seconds}s" --no-receipts \
-	--warmup 2 --only-summary --html "$tmp/report.html" MessagingUser 2>"$tmp/cpu"
-grep -E 'TPS|P95|P99|late' "$tmp/out"
-grep -o 'Peak memory.*[0-9] MB' "$tmp/report.html" | sed 's/<[^>]*>/ /g'
-awk '/Total Requests:/ {gsub(",",""); n=$3} END {print n}' "$tmp/out" >"$tmp/n"
-awk -v n="$(cat "$tmp/n")" '{printf "%.1f us of CPU a request\n", ($1+$2)*1e6/n}' "$tmp/cpu"
+cpu_of env GOMAXPROCS=1 "$tmp/protei-bulk" load --headless -H "$address" -u "$users" -r $((users / 3)) -t "${seconds}s" \
+	--no-receipts --warmup 3 --only-summary --set smpp_users=0 --set mix=1:0:0:0:0 --json-file "$tmp/run.json" MessagingUser
+json '"%d users, %.0f requests/s of %.0f offered, p50 %.1f p99 %.1f ms, lateness p95 %.1f ms, %d of %d seconds late" % (
+	d["measured"]["peak_users"], d["measured"]["requests_per_second"], '"$users"' / 0.3, d["measured"]["aggregate"]["response_ms"]["percentiles"]["50%"],
+	d["measured"]["aggregate"]["response_ms"]["percentiles"]["99%"], d["measured"]["lateness_p95_ms"], d["measured"]["late_seconds"], d["measured"]["seconds_with_iterations"])'
+awk -v n="$(json 'd["whole"]["aggregate"]["requests"]')" -v users="$users" '{
+	printf "%.1f us of CPU a request; %.0f MB, %.1f MB for 1,000 users\n", ($1+$2)*1e6/n, $3/1e3, $3/users }' "$tmp/cpu"
