@@ -37,10 +37,16 @@ type Row struct {
 	Grade    Grade
 	Why      string // of NotMeasured and Invalid
 	Decides  bool   // counts for the exit code
+	Request  string // of [RequestTargets], "" = all requests
 }
 
 // Label is the row's name.
-func (r Row) Label() string { return r.Target.Metric.Label() }
+func (r Row) Label() string {
+	if r.Request != "" {
+		return r.Target.Metric.Label() + " of " + r.Request
+	}
+	return r.Target.Metric.Label()
+}
 
 // Verdict is the judgement on a run.
 type Verdict struct {

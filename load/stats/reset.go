@@ -34,3 +34,6 @@ func (r *Recorder) Name(e Entry) (method, name string) {
 	k := r.key(e)
 	return k.method, k.name
 }
+
+// Add adds o's figures; the histograms of s must be its own.
+func (s *EntryStats) Add(o *EntryStats) { s.add(o) }
