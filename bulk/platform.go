@@ -73,6 +73,7 @@ type Platform struct {
 	esme      *esme.Server // nil: SMPP is off
 	first     *FirstSecrets
 	decisions decisions
+	syncs     atomic.Pointer[metrics.Histogram] // of the journal; nil until the meter is there
 	cdr       *cdr.Writer
 	cdrFault  atomic.Pointer[error] // set while CDRs cannot be written
 
@@ -212,7 +213,7 @@ func (p *Platform) openStore(context.Context) error {
 		Dir: c.Data, Durability: c.Durability, Node: uint16(c.Node),
 		Retention: time.Duration(c.Retention), MinFreeDisk: int64(c.MinFreeDisk), MaxBacklog: c.Limits.MaxBacklog,
 		ReceiptCache: c.Limits.ReceiptCache, LaneCache: c.Limits.LaneMemory + c.Limits.LaneMemory/2,
-		Applied: p.applied, Follower: &cdrFollower{files: p.cdr}, Failed: p.fail, Logger: p.log,
+		Applied: p.applied, Synced: p.synced, Follower: &cdrFollower{files: p.cdr}, Failed: p.fail, Logger: p.log,
 	})
 	if err != nil {
 		return err

@@ -58,6 +58,9 @@ type Options struct {
 	// events changed their messages and before their done callbacks. It must be quick.
 	// The slice is valid only during the call; Event.Msg stays.
 	Applied func([]message.Event)
+	// Synced, when set, is told how long each write and sync of the journal took, on the
+	// writer goroutine.
+	Synced func(time.Duration)
 	// Follower, when set, keeps a book of its own of every event, exactly once (CDR files).
 	Follower Follower
 	// Failed is called once, on its own goroutine, when the store stops working.

@@ -143,7 +143,11 @@ func (w *writer) sync() (journal.Pos, error) {
 		w.e.opts.Logger.Error("no room for the journal", "error", err)
 		time.Sleep(segmentWait)
 	}
-	w.e.syncTime.Add(int64(time.Since(started)))
+	took := time.Since(started)
+	w.e.syncTime.Add(int64(took))
+	if w.e.opts.Synced != nil {
+		w.e.opts.Synced(took)
+	}
 	if err != nil {
 		err = fmt.Errorf("%w: journal: %w", ErrFailed, err)
 		w.e.fail(err)
