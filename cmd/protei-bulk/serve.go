@@ -66,7 +66,10 @@ of --upstream. Settings come from flags, then PROTEI_BULK_* variables, then the 
 	flags.BoolVar(&opts.parentDeath, "parent-death", false, "end when the process that started this one ends")
 	flags.StringVar(&opts.removeOnExit, "remove-on-exit", "", "remove this `folder` at the end (used by demo)")
 	flags.StringVar(&opts.pprof, "pprof", "", "serve Go's profiles on this loopback `address`")
-	_ = flags.MarkHidden("remove-on-exit")
+	// For programs that start this one; docs/operations.md has the first two.
+	for _, name := range []string{"ready-file", "parent-death", "remove-on-exit"} {
+		_ = flags.MarkHidden(name)
+	}
 	return cmd
 }
 
