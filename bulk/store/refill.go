@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"math"
 	"slices"
 
 	"zombiezen.com/go/sqlite"
@@ -224,17 +225,32 @@ func (e *Embedded) LoadDue(ctx context.Context, before int64, limit int) ([]*mes
 
 // LoadNotify returns up to limit messages with ids above after, in that order, whose
 // final state the customer still has to be told.
+//
+// SQLite may hold entries as open that have ended since. So a page of it can be full and
+// yet bring nothing: what lies behind its end is not known then, and the next page is read.
 func (e *Embedded) LoadNotify(ctx context.Context, after message.ID, limit int) ([]*message.Message, error) {
-	lists, _ := e.dirty.messages()
-	stored, err := e.stored(ctx, flagLoaded, func(conn *database, t *table, add func(*sqlite.Stmt) error) error {
-		return query1(conn, t.sql.notify, add, int64(after), int64(limit))
-	})
-	if err != nil {
-		return nil, fmt.Errorf("load outbox: %w", err)
+	for {
+		lists, _ := e.dirty.messages()
+		stored, err := e.stored(ctx, flagLoaded, func(conn *database, t *table, add func(*sqlite.Stmt) error) error {
+			return query1(conn, t.sql.notify, add, int64(after), int64(limit))
+		})
+		if err != nil {
+			return nil, fmt.Errorf("load outbox: %w", err)
+		}
+		known := message.ID(math.MaxInt64) // all rows up to here have been read
+		for _, t := range stored {
+			if n := len(t.msgs); n >= limit {
+				known = min(known, t.msgs[n-1].ID)
+			}
+		}
+		msgs := e.pick(stored, lists, limit, flagLoaded, func(m *message.Message) (int64, bool) {
+			return int64(m.ID), m.Notify == message.NotifyOpen && m.ID > after && m.ID <= known
+		})
+		if len(msgs) > 0 || known == math.MaxInt64 {
+			return msgs, nil
+		}
+		after = known
 	}
-	return e.pick(stored, lists, limit, flagLoaded, func(m *message.Message) (int64, bool) {
-		return int64(m.ID), m.Notify == message.NotifyOpen && m.ID > after
-	}), nil
 }
 
 // pick gathers the messages that want selects from rows and dirty list, by its order.
