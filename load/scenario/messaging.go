@@ -196,12 +196,17 @@ func (m *Messaging) register() {
 		m.entries.campaign = r.Entry("POST", "/api/v1/campaigns")
 	}
 	if m.runs(SMPPUser) {
-		m.entries.binds = map[smpp.BindType]stats.Entry{}
-		for _, t := range m.opts.Settings.SMPPBind.types() {
-			m.entries.binds[t] = r.Entry("SMPP", t.Command().String())
-		}
-		m.entries.submit = r.Entry("SMPP", "submit_sm")
+		m.registerSMPP()
 	}
+}
+
+func (m *Messaging) registerSMPP() {
+	r := m.opts.Recorder
+	m.entries.binds = map[smpp.BindType]stats.Entry{}
+	for _, t := range m.opts.Settings.SMPPBind.types() {
+		m.entries.binds[t] = r.Entry("SMPP", t.Command().String())
+	}
+	m.entries.submit = r.Entry("SMPP", "submit_sm")
 }
 
 // runs says whether users of the class take part.
@@ -244,11 +249,11 @@ func (m *Messaging) Classes() ([]load.UserClass, error) {
 func (m *Messaging) messagingClass() load.UserClass {
 	s := m.opts.Settings
 	all := [...]load.Task[*messagingUser]{
-		{Name: "send single", Run: (*messagingUser).sendSingle},
-		{Name: "send bulk", Run: (*messagingUser).sendBulk},
-		{Name: "query status", Run: (*messagingUser).queryStatus},
-		{Name: "list messages", Run: (*messagingUser).listMessages},
-		{Name: "create campaign", Run: (*messagingUser).createCampaign},
+		{Name: "send single", Tags: []string{"send", "single"}, Run: (*messagingUser).sendSingle},
+		{Name: "send bulk", Tags: []string{"send", "bulk"}, Run: (*messagingUser).sendBulk},
+		{Name: "query status", Tags: []string{"read", "status"}, Run: (*messagingUser).queryStatus},
+		{Name: "list messages", Tags: []string{"read", "list"}, Run: (*messagingUser).listMessages},
+		{Name: "create campaign", Tags: []string{"campaign"}, Run: (*messagingUser).createCampaign},
 	}
 	var tasks []load.Task[*messagingUser]
 	total := 0
@@ -274,6 +279,7 @@ func (m *Messaging) smppClass() load.UserClass {
 		task = load.Task[*smppUser]{Name: "receive", Weight: 1, Run: (*smppUser).watch}
 	}
 	c := load.NewClass(SMPPUser, wait, m.newSMPPUser, task)
+	c.Tags = []string{"smpp", "send"}
 	c.Messages, c.Binds = messages, len(s.SMPPBind.types())
 	switch {
 	case s.SMPPUsers > 0:

@@ -43,13 +43,20 @@ func (r Resolution) String() string {
 func (m *Messaging) Resolve(ctx context.Context) Resolution {
 	ctx, cancel := context.WithTimeout(ctx, resolveTime)
 	defer cancel()
-	book := &resolving{ledger: m.opts.Ledger}
+	return resolveAll(ctx, m.opts.Ledger, m.ask)
+}
+
+// asker queries messages until work is closed.
+type asker func(ctx context.Context, work <-chan stats.OpenMessage, book *resolving)
+
+func resolveAll(ctx context.Context, ledger *stats.Ledger, ask asker) Resolution {
+	book := &resolving{ledger: ledger}
 	work := make(chan stats.OpenMessage)
 	var wg sync.WaitGroup
 	for range resolveAskers {
-		wg.Go(func() { m.ask(ctx, work, book) })
+		wg.Go(func() { ask(ctx, work, book) })
 	}
-	rest := feed(ctx, m.opts.Ledger, work)
+	rest := feed(ctx, ledger, work)
 	wg.Wait()
 	res := book.sum
 	state := stats.ResolvedLost
@@ -57,7 +64,7 @@ func (m *Messaging) Resolve(ctx context.Context) Resolution {
 		state = stats.ResolvedPending
 	}
 	for _, seq := range rest {
-		m.opts.Ledger.Resolve(seq, state)
+		ledger.Resolve(seq, state)
 	}
 	res.NotAsked = len(rest)
 	return res
@@ -109,7 +116,7 @@ func (r *resolving) tell(open stats.OpenMessage, state stats.Resolution, reached
 	}
 }
 
-// ask queries messages until work is closed.
+// ask is the asker.
 func (m *Messaging) ask(ctx context.Context, work <-chan stats.OpenMessage, book *resolving) {
 	client := m.target.NewClient(ctx)
 	defer client.Close()

@@ -103,19 +103,27 @@ type webhook struct {
 	server *http.Server
 	bodies sync.Pool // *[]byte
 	handle func(receipt)
+	parse  parseReceipts // nil: eachReceipt
 	done   chan struct{}
 
 	bad atomic.Uint64 // requests that were no webhook of ours
 }
 
+// parseReceipts reads the events of a request in a form of its own.
+type parseReceipts func(body []byte, query string, handle func(receipt)) error
+
 // listenWebhook listens on addr. url is what the target is told, made from the address
 // when empty.
 func listenWebhook(addr, url string, log *slog.Logger, handle func(receipt)) (*webhook, error) {
+	return listenWebhookAs(addr, url, log, handle, nil)
+}
+
+func listenWebhookAs(addr, url string, log *slog.Logger, handle func(receipt), parse parseReceipts) (*webhook, error) {
 	ln, err := net.Listen("tcp", addr)
 	if err != nil {
 		return nil, fmt.Errorf("listen for delivery receipts (--dlr-listen): %w", err)
 	}
-	w := &webhook{url: url, handle: handle, done: make(chan struct{})}
+	w := &webhook{url: url, handle: handle, parse: parse, done: make(chan struct{})}
 	if w.url == "" {
 		w.url = "http://" + ln.Addr().String() + "/dlr/" + rand.Text()[:8]
 	}
@@ -138,7 +146,7 @@ func listenWebhook(addr, url string, log *slog.Logger, handle func(receipt)) (*w
 
 // ServeHTTP takes one batch of events.
 func (w *webhook) ServeHTTP(rw http.ResponseWriter, req *http.Request) {
-	if req.Method != http.MethodPost {
+	if req.Method != http.MethodPost && (w.parse == nil || req.Method != http.MethodGet) {
 		rw.WriteHeader(http.StatusMethodNotAllowed)
 		return
 	}
@@ -146,7 +154,11 @@ func (w *webhook) ServeHTTP(rw http.ResponseWriter, req *http.Request) {
 	defer w.bodies.Put(buf)
 	body, err := readAll((*buf)[:0], http.MaxBytesReader(rw, req.Body, maxWebhookBytes))
 	*buf = body[:0]
-	if err == nil {
+	switch {
+	case err != nil:
+	case w.parse != nil:
+		err = w.parse(body, req.URL.RawQuery, w.handle)
+	default:
 		err = eachReceipt(body, w.handle)
 	}
 	if err != nil {

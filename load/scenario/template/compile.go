@@ -93,8 +93,13 @@ func Reserved(name string) bool { return slices.Contains(functionNames, name) }
 
 // Compile compiles one text; the faults are all there are.
 func (e *Env) Compile(text string, esc Escape) (*Template, []*Fault) {
+	return e.compile(text, esc, esc == JSON)
+}
+
+// compile compiles one text, its literal parts escaped or as the author wrote them.
+func (e *Env) compile(text string, esc Escape, literals bool) (*Template, []*Fault) {
 	b := e.NewBuilder()
-	faults := b.Text(text, esc)
+	faults := b.text(text, esc, literals)
 	return b.Template(), faults
 }
 
@@ -135,11 +140,12 @@ func (b *Builder) add(o op) {
 	b.ops = append(b.ops, o)
 }
 
-// Value appends a text as a JSON value: in quotes, or bare when plain is set and it is
-// one number, or when it is ${raw(…)}.
-func (b *Builder) Value(text string, plain bool) []*Fault {
-	t, faults := b.env.Compile(text, JSON)
-	quoted := !isRaw(text) && (!plain || !t.numeric())
+// Value appends a text as a value of its own. For JSON it stands in quotes, or bare when
+// plain is set and it is one number, or when it is ${raw(…)}. For a query or form its
+// literal parts are escaped, too.
+func (b *Builder) Value(text string, plain bool, esc Escape) []*Fault {
+	t, faults := b.env.compile(text, esc, true)
+	quoted := esc == JSON && !isRaw(text) && (!plain || !t.numeric())
 	if quoted {
 		b.Literal(`"`)
 	}
@@ -159,10 +165,12 @@ func isRaw(text string) bool {
 
 // Text appends a text with expressions. Literal parts are escaped for JSON only: in a
 // URL or a form they stand as the author wrote them.
-func (b *Builder) Text(text string, esc Escape) (faults []*Fault) {
+func (b *Builder) Text(text string, esc Escape) []*Fault { return b.text(text, esc, esc == JSON) }
+
+func (b *Builder) text(text string, esc Escape, literals bool) (faults []*Fault) {
 	literal := func(s string) {
-		if esc == JSON {
-			s = string(appendJSON(nil, s))
+		if literals {
+			s = string(appendEscaped(nil, s, esc))
 		}
 		b.Literal(s)
 	}

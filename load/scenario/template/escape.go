@@ -68,3 +68,6 @@ func appendHeader[T string | []byte](dst []byte, v T) []byte {
 
 // AppendJSON appends v as the inside of a JSON string.
 func AppendJSON(dst []byte, v string) []byte { return appendJSON(dst, v) }
+
+// AppendQuery appends v as a name or value of a query or form.
+func AppendQuery(dst []byte, v string) []byte { return appendURL(dst, v, Query) }

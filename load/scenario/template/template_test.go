@@ -145,14 +145,13 @@ func TestEscaping(t *testing.T) {
 	s := newScope(env)
 	for _, v := range []string{"a b/\"ü", "\\\r\n\t\x01\x7f", "&=?#%+", "x\"}, {"} {
 		s.Vars[0] = []byte(v)
-		body, _ := env.Compile(`{"a":"${token}"}`, template.Text)
 		b := env.NewBuilder()
 		b.Literal(`{"a":`)
-		if faults := b.Value("${token}", true); len(faults) > 0 {
+		if faults := b.Value("${token}", true, template.JSON); len(faults) > 0 {
 			t.Fatal(faults)
 		}
 		b.Literal(`}`)
-		body = b.Template()
+		body := b.Template()
 		var got map[string]string
 		if err := json.Unmarshal(body.Append(nil, s), &got); err != nil || got["a"] != v {
 			t.Errorf("JSON %q: %v %q", v, err, got["a"])
@@ -187,7 +186,7 @@ func TestJSONValues(t *testing.T) {
 		{"a\"b", `"a\"b"`, true},
 	} {
 		b := env.NewBuilder()
-		b.Value(tc.text, tc.plain)
+		b.Value(tc.text, tc.plain, template.JSON)
 		if got := string(b.Template().Append(nil, s)); got != tc.want {
 			t.Errorf("%s: %s, want %s", tc.text, got, tc.want)
 		}

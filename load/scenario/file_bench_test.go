@@ -1,0 +1,102 @@
+package scenario_test
+
+import (
+	"context"
+	"net"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"protei-bulk/load"
+	"protei-bulk/load/scenario"
+	"protei-bulk/load/stats"
+)
+
+// instant is a server that answers each request of a connection at once with the same
+// 201, without looking at more than its end.
+func instant(b *testing.B) string {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { ln.Close() })
+	const body = `{"message_id":"0123456789abcdef","parts":1}`
+	answer := []byte("HTTP/1.1 201 Created\r\nContent-Length: " + strconv.Itoa(len(body)) + "\r\n\r\n" + body)
+	go func() {
+		for {
+			conn, err := ln.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				defer conn.Close()
+				buf := make([]byte, 4096)
+				for {
+					if _, err := conn.Read(buf); err != nil {
+						return
+					}
+					if _, err := conn.Write(answer); err != nil {
+						return
+					}
+				}
+			}()
+		}
+	}()
+	return "http://" + ln.Addr().String()
+}
+
+// runIterations lets one user send b.N messages.
+func runIterations(b *testing.B, classes []load.UserClass, rec *stats.Recorder, ledger *stats.Ledger, clock *load.Clock) {
+	b.Helper()
+	b.ReportAllocs()
+	b.ResetTimer()
+	_, err := load.Run(context.Background(), load.Options{
+		Classes: classes, Shape: load.Flat{Users: 1, SpawnRate: 1000}, Iterations: uint64(b.N),
+		Recorder: rec, Ledger: ledger, Clock: clock, StopTimeout: time.Second, NoDrain: true,
+	})
+	if err != nil {
+		b.Fatal(err)
+	}
+}
+
+// BenchmarkRequest compares a single message from the built-in scenario and from a file.
+func BenchmarkRequest(b *testing.B) {
+	b.Run("go", func(b *testing.B) {
+		opts := benchOptions(instant(b))
+		opts.Settings = scenario.DefaultSettings()
+		opts.Settings.Mix, opts.Settings.WaitMin, opts.Settings.WaitMax = [5]int{1, 0, 0, 0, 0}, 0, 0
+		opts.Classes = []string{"MessagingUser"}
+		m, err := scenario.New(b.Context(), opts)
+		if err != nil {
+			b.Fatal(err)
+		}
+		defer m.Close()
+		classes, _ := m.Classes()
+		runIterations(b, classes, opts.Recorder, opts.Ledger, opts.Clock)
+	})
+	b.Run("file", func(b *testing.B) {
+		text, _ := scenario.Example("messaging")
+		quick := strings.ReplaceAll(string(text), "wait: 0.1-0.5", "wait: none")
+		for _, w := range []string{"5", "3", "2", "1"} {
+			quick = strings.ReplaceAll(quick, "        weight: "+w+"\n", "        weight: 0\n")
+		}
+		opts := benchOptions(instant(b))
+		opts.Classes = []string{"MessagingUser"}
+		r, err := scenario.Open(b.Context(), parse(b, quick), opts)
+		if err != nil {
+			b.Fatal(err)
+		}
+		defer r.Close()
+		classes, _ := r.Classes()
+		runIterations(b, classes, opts.Recorder, opts.Ledger, opts.Clock)
+	})
+}
+
+func benchOptions(url string) scenario.Options {
+	return scenario.Options{
+		Host: url, APIKey: "dev-api-key", NoReceipts: true, Timeout: 5 * time.Second,
+		Recorder: stats.NewRecorder(stats.RecorderOptions{}),
+		Ledger:   stats.NewLedger(stats.LedgerOptions{Run: 1, NoReceipts: true}), Clock: load.NewClock(),
+	}
+}

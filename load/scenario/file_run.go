@@ -1,0 +1,580 @@
+package scenario
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"protei-bulk/load"
+	"protei-bulk/load/httpload"
+	"protei-bulk/load/stats"
+)
+
+// Run is a run's instance of a scenario file: the counterpart of [Messaging]. It owns the
+// webhook listener and the binds; Close runs teardown and ends them.
+type Run struct {
+	file   *File
+	opts   Options
+	target *httpload.Target // nil when nothing goes over HTTP
+	hook   *webhook         // nil when no receipts come over HTTP
+	heads  []*httpload.Head // by step
+	status *httpload.Head
+	// entries of the recorder, by step; those of classes that do not run are not registered.
+	entries []stats.Entry
+	classes []*fileClass
+	smpp    map[*fileClass]*Messaging
+	pools   map[*fileClass]*pool
+	initial [][]byte // values saved by setup, by slot
+	canary  atomic.Pointer[canary]
+	samples samples
+	ready   bool // setup has run
+	closing sync.Once
+
+	ctx    context.Context // ends with Close: of the connections that outlive their users
+	cancel context.CancelFunc
+}
+
+// Open makes everything that users of the file need. Of the options Host may be empty
+// when the file names one; Settings are not used.
+func Open(ctx context.Context, f *File, opts Options) (*Run, error) {
+	if opts.Logger == nil {
+		opts.Logger = slog.New(slog.DiscardHandler)
+	}
+	if opts.CanaryTimeout <= 0 {
+		opts.CanaryTimeout = 10 * time.Second
+	}
+	if opts.Host == "" {
+		opts.Host = f.Host
+	}
+	r := &Run{
+		file: f, opts: opts, heads: make([]*httpload.Head, f.steps), entries: make([]stats.Entry, f.steps),
+		smpp: map[*fileClass]*Messaging{}, pools: map[*fileClass]*pool{}, initial: make([][]byte, f.env.Vars()),
+	}
+	r.samples.secrets = []string{opts.APIKey}
+	r.ctx, r.cancel = context.WithCancel(context.WithoutCancel(ctx))
+	if err := r.open(ctx); err != nil {
+		r.cancel()
+		return nil, err
+	}
+	return r, nil
+}
+
+func (r *Run) open(ctx context.Context) error {
+	if err := r.choose(); err != nil {
+		return err
+	}
+	if err := r.openHTTP(ctx); err != nil {
+		return err
+	}
+	for _, c := range r.classes {
+		if c.smpp == nil {
+			continue
+		}
+		m, err := r.binding(ctx, c)
+		if err != nil {
+			return err
+		}
+		r.smpp[c] = m
+	}
+	if r.hears() {
+		listen := r.opts.DLRListen
+		if listen == "" {
+			listen = reachableAddr(r.target.Addr())
+		}
+		hook, err := listenWebhookAs(listen, r.opts.DLRURL, r.opts.Logger, r.receipt, r.file.api.eachReceipt)
+		if err != nil {
+			return err
+		}
+		r.hook = hook
+	}
+	return nil
+}
+
+// choose picks the classes that take part.
+func (r *Run) choose() error {
+	var names []string
+	for _, c := range r.file.classes {
+		names = append(names, c.name)
+		if len(r.opts.Classes) == 0 || slices.Contains(r.opts.Classes, c.name) {
+			r.classes = append(r.classes, c)
+			r.pools[c] = &pool{}
+		}
+	}
+	for _, n := range r.opts.Classes {
+		if !slices.Contains(names, n) {
+			return fmt.Errorf("no user class %q; %s has %s", n, r.file.Name, strings.Join(names, ", "))
+		}
+	}
+	return nil
+}
+
+// eachHTTP calls fn with every HTTP step that may run.
+func (r *Run) eachHTTP(fn func(s *httpStep, recorded bool)) {
+	visit := func(list []step) {
+		for _, s := range list {
+			if h, ok := s.(*httpStep); ok {
+				fn(h, false)
+			}
+		}
+	}
+	visit(r.file.setup)
+	visit(r.file.teardown)
+	for _, c := range r.classes {
+		c.each(func(s step) {
+			if h, ok := s.(*httpStep); ok {
+				fn(h, true)
+			}
+		})
+	}
+}
+
+func (r *Run) openHTTP(ctx context.Context) error {
+	used := false
+	r.eachHTTP(func(*httpStep, bool) { used = true })
+	if !used {
+		return nil
+	}
+	if r.opts.Host == "" {
+		return errors.New("the scenario names no host: give -H")
+	}
+	header := r.opts.Header
+	if auth := r.file.api.auth; auth != nil {
+		u := r.newUser(nil, nil, rand.New(rand.NewPCG(1, 1)))
+		header = append([]string{string(auth.Append(nil, u.scope))}, header...)
+	}
+	var err error
+	r.target, err = httpload.NewTarget(ctx, r.opts.Host, httpload.Options{
+		Timeout: r.opts.Timeout, TLS: r.opts.TLS, Clock: r.opts.Clock.Now, Header: header,
+	})
+	if err != nil {
+		return err
+	}
+	r.eachHTTP(func(s *httpStep, recorded bool) {
+		r.heads[s.id] = r.target.Head(s.method, s.static, s.fixed...)
+		if recorded {
+			r.entries[s.id] = r.opts.Recorder.Entry(s.method, s.name)
+		}
+	})
+	r.status = r.target.Head("GET", "")
+	return nil
+}
+
+// hears says whether receipts are to come over HTTP.
+func (r *Run) hears() bool {
+	sends := false
+	r.eachHTTP(func(s *httpStep, _ bool) { sends = sends || s.mostMsgs > 0 })
+	return sends && !r.opts.NoReceipts
+}
+
+// Follows says whether the file sends messages that the ledger follows.
+func (f *File) Follows() bool {
+	follows := false
+	for _, c := range f.classes {
+		c.each(func(s step) {
+			switch s := s.(type) {
+			case *httpStep:
+				follows = follows || s.mostMsgs > 0
+			case *smppStep:
+				follows = follows || !s.unfollowed
+			}
+		})
+	}
+	return follows
+}
+
+// ClassNames are the user classes of the file.
+func (f *File) ClassNames() (names []string) {
+	for _, c := range f.classes {
+		names = append(names, c.name)
+	}
+	return names
+}
+
+// binding makes what the SMPP users of a class share.
+func (r *Run) binding(ctx context.Context, c *fileClass) (*Messaging, error) {
+	if r.opts.SMPP == nil {
+		return nil, fmt.Errorf("%s needs --smpp id:password@host:port: the dev account is used only against loopback", c.name)
+	}
+	opts := r.opts
+	opts.Settings, opts.Classes = c.smpp.settings, []string{SMPPUser}
+	if opts.Settings.SMPPBind == BindTransmitters && !opts.NoReceipts {
+		return nil, fmt.Errorf("%s binds as transmitter and gets no receipts: add --no-receipts, or bind tx+rx", c.name)
+	}
+	m := &Messaging{opts: opts, tls: opts.TLS}
+	if err := m.resolveSMPP(ctx); err != nil {
+		return nil, err
+	}
+	m.registerSMPP()
+	return m, nil
+}
+
+// Classes are the user classes of the run.
+func (r *Run) Classes() ([]load.UserClass, error) {
+	var list []load.UserClass
+	for _, c := range r.classes {
+		list = append(list, r.loadClass(c))
+	}
+	if len(list) == 0 {
+		return nil, errors.New("no user class is left to run")
+	}
+	return list, nil
+}
+
+func (r *Run) loadClass(c *fileClass) load.UserClass {
+	var tasks []load.Task[*fileUser]
+	if c.sequential {
+		var tags []string
+		for _, t := range c.tasks {
+			tags = append(tags, t.tags...)
+		}
+		tasks = append(tasks, load.Task[*fileUser]{
+			Name: c.tasks[0].name + ", then the next in order", Tags: tags,
+			Run: func(u *fileUser, _ *load.User) { u.nextTask() },
+		})
+	} else {
+		for _, t := range c.tasks {
+			if t.weight > 0 {
+				tasks = append(tasks, load.Task[*fileUser]{
+					Name: t.name, Weight: t.weight, Tags: t.tags,
+					Run: func(u *fileUser, _ *load.User) { u.task(t) },
+				})
+			}
+		}
+	}
+	out := load.NewClass(c.name, c.wait, func(u *load.User) (*fileUser, error) { return r.newLoadUser(c, u) }, tasks...)
+	out.Weight, out.FixedCount, out.Every, out.Tags = c.weight, c.fixedCount, c.every, c.tags
+	out.Messages = c.messages()
+	if c.smpp != nil {
+		out.Binds = len(c.smpp.settings.SMPPBind.types())
+	}
+	return out
+}
+
+// messages is the mean number of messages of a task.
+func (c *fileClass) messages() float64 {
+	sum, weights := 0.0, 0
+	for _, t := range c.tasks {
+		weight := t.weight
+		if c.sequential {
+			weight = 1
+		}
+		weights += weight
+		for _, s := range t.steps {
+			switch s := s.(type) {
+			case *httpStep:
+				sum += float64(weight) * float64(s.leastMsgs+s.mostMsgs) / 2
+			case *smppStep:
+				sum += float64(weight)
+			}
+		}
+	}
+	return sum / float64(max(weights, 1))
+}
+
+// receipt takes one event of the webhook, on the listener's goroutines.
+func (r *Run) receipt(ev receipt) {
+	f, final := r.file.api.final(ev.status)
+	if !final {
+		return
+	}
+	ledger, byID := r.opts.Ledger, r.file.api.byID
+	if c := r.canary.Load(); c != nil && (byID || c.takes(ev.ref)) {
+		if !byID || c.takesID(ev.id, f) {
+			c.arrived(f)
+		}
+		return // nothing else has been sent
+	}
+	f = withState(f, ev.status)
+	if byID {
+		ledger.ReceiptID(ev.id, f, r.opts.Clock.Now())
+		return
+	}
+	seq, ok := ledger.ParseRef(ev.ref)
+	if !ok {
+		ledger.UnknownReceipt()
+		return
+	}
+	ledger.Receipt(seq, f, r.opts.Clock.Now())
+}
+
+// ReceiptURL is the URL that the target is told, "" without receipts over HTTP.
+func (r *Run) ReceiptURL() string {
+	if r.hook == nil {
+		return ""
+	}
+	return r.hook.url
+}
+
+// WindowFull is the time that users waited for places in their own windows.
+func (r *Run) WindowFull() (sum time.Duration) {
+	for _, m := range r.smpp {
+		sum += m.WindowFull()
+	}
+	return sum
+}
+
+// Notes are what the report should say beside its tables.
+func (r *Run) Notes() []string {
+	var notes []string
+	for i, c := range r.classes {
+		if m := r.smpp[c]; m != nil {
+			for _, n := range m.Notes() {
+				notes = append(notes, c.name+": "+n)
+			}
+		} else if i == 0 && r.hook != nil {
+			if line := (&Messaging{opts: r.opts}).receiptTimes(); line != "" {
+				notes = append(notes, line)
+			}
+		}
+	}
+	for _, s := range r.samples.list() {
+		notes = append(notes, s.String())
+	}
+	return notes
+}
+
+// Host is the base URL of the run.
+func (r *Run) Host() string { return r.opts.Host }
+
+// Canary runs setup, and sends one message over HTTP when the file sends any.
+func (r *Run) Canary(ctx context.Context) error {
+	if err := r.setup(ctx); err != nil {
+		return err
+	}
+	step, class := r.canaryStep()
+	if step == nil {
+		return nil
+	}
+	defer r.canary.Store(nil)
+	ref := fmt.Sprintf("canary-%08x", rand.Uint32())
+	known := newCanary(ref)
+	if r.file.api.byID {
+		known = newCanary("")
+	}
+	r.canary.Store(known)
+	u := r.newUser(class, nil, rand.New(rand.NewPCG(rand.Uint64(), 1)))
+	u.canary, u.scope.Ref = true, ref
+	defer u.drop()
+	stop := context.AfterFunc(ctx, u.Abort)
+	defer stop()
+	for _, s := range class.onStart {
+		if !s.do(u) {
+			return &CanaryError{"HTTP", "on_start of " + class.name + ": " + u.fault}
+		}
+	}
+	if !step.do(u) {
+		return &CanaryError{"HTTP", r.explain(u.fault)}
+	}
+	known.named(u.gotID)
+	if r.opts.NoReceipts {
+		return nil
+	}
+	f, err := known.wait(ctx, r.opts.CanaryTimeout)
+	if err != nil {
+		return &CanaryError{"HTTP", fmt.Sprintf(
+			"message %s was accepted, no receipt for it came to %s within %v: can the target reach it (--dlr-listen, --dlr-url)? does `messaging: receipts:` name its fields? %d calls came that could not be read",
+			u.gotID, r.ReceiptURL(), r.opts.CanaryTimeout, r.hook.bad.Load())}
+	}
+	return finalCanary("HTTP", f)
+}
+
+// explain adds advice to the canary's failure.
+func (r *Run) explain(fault string) string {
+	switch {
+	case strings.Contains(fault, "HTTP 401"), strings.Contains(fault, "HTTP 403"):
+		return fault + " (is --api-key right, and messaging: auth?)"
+	case strings.Contains(fault, "answer without"):
+		return fault + " (where is the id? see messaging: id and ids)"
+	}
+	return fault + " (`protei-bulk load debug` shows the exchange)"
+}
+
+// canaryStep is the first step that sends a message, one of a single message if possible.
+func (r *Run) canaryStep() (found *httpStep, class *fileClass) {
+	for _, c := range r.classes {
+		c.each(func(s step) {
+			h, ok := s.(*httpStep)
+			if ok && h.mostMsgs > 0 && (found == nil || found.bulk && !h.bulk) {
+				found, class = h, c
+			}
+		})
+	}
+	return found, class
+}
+
+// setup runs the steps of setup, once.
+func (r *Run) setup(ctx context.Context) error {
+	if r.ready {
+		return nil
+	}
+	r.ready = true
+	u := r.newUser(nil, nil, rand.New(rand.NewPCG(rand.Uint64(), 2)))
+	defer u.drop()
+	stop := context.AfterFunc(ctx, u.Abort)
+	defer stop()
+	for i, s := range r.file.setup {
+		if !s.do(u) {
+			return fmt.Errorf("setup: step %d: %s", i+1, u.fault)
+		}
+	}
+	if len(r.file.setup) > 0 {
+		copy(r.initial, u.scope.Vars)
+	}
+	return nil
+}
+
+// teardownTime bounds teardown.
+const teardownTime = 30 * time.Second
+
+// teardown runs the steps of teardown, after a setup.
+func (r *Run) teardown() {
+	if !r.ready || len(r.file.teardown) == 0 {
+		return
+	}
+	u := r.newUser(nil, nil, rand.New(rand.NewPCG(rand.Uint64(), 3)))
+	defer u.drop()
+	timer := time.AfterFunc(teardownTime, u.Abort)
+	defer timer.Stop()
+	for i, s := range r.file.teardown {
+		if !s.do(u) {
+			r.opts.Logger.Warn("teardown", "step", i+1, "fault", u.fault)
+			return
+		}
+	}
+}
+
+// Close runs teardown, unbinds and stops listening.
+func (r *Run) Close() { r.closing.Do(r.close) }
+
+func (r *Run) close() {
+	r.teardown()
+	for _, m := range r.smpp {
+		m.closeSMPP()
+	}
+	for _, p := range r.pools {
+		p.close()
+	}
+	if r.hook != nil {
+		r.hook.Close()
+	}
+	r.cancel()
+}
+
+// Resolve asks the target's status call about the open messages; see [Messaging.Resolve].
+func (r *Run) Resolve(ctx context.Context) Resolution {
+	if r.target == nil || r.file.api.statusPath == nil {
+		return r.giveUp()
+	}
+	ctx, cancel := context.WithTimeout(ctx, resolveTime)
+	defer cancel()
+	return resolveAll(ctx, r.opts.Ledger, r.ask)
+}
+
+// giveUp calls all open messages lost: nobody can be asked.
+func (r *Run) giveUp() (res Resolution) {
+	r.opts.Ledger.OpenMessages(func(open stats.OpenMessage) bool {
+		if open.Answered {
+			res.NotAsked++
+			r.opts.Ledger.Resolve(open.Seq, stats.ResolvedLost)
+		}
+		return true
+	})
+	return res
+}
+
+func (r *Run) ask(ctx context.Context, work <-chan stats.OpenMessage, book *resolving) {
+	u := r.newUser(nil, nil, rand.New(rand.NewPCG(1, 4)))
+	client := r.target.NewClient(ctx)
+	defer client.Close()
+	stop := context.AfterFunc(ctx, client.Abort)
+	defer stop()
+	api := &r.file.api
+	for open := range work {
+		u.scope.Vars[r.file.idSlot] = appendHexID(nil, open.ID)
+		req := client.Request()
+		req.Path = api.statusPath.Append(req.Path, u.scope)
+		res, err := client.Do(r.status, req)
+		switch {
+		case err != nil || res.Status != 200 && res.Status != 404:
+			book.tell(open, stats.ResolvedLost, false)
+		case res.Status == 200 && slices.Contains(api.pending, string(found(&api.statusState, res.Body))):
+			book.tell(open, stats.ResolvedPending, true)
+		default:
+			book.tell(open, stats.ResolvedLost, true)
+		}
+	}
+}
+
+// pool is the connections that the users of a class share.
+type pool struct {
+	mu   sync.Mutex
+	idle []*httpload.Client // guarded by mu
+}
+
+func (p *pool) take() *httpload.Client {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	n := len(p.idle)
+	if n == 0 {
+		return nil
+	}
+	c := p.idle[n-1]
+	p.idle = p.idle[:n-1]
+	return c
+}
+
+func (p *pool) put(c *httpload.Client) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.idle = append(p.idle, c)
+}
+
+func (p *pool) close() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, c := range p.idle {
+		c.Close()
+	}
+	p.idle = nil
+}
+
+// client gives a connection to a user that has none of its own.
+func (r *Run) client(c *fileUser) *httpload.Client {
+	if c.class != nil && c.class.connection == shared && c.u != nil {
+		if cl := r.pools[c.class].take(); cl != nil {
+			return cl
+		}
+	}
+	return r.target.NewClient(r.ctx)
+}
+
+// giveBack ends an exchange of such a user.
+func (r *Run) giveBack(c *fileUser, cl *httpload.Client) {
+	if c.class != nil && c.class.connection == shared && c.u != nil && !c.aborted.Load() {
+		r.pools[c.class].put(cl)
+		return
+	}
+	cl.Close()
+}
+
+// drop ends a user that is no virtual one.
+func (c *fileUser) drop() {
+	if c.client != nil {
+		c.client.Close()
+	}
+}
+
+func asHTTPError(err error) *httpload.Error {
+	var fail *httpload.Error
+	if errors.As(err, &fail) {
+		return fail
+	}
+	return &httpload.Error{Kind: httpload.KindOther, Err: err}
+}
