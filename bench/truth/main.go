@@ -76,6 +76,9 @@ func (s *server) handle(c *fasthttp.RequestCtx) {
 	case bytes.Equal(path, []byte("/reset")):
 		s.reset()
 		return
+	case !c.IsPost(): // the load tester looks for /metrics, which is no request of its users
+		c.SetStatusCode(fasthttp.StatusNotFound)
+		return
 	}
 	s.standStill(began)
 	time.Sleep(s.work)
