@@ -26,7 +26,7 @@ any messaging platform, and simulates an SMSC.`,
 	root.SetErr(env.Stderr)
 	root.SetFlagErrorFunc(flagError)
 	root.AddCommand(
-		newDemoCommand(env), newServeCommand(env), newSMSCCommand(env), newLoadCommand(env),
+		newDemoCommand(env), newServeCommand(env), newSMSCCommand(env), withScenarioCommands(env, newLoadCommand(env)),
 		newMessageCommand(env), newCampaignCommand(env), newAccountCommand(env),
 		newConfigCommand(env), newJournalCommand(env), newVersionCommand(env),
 	)
