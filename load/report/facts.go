@@ -101,6 +101,7 @@ func setupFacts(run *Run) []Fact {
 	}
 	add("scenario", run.Scenario)
 	add("shape", run.Shape)
+	add("rate", run.Rate)
 	add("profile", run.Profile)
 	add("target", run.Host)
 	if !run.Started.IsZero() {

@@ -25,6 +25,9 @@ func (t *Terminal) Final(run *Run) {
 			t.println(padLeft(formatCount(e.Count), 14) + "  " + shorten(printable(e.Message), t.opts.Width-16))
 		}
 	}
+	if run.Search != nil {
+		t.search(run.Search)
+	}
 	t.println("")
 	t.summary(run)
 	t.println("")

@@ -66,6 +66,9 @@ type page struct {
 	Parts       []part // of what was accepted
 	DLR         []Fact
 	DLRBars     *distribution
+	SearchText  string // what the search for the highest rate found, "" = there was none
+	SearchHead  [7]string
+	SearchRows  [][7]string
 	Responses   *distribution // of all requests
 	ResponsesOf string        // what they are taken from
 	TargetInfo  []Fact
@@ -123,6 +126,12 @@ func newPage(run *Run) *page {
 		Run: run, CSS: template.CSS(pageStyles), JS: template.JS(pageScript),
 		Word: v.Word(), Sign: v.grade().sign(), Class: gradeClass(v.grade()), Sentence: sentence(run), Reasons: v.Reasons(),
 		Window: windowText(&run.Measured), Charts: charts(run), Ledger: ledgerLines(run),
+	}
+	if run.Search != nil {
+		p.SearchText, p.SearchHead = run.Search.sentence(), searchHeads()
+		for i := range run.Search.Steps {
+			p.SearchRows = append(p.SearchRows, run.Search.Steps[i].cells())
+		}
 	}
 	p.Title = orElse(run.Title, "Protei_Bulk Load Test")
 	for _, r := range v.Rows {

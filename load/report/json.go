@@ -30,6 +30,7 @@ type document struct {
 	Host       string        `json:"host"`
 	Scenario   string        `json:"scenario,omitempty"`
 	Shape      string        `json:"shape,omitempty"`
+	Rate       string        `json:"rate,omitempty"`
 	Profile    string        `json:"profile,omitempty"`
 	Command    string        `json:"command,omitempty"`
 	Program    string        `json:"protei_bulk_version,omitempty"`
@@ -42,6 +43,7 @@ type document struct {
 	Ledger     *stats.Counts `json:"ledger"`
 	NoReceipts string        `json:"receipts_not_measured,omitempty"`
 	DLR        *jsonLatency  `json:"submit_to_dlr_ms"`
+	Search     *jsonSearch   `json:"find_max,omitempty"`
 	Failures   []jsonFailure `json:"failures"`
 	Machine    Machine       `json:"machine"`
 	Notes      []string      `json:"notes,omitempty"`
@@ -160,13 +162,14 @@ type jsonSecond struct {
 func newDocument(run *Run) document {
 	v := &run.Verdict
 	d := document{
-		Version: jsonVersion, Title: run.Title, Host: run.Host, Scenario: run.Scenario, Shape: run.Shape, Profile: run.Profile, Command: run.Command,
+		Version: jsonVersion, Title: run.Title, Host: run.Host, Scenario: run.Scenario, Shape: run.Shape, Rate: run.Rate, Profile: run.Profile, Command: run.Command,
 		Program: run.Version, Started: run.Started, Ended: run.Ended, Stopped: run.Stopped,
 		Verdict: jsonVerdict{
 			Word: v.Word(), Named: v.Named, ExitCode: v.ExitCode(false), Saturated: v.Saturated, Host: v.Host, Scaled: v.Scaled,
 			Rows: []jsonRow{},
 		},
 		Whole: newJSONWindow(&run.Whole), Ledger: &run.Ledger, NoReceipts: run.Receipts.Off, DLR: newJSONLatency(run.DLRLatency),
+		Search:   newJSONSearch(run.Search),
 		Failures: []jsonFailure{}, Machine: run.Machine, Notes: run.Notes, Series: []jsonSecond{},
 		Intervals: []jsonIntervals{},
 	}

@@ -24,6 +24,7 @@ func WriteMarkdown(w io.Writer, run *Run) error {
 		b.WriteString("\nStopped early: " + markdownText(run.Stopped) + ".\n")
 	}
 	markdownTargets(b, run)
+	markdownSearch(b, run.Search)
 	markdownRequests(b, run)
 	markdownLedger(b, run)
 	markdownErrors(b, run)

@@ -12,6 +12,7 @@ type Run struct {
 	Host     string // what was tested, as given with -H
 	Scenario string // "messaging (built in)" or a file
 	Shape    string // "", or the shape's name
+	Rate     string // of the open model, "" = none
 	Profile  string // label that groups runs, "" = none
 	Command  string // command line, secrets masked
 	Version  string // of protei-bulk
@@ -28,7 +29,10 @@ type Run struct {
 	// Intervals of the measured window, the total first; what [Compare] tests on.
 	Intervals []stats.EntryIntervals
 
-	Ledger     stats.Counts
+	Ledger stats.Counts
+	// Judged is the ledger that the verdict is about when it is not the whole run's; nil: Ledger.
+	Judged     *stats.Counts
+	Search     *Search          // nil: no rate was searched
 	DLRLatency *stats.Histogram // whole run
 	Receipts   Measurement      // were receipts followed?
 

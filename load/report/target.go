@@ -244,6 +244,9 @@ func ParseTarget(s string) (Target, error) {
 		return Target{}, fmt.Errorf("target %q: %w", s, err)
 	}
 	t.Acceptable = t.Limit
+	if t.Limit == 0 && t.Op == Below {
+		t.Op = AtMost // nothing is below zero: errors=0 means none
+	}
 	if two {
 		if t.Acceptable, err = info.parse(acceptable); err != nil {
 			return Target{}, fmt.Errorf("target %q: acceptable: %w", s, err)

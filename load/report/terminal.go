@@ -72,6 +72,7 @@ type Plan struct {
 	Title, Host, Scenario, Shape string
 	Users                        int
 	SpawnRate                    float64       // users a second, 0 = not shown
+	Rate                         string        // of the open model, "" = none
 	RunTime                      time.Duration // 0 = until stopped
 	OfferedRequests              float64       // a second at the peak, 0 = unknown
 	OfferedMessages              float64
@@ -91,8 +92,14 @@ func (t *Terminal) Plan(p Plan) {
 	}
 	field("target", p.Host)
 	field("scenario", strings.Join(nonEmpty(p.Scenario, p.Shape), ", shape "))
-	load := []string{plural(p.Users, "user")}
-	if p.SpawnRate > 0 {
+	var load []string
+	if p.Rate != "" {
+		load = append(load, "iterations at "+p.Rate)
+	}
+	if p.Users > 0 || p.Rate == "" {
+		load = append(load, plural(p.Users, "user"))
+	}
+	if p.SpawnRate > 0 && p.Users > 0 {
 		load = append(load, "started at "+strconv.FormatFloat(p.SpawnRate, 'f', -1, 64)+"/s")
 	}
 	if p.RunTime > 0 {
@@ -196,6 +203,8 @@ func (t *Terminal) stateLine(live *stats.Live) {
 	switch {
 	case live.Phase == stats.PhaseDrain:
 		b.WriteString("  draining")
+	case live.Last.Dropped > 0:
+		b.WriteString(t.paint.red("  " + formatCount(live.Last.Dropped) + " dropped"))
 	case live.Last.Host > 0:
 		b.WriteString("  steal")
 	case live.Last.Late > 0:

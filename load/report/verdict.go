@@ -185,6 +185,9 @@ func gauge(v float64) (float64, string) {
 // delivery reads a metric from the ledger.
 func delivery(run *Run, m Metric) (v float64, why string) {
 	c := &run.Ledger
+	if run.Judged != nil {
+		c = run.Judged
+	}
 	switch {
 	case run.Receipts.Off != "":
 		return math.NaN(), run.Receipts.Off
