@@ -4,6 +4,8 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -27,6 +29,23 @@ type loadOptions struct {
 	classes        []string
 	headless, list bool
 
+	rate, findMaxFrom               string
+	maxUsers                        int
+	iterations                      uint64
+	tags, excludeTags               []string
+	configUsers, config             string
+	equalWeights, afterRamp         bool
+	resetStats, findMax             bool
+	showRatio, showRatioJSON        bool
+	autostart, headful              bool
+	autoquit                        time.Duration
+	profile, logFile, metricsListen string
+	skipLog, json, version          bool
+	junit, markdown                 string
+	tableEvery                      time.Duration
+	exitOnError                     int
+	checkRPS, checkFails, checkAvg  float64
+
 	stopTimeout, drainTimeout, warmup, timeout time.Duration
 
 	apiKey, smpp, dlrListen, dlrURL string
@@ -43,7 +62,8 @@ type loadOptions struct {
 	parentDeath           bool
 	settings              scenario.Settings
 	targets               []report.Target
-	command               string // the command line, secrets masked
+	notes                 []string // about flags that have no effect here
+	command               string   // the command line, secrets masked
 	usersGiven            bool
 }
 
@@ -51,6 +71,12 @@ type loadOptions struct {
 const defaultHost = "http://127.0.0.1:8080"
 
 func newLoadCommand(env *environment) *cobra.Command {
+	cmd, _ := newLoadCommandWith(env)
+	return cmd
+}
+
+// newLoadCommandWith also returns where the flags go.
+func newLoadCommandWith(env *environment) (*cobra.Command, *loadOptions) {
 	opts := &loadOptions{settings: scenario.DefaultSettings()}
 	cmd := &cobra.Command{
 		Use:   "load [flags] [UserClass ...]",
@@ -59,7 +85,9 @@ func newLoadCommand(env *environment) *cobra.Command {
 and ends with Locust's tables, the ledger and a verdict. The built-in scenario "messaging" has
 the user classes MessagingUser (HTTP) and SMPPUser; name classes to run only these.
 
-Every flag NAME can also be given as LOCUST_NAME or PROTEI_BULK_LOAD_NAME in the environment.
+Every flag NAME can also be given as PROTEI_BULK_LOAD_NAME or LOCUST_NAME in the environment, or as
+a line "name = value" of --config, ./locust.conf or ./pyproject.toml ([tool.locust]); the first counts.
+While it runs on a terminal, w and W start 1 and 10 users more, s and S stop as many.
 Exit codes: 0 targets met, 1 requests failed and no target was named, 2 usage or canary,
 3 verdict failed, 4 invalid (the generator was saturated), 130 after Ctrl-C.`,
 		Example: `  protei-bulk load --headless -H http://127.0.0.1:8080 -u 500 -r 50 -t 2m --html report.html
@@ -72,54 +100,18 @@ Exit codes: 0 targets met, 1 requests failed and no target was named, 2 usage or
 			if err := opts.complete(env, cmd); err != nil {
 				return &exitError{code: 2, err: err}
 			}
+			if done, err := opts.picture(cmd.Context(), env.Stdout); done {
+				if err != nil {
+					return &exitError{code: 2, err: err}
+				}
+				return nil
+			}
 			return runLoad(cmd.Context(), env, opts)
 		},
 	}
 	opts.register(cmd.Flags())
-	return cmd
-}
-
-func (o *loadOptions) register(f *pflag.FlagSet) {
-	f.SortFlags = false
-	f.StringVarP(&o.file, "locustfile", "f", "", "scenario; the built-in one is \"messaging\"")
-	f.StringVarP(&o.host, "host", "H", defaultHost, "base `URL` of the platform under test")
-	f.IntVarP(&o.users, "users", "u", 1, "peak number of concurrent users")
-	f.Float64VarP(&o.spawnRate, "spawn-rate", "r", 1, "users started a second, evenly; 0.5 is one every two seconds")
-	f.VarP((*timespan)(&o.runTime), "run-time", "t", "stop after this time: 300, 20s, 3m, 1h30m (default: Ctrl-C)")
-	f.StringVar(&o.shape, "shape", "", strings.Join(load.ShapeNames(), ", ")+" or \"0s:0,60s:100,…\"; -u sets its peak")
-	f.BoolVar(&o.headless, "headless", false, "run without the web page")
-	f.BoolVarP(&o.list, "list", "l", false, "list the user classes and exit")
-	o.stopTimeout, o.drainTimeout, o.warmup, o.timeout = 10*time.Second, time.Minute, 10*time.Second, 30*time.Second
-	f.VarP((*timespan)(&o.stopTimeout), "stop-timeout", "s", "how long users may finish what they do")
-	f.Var((*timespan)(&o.drainTimeout), "drain-timeout", "how long to wait for receipts at the end")
-	f.Var((*timespan)(&o.warmup), "warmup", "cut off the begin of the measured window")
-	f.Var((*timespan)(&o.timeout), "timeout", "of one request")
-
-	f.StringVar(&o.apiKey, "api-key", "", "API `key` (default: that of serve --dev, only against loopback)")
-	f.StringVar(&o.smpp, "smpp", "", "`[smpps://]id:password@host:port` of SMPPUsers (default: the dev account on port 2775 of a loopback host)")
-	f.StringVar(&o.dlrListen, "dlr-listen", "", "`address` to listen on for delivery receipts (default: a free port facing the target)")
-	f.StringVar(&o.dlrURL, "dlr-url", "", "`URL` that the target is told to post receipts to (default: that address)")
-	f.BoolVar(&o.noReceipts, "no-receipts", false, "do not follow delivery receipts; those rows are not measured")
-	f.StringArrayVar(&o.header, "header", nil, "`\"Name: value\"` to add to every HTTP request; repeatable")
-	f.BoolVar(&o.insecure, "insecure", false, "do not verify TLS certificates")
-	f.StringArrayVar(&o.set, "set", nil, "`KEY=VALUE` of the scenario: bulk=10-100, wait=0.1-0.5, mix=10:5:3:2:1, smpp_users, smpp_rate, smpp_window, from, to, text; repeatable")
-	f.Uint64Var(&o.seed, "seed", 0, "repeat the users' choices; 0 draws a seed")
-
-	f.StringVar(&o.html, "html", "", "write the report to `file`; {u} {r} {t} are replaced")
-	f.StringVar(&o.csv, "csv", "", "write Locust's four CSV files with this `prefix`")
-	f.BoolVar(&o.csvFullHistory, "csv-full-history", false, "with --csv: every request name in the history")
-	f.StringVar(&o.jsonFile, "json-file", "", "write the summary as JSON to `file`")
-	f.BoolVar(&o.onlySummary, "only-summary", false, "print no table while running")
-	f.StringArrayVar(&o.target, "target", nil, "`guide`, or NAME=LIMIT[:ACCEPTABLE] as p95=100ms:200ms; decides the exit code; repeatable")
-	f.BoolVar(&o.strict, "strict", false, "acceptable is not enough: exit code 3")
-	f.StringVarP(&o.logLevel, "loglevel", "L", "WARNING", "DEBUG, INFO, WARNING, ERROR")
-
-	f.BoolVar(&o.progress, "progress", false, "print the state line even with --only-summary")
-	f.StringVar(&o.scaled, "scaled", "", "why the load was scaled down, for the report")
-	f.BoolVar(&o.parentDeath, "parent-death", false, "end when the process that started this one ends")
-	for _, name := range []string{"progress", "scaled", "parent-death"} {
-		_ = f.MarkHidden(name)
-	}
+	cmd.AddCommand(newLoadCompareCommand(env))
+	return cmd, opts
 }
 
 // tlsConfig is for https and smpps targets; nil verifies as usual.
@@ -130,27 +122,9 @@ func (o *loadOptions) tlsConfig() *tls.Config {
 	return &tls.Config{MinVersion: tls.VersionTLS12, InsecureSkipVerify: true} // asked for by --insecure
 }
 
-// timespan is a flag with Locust's times.
-type timespan time.Duration
-
-func (t *timespan) String() string {
-	if *t == 0 {
-		return "0"
-	}
-	return time.Duration(*t).String()
-}
-
-func (t *timespan) Type() string { return "time" }
-
-func (t *timespan) Set(s string) error {
-	d, err := load.ParseTimespan(s)
-	*t = timespan(d)
-	return err
-}
-
-// complete takes values from the environment and checks everything.
+// complete takes values from the environment and from files, and checks everything.
 func (o *loadOptions) complete(env *environment, cmd *cobra.Command) error {
-	if err := o.fromEnvironment(env, cmd.Flags()); err != nil {
+	if err := o.fromElsewhere(env, cmd); err != nil {
 		return err
 	}
 	if strings.HasSuffix(strings.ToLower(o.file), ".py") {
@@ -160,6 +134,7 @@ func (o *loadOptions) complete(env *environment, cmd *cobra.Command) error {
 	o.command = commandLine(cmd.Flags(), o.classes)
 	o.usersGiven = cmd.Flags().Changed("users")
 	var errs []error
+	o.notes, errs = answers(cmd.Flags())
 	fault := func(bad bool, format string, args ...any) {
 		if bad {
 			errs = append(errs, fmt.Errorf(format, args...))
@@ -169,18 +144,20 @@ func (o *loadOptions) complete(env *environment, cmd *cobra.Command) error {
 	fault(o.users < 0, "--users %d: it can not be negative", o.users)
 	fault(!(o.spawnRate > 0), "--spawn-rate %v: want a number above 0", o.spawnRate)
 	fault(o.csvFullHistory && o.csv == "", "--csv-full-history needs --csv")
+	fault(o.autoquit > 0 && !o.autostart, "--autoquit needs --autostart")
+	fault(o.afterRamp && o.runTime == 0, "--run-time-after-ramp needs --run-time")
+	fault(o.maxUsers < 0, "--max-users %d: it can not be negative", o.maxUsers)
+	fault(o.maxUsers > 0 && o.rate == "" && !o.findMax, "--max-users is for --rate and --find-max")
+	fault(o.rate != "" && o.findMax, "--find-max chooses the rate itself: leave --rate out")
+	fault(o.exitOnError < 0 || o.exitOnError > 255, "--exit-code-on-error %d: want 0 to 255", o.exitOnError)
+	fault(o.tableEvery < time.Second, "--console-stats-interval: want a second at least")
 	errs = append(errs, scenario.CheckClasses(o.classes), httpload.CheckBase(o.host))
 	for _, pair := range o.set {
 		errs = append(errs, o.settings.Set(pair))
 	}
+	errs = append(errs, o.completeTargets(), o.completeLoad())
 	var err error
-	o.targets, err = report.ParseTargets(o.target)
-	errs = append(errs, err)
-	if o.shape != "" {
-		_, err = load.ParseShape(o.shape, 0, o.runTime)
-		errs = append(errs, err)
-	}
-	if o.apiKey == "" {
+	if o.apiKey == "" && !o.list && !o.showRatio && !o.showRatioJSON && !o.version {
 		o.apiKey, err = scenario.DevAPIKey(o.host)
 		errs = append(errs, err)
 	}
@@ -193,31 +170,47 @@ func (o *loadOptions) complete(env *environment, cmd *cobra.Command) error {
 	return errors.Join(errs...)
 }
 
-// fromEnvironment sets the flags that were not given from LOCUST_* and our own variables.
-func (o *loadOptions) fromEnvironment(env *environment, flags *pflag.FlagSet) error {
+// completeTargets puts --target and the --check flags together.
+func (o *loadOptions) completeTargets() error {
+	values := slices.Clone(o.target)
+	check := func(name string, v, unit float64) {
+		if !math.IsNaN(v) {
+			values = append(values, name+"="+strconv.FormatFloat(v/unit, 'f', -1, 64))
+		}
+	}
+	check("tps", o.checkRPS, 1)
+	check("errors", o.checkFails, 1)
+	check("avg", o.checkAvg, 1)
+	var err error
+	o.targets, err = report.ParseTargets(values)
+	return err
+}
+
+// completeLoad checks shape and rate.
+func (o *loadOptions) completeLoad() error {
 	var errs []error
-	flags.VisitAll(func(f *pflag.Flag) {
-		if f.Changed || f.Hidden || f.Name == "help" {
-			return
-		}
-		for _, name := range envNames(f.Name) {
-			if value := env.Getenv(name); value != "" {
-				if err := flags.Set(f.Name, value); err != nil {
-					errs = append(errs, fmt.Errorf("%s=%q: %w", name, value, err))
-				}
-				return
-			}
-		}
-	})
-	if classes := env.Getenv("LOCUST_USER_CLASSES"); len(o.classes) == 0 && classes != "" {
-		o.classes = strings.FieldsFunc(classes, func(r rune) bool { return r == ',' || r == ' ' })
+	if o.shape != "" {
+		_, err := load.ParseShape(o.shape, 0, o.runTime)
+		errs = append(errs, err)
+	}
+	if o.rate != "" {
+		_, err := load.ParseRate(o.rate, o.runTime)
+		errs = append(errs, err)
+	}
+	if o.findMax {
+		_, err := o.firstRate()
+		errs = append(errs, err)
 	}
 	return errors.Join(errs...)
 }
 
-func envNames(flag string) []string {
-	name := strings.ToUpper(strings.ReplaceAll(flag, "-", "_"))
-	return []string{"PROTEI_BULK_LOAD_" + name, "LOCUST_" + name}
+// firstRate is that of --find-max-from.
+func (o *loadOptions) firstRate() (float64, error) {
+	r, err := load.ParseRate(o.findMaxFrom, 0)
+	if err != nil {
+		return 0, fmt.Errorf("--find-max-from: %w", err)
+	}
+	return r.Peak(), nil
 }
 
 // commandLine is the command as it was given, flags in their order of definition, secrets

@@ -24,6 +24,7 @@ import (
 func (t *loadTest) fill(res *load.Result, ctx context.Context) {
 	o, r, c := t.opts, &t.run, res.Collector
 	r.Title, r.Host, r.Scenario, r.Shape = "Protei_Bulk Load Test", o.host, "messaging (built in)", o.shape
+	r.Rate, r.Profile = o.rate, o.profile
 	r.Command, r.Version, r.Scaled = o.command, version, o.scaled
 	r.Started, r.Ended = res.Started, res.Ended
 	if res.Stopped {
@@ -32,10 +33,18 @@ func (t *loadTest) fill(res *load.Result, ctx context.Context) {
 			r.Stopped = errParentGone.Error()
 		}
 	}
+	if res.Aborted != "" {
+		r.Stopped = res.Aborted
+	}
 	r.Machine = generatorMachine()
 	r.Whole = c.Summary(c.Whole())
-	if w, ok := c.Measured(o.warmup); ok {
-		r.Measured = c.Summary(w)
+	w, ok := c.Measured(o.warmup)
+	if res.Max != nil {
+		w, ok = res.Max.Best, res.Max.Rate > 0
+		t.fillSearch(res.Max)
+	}
+	if ok {
+		r.Measured, r.Intervals = c.Summary(w), c.Intervals(w)
 	}
 	r.Points = c.Points()
 	r.Ledger, r.DLRLatency = t.ledger.Counts(), c.DLRLatency()
@@ -49,6 +58,21 @@ func (t *loadTest) fill(res *load.Result, ctx context.Context) {
 	r.Generator.Facts = append(r.Generator.Facts,
 		report.Fact{Label: "Peak users", Value: strconv.Itoa(res.PeakUsers)},
 		report.Fact{Label: "Time spent draining", Value: res.Drained.Round(time.Millisecond).String()})
+}
+
+// fillSearch takes over what --find-max found; the verdict is about its best step.
+func (t *loadTest) fillSearch(m *load.MaxRate) {
+	s := &report.Search{Rate: m.Rate, Above: m.Above, Limited: m.Limited}
+	for i := range m.Steps {
+		st := &m.Steps[i]
+		s.Steps = append(s.Steps, report.SearchStep{
+			Rate: st.Rate, Try: st.Try, Summary: st.Summary, Ledger: st.Ledger, Drained: st.Drained, Missed: st.Missed, Generator: st.Generator,
+		})
+		if st.Missed == "" && st.Rate == m.Rate {
+			t.run.Judged = &st.Ledger
+		}
+	}
+	t.run.Search = s
 }
 
 func (t *loadTest) fillTarget() {
@@ -92,12 +116,24 @@ func (t *loadTest) writeFiles() error {
 		name, err := t.writeFile(t.opts.html, report.WriteHTML)
 		errs = append(errs, err)
 		if err == nil {
-			fmt.Fprintf(t.env.Stdout, "Report: %s\n", name)
+			fmt.Fprintf(t.out, "Report: %s\n", name)
 		}
 	}
-	if t.opts.jsonFile != "" {
-		_, err := t.writeFile(t.opts.jsonFile, report.WriteJSON)
-		errs = append(errs, err)
+	for _, file := range []struct {
+		name  string
+		write func(io.Writer, *report.Run) error
+	}{
+		{t.opts.jsonFile, report.WriteJSON},
+		{t.opts.markdown, report.WriteMarkdown},
+		{t.opts.junit, func(w io.Writer, run *report.Run) error { return report.WriteJUnit(w, run, t.opts.strict) }},
+	} {
+		if file.name != "" {
+			_, err := t.writeFile(file.name, file.write)
+			errs = append(errs, err)
+		}
+	}
+	if t.opts.json {
+		errs = append(errs, report.WriteJSON(t.env.Stdout, &t.run))
 	}
 	return errors.Join(errs...)
 }
@@ -107,18 +143,23 @@ func (t *loadTest) writeFiles() error {
 func (t *loadTest) writeFile(name string, write func(io.Writer, *report.Run) error) (_ string, err error) {
 	name = strings.NewReplacer("{u}", strconv.Itoa(t.peak), "{r}", fmt.Sprint(t.opts.spawnRate),
 		"{t}", t.opts.runTime.String()).Replace(name)
+	return name, writeTo(name, func(w io.Writer) error { return write(w, &t.run) })
+}
+
+// writeTo writes a file and makes its folder.
+func writeTo(name string, write func(io.Writer) error) (err error) {
 	if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
-		return name, fmt.Errorf("report: %w", err)
+		return fmt.Errorf("report: %w", err)
 	}
 	f, err := os.Create(name)
 	if err != nil {
-		return name, fmt.Errorf("report: %w", err)
+		return fmt.Errorf("report: %w", err)
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
-	if err := write(f, &t.run); err != nil {
-		return name, fmt.Errorf("write %s: %w", name, err)
+	if err := write(f); err != nil {
+		return fmt.Errorf("write %s: %w", name, err)
 	}
-	return name, nil
+	return nil
 }
 
 // peakGauges keeps the generator's highest figures.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"math/rand/v2"
 	"os"
@@ -34,18 +35,15 @@ type loadTest struct {
 	target   *target.Sampler
 	self     *load.SelfWatch
 	csv      *report.CSV
-	limit    uint64 // of open files
+	page     *metricsPage // nil without --metrics-listen
+	logFile  *os.File     // nil without --logfile
+	out      io.Writer    // for people: stdout, or stderr with --json
+	limit    uint64       // of open files
+	engine   *load.Engine
 	run      report.Run
 }
 
 func runLoad(ctx context.Context, env *environment, opts *loadOptions) error {
-	if opts.list {
-		fmt.Fprintln(env.Stdout, "Available user classes:")
-		for _, name := range scenario.ClassNames() {
-			fmt.Fprintln(env.Stdout, "    "+name)
-		}
-		return nil
-	}
 	ctx, kill, stop := loadSignals(ctx, opts.parentDeath)
 	defer stop()
 	t, err := newLoadTest(ctx, env, opts)
@@ -99,25 +97,57 @@ func loadSignals(parent context.Context, parentDeath bool) (ctx, kill context.Co
 }
 
 func newLoadTest(ctx context.Context, env *environment, opts *loadOptions) (*loadTest, error) {
-	level, err := parseLevel(opts.logLevel)
-	if err != nil {
-		return nil, err
-	}
 	t := &loadTest{
-		opts: opts, env: env, clock: load.NewClock(), self: load.NewSelfWatch(),
-		logger:   slog.New(slog.NewTextHandler(env.Stderr, &slog.HandlerOptions{Level: level})),
+		opts: opts, env: env, clock: load.NewClock(), self: load.NewSelfWatch(), out: env.Stdout,
 		recorder: stats.NewRecorder(stats.RecorderOptions{}),
 		ledger:   stats.NewLedger(stats.LedgerOptions{Run: rand.Uint32(), NoReceipts: opts.noReceipts}),
-		term: report.NewTerminal(report.TerminalOptions{
-			Out: env.Stdout, Color: report.UseColor(env.Stdout, env.Getenv), OnlySummary: opts.onlySummary,
-		}),
 	}
+	if opts.json {
+		t.out = env.Stderr
+	}
+	t.term = report.NewTerminal(report.TerminalOptions{
+		Out: t.out, Color: report.UseColor(t.out, env.Getenv), OnlySummary: opts.onlySummary, TableEvery: opts.tableEvery,
+	})
 	if err := t.setShape(); err != nil {
 		return nil, err
 	}
+	if err := t.openLog(); err != nil {
+		return nil, err
+	}
+	if err := t.openScenario(ctx); err != nil {
+		t.close()
+		return nil, err
+	}
+	return t, nil
+}
+
+// openLog makes the logger that --loglevel, --logfile and --skip-log-setup ask for.
+func (t *loadTest) openLog() error {
+	o := t.opts
+	level, err := parseLevel(o.logLevel)
+	if err != nil {
+		return err
+	}
+	out := t.env.Stderr
+	switch {
+	case o.skipLog:
+		t.logger = slog.New(slog.DiscardHandler)
+		return nil
+	case o.logFile != "":
+		if t.logFile, err = os.OpenFile(o.logFile, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644); err != nil {
+			return fmt.Errorf("--logfile: %w", err)
+		}
+		out = t.logFile
+	}
+	t.logger = slog.New(slog.NewTextHandler(out, &slog.HandlerOptions{Level: level}))
+	return nil
+}
+
+func (t *loadTest) openScenario(ctx context.Context) error {
+	opts := t.opts
 	smppAddr, err := t.smppAddress()
 	if err != nil {
-		return nil, err
+		return err
 	}
 	t.messages, err = scenario.New(ctx, scenario.Options{
 		Host: opts.host, APIKey: opts.apiKey, SMPP: smppAddr, Classes: opts.classes,
@@ -127,28 +157,45 @@ func newLoadTest(ctx context.Context, env *environment, opts *loadOptions) (*loa
 		Recorder: t.recorder, Ledger: t.ledger, Clock: t.clock, Logger: t.logger,
 	})
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if t.classes, err = t.messages.Classes(); err != nil {
-		t.messages.Close()
-		return nil, err
+		return err
+	}
+	if t.classes, err = opts.reshape(t.classes); err != nil {
+		return err
 	}
 	t.target = target.New(target.Options{URL: scenario.MetricsURL(opts.host), TLS: opts.tlsConfig()})
-	return t, nil
+	return nil
 }
 
 func (t *loadTest) close() {
-	t.messages.Close()
+	if t.messages != nil {
+		t.messages.Close()
+	}
 	if t.csv != nil {
 		_ = t.csv.Close() // writeFiles has closed it, unless the run did not get there
+	}
+	if t.page != nil {
+		t.page.close()
+	}
+	if t.logFile != nil {
+		_ = t.logFile.Close()
 	}
 }
 
 func (t *loadTest) setShape() error {
 	o := t.opts
 	if o.shape == "" {
-		t.shape = load.Flat{Users: o.users, SpawnRate: o.spawnRate, RunTime: o.runTime}
-		t.peak = o.users
+		users, runTime := o.users, o.runTime
+		if (o.rate != "" || o.findMax) && !o.usersGiven {
+			users = 0 // the open model alone
+		}
+		if o.afterRamp {
+			runTime = 0 // the engine ends the run
+		}
+		t.shape = load.Flat{Users: users, SpawnRate: o.spawnRate, RunTime: runTime}
+		t.peak = users
 		return nil
 	}
 	users := 0
@@ -175,11 +222,12 @@ func (t *loadTest) smppAddress() (*scenario.SMPPAddress, error) {
 func (t *loadTest) prepare(ctx context.Context) error {
 	o := t.opts
 	offer := load.OfferOf(t.classes, t.peak)
+	held := load.OfferOf(t.classes, t.peak+o.maxUsers) // with those that --rate may keep busy
 	var err error
 	if t.limit, err = load.RaiseOpenFiles(); err != nil {
 		t.logger.Warn("raise the limit of open files", "error", err)
 	}
-	if err := load.CheckOpenFiles(offer, t.limit); err != nil {
+	if err := load.CheckOpenFiles(held, t.limit); err != nil {
 		return err
 	}
 	if o.csv != "" {
@@ -187,9 +235,17 @@ func (t *loadTest) prepare(ctx context.Context) error {
 			return err
 		}
 	}
+	if o.metricsListen != "" {
+		if t.page, err = listenMetrics(o.metricsListen, t.logger); err != nil {
+			return err
+		}
+	}
 	t.term.Plan(t.plan(offer))
 	if !o.headless {
 		t.term.Note("There is no web page in this version: running as with --headless.")
+	}
+	for _, note := range o.notes {
+		t.term.Note("%s", note)
 	}
 	if err := t.messages.Canary(ctx); err != nil {
 		if !o.noReceipts || ctx.Err() != nil {
@@ -216,7 +272,7 @@ func (t *loadTest) plan(offer load.Offer) report.Plan {
 		Title: "Protei_Bulk Load Test", Host: t.opts.host, Scenario: "messaging (built in)", Shape: t.opts.shape,
 		Users: t.peak, SpawnRate: t.opts.spawnRate, RunTime: t.opts.runTime,
 		OfferedRequests: offer.Requests, OfferedMessages: offer.Messages,
-		Connections: offer.Connections, Binds: offer.Binds,
+		Connections: offer.Connections, Binds: offer.Binds, Rate: t.rateText(),
 	}
 	if s, ok := t.shape.(load.Stages); ok && p.RunTime == 0 {
 		p.RunTime = s.Length()
@@ -227,11 +283,23 @@ func (t *loadTest) plan(offer load.Offer) report.Plan {
 			parts = append(parts, fmt.Sprintf("%d %s (wait %v)", offer.Users[i], c.Name, c.Wait))
 		}
 	}
-	p.Lines = append(p.Lines, "users: "+strings.Join(parts, ", "))
+	if len(parts) > 0 {
+		p.Lines = append(p.Lines, "users: "+strings.Join(parts, ", "))
+	}
 	if url := t.messages.ReceiptURL(); url != "" {
 		p.Lines = append(p.Lines, "receipts: posted to "+url)
 	}
+	if t.page != nil {
+		p.Lines = append(p.Lines, "metrics: http://"+t.page.addr+"/metrics")
+	}
 	return p
+}
+
+func (t *loadTest) rateText() string {
+	if t.opts.findMax {
+		return "the rate that is searched"
+	}
+	return t.opts.rate
 }
 
 // perform runs the test and reports.
@@ -239,8 +307,9 @@ func (t *loadTest) perform(ctx, kill context.Context) error {
 	o := t.opts
 	var resolved scenario.Resolution
 	var peaks peakGauges
-	res, err := load.Run(ctx, load.Options{
-		Classes: t.classes, Shape: t.shape, RunTime: o.runTime,
+	options := load.Options{
+		Classes: t.classes, Shape: t.shape, RunTime: o.runTime, RunTimeAfterRamp: o.afterRamp,
+		Iterations: o.iterations, ResetStats: o.resetStats, MaxUsers: o.maxUsers,
 		Recorder: t.recorder, Ledger: t.ledger, Clock: t.clock,
 		StopTimeout: o.stopTimeout, DrainTimeout: o.drainTimeout, NoDrain: o.noReceipts,
 		Seed: o.seed, Kill: kill, Logger: t.logger,
@@ -260,7 +329,17 @@ func (t *loadTest) perform(ctx, kill context.Context) error {
 				resolved = t.messages.Resolve(ctx)
 			}
 		},
-	})
+	}
+	if err := t.setRate(&options); err != nil {
+		return &exitError{code: 2, err: err}
+	}
+	var err error
+	if t.engine, err = load.New(options); err != nil {
+		return &exitError{code: 2, err: err}
+	}
+	keys := openKeyboard(t.env.Stdin, t.press)
+	res, err := t.engine.Run(ctx)
+	keys.close()
 	t.target.Stop()
 	if err != nil {
 		return &exitError{code: 2, err: err}
@@ -273,18 +352,70 @@ func (t *loadTest) perform(ctx, kill context.Context) error {
 	}
 	t.fill(res, ctx)
 	peaks.report(&t.run.Generator)
-	report.Judge(&t.run, o.targets)
+	report.Judge(&t.run, t.deciding())
 	t.term.Final(&t.run)
 	if err := t.writeFiles(); err != nil {
 		return &exitError{code: 1, err: err}
 	}
-	if res.Stopped {
-		return &exitError{code: 130}
-	}
-	if code := t.run.Verdict.ExitCode(o.strict); code != 0 {
+	if code := t.engine.Quit(t.exitCode(res)); code != 0 {
 		return &exitError{code: code}
 	}
 	return nil
+}
+
+// deciding are the targets of the run; a search has some also when none are named.
+func (t *loadTest) deciding() []report.Target {
+	if t.opts.findMax && len(t.opts.targets) == 0 {
+		return report.SearchTargets()
+	}
+	return t.opts.targets
+}
+
+func (t *loadTest) exitCode(res *load.Result) int {
+	code := t.run.Verdict.ExitCode(t.opts.strict)
+	switch {
+	case res.Stopped:
+		return 130
+	case res.Max != nil && res.Max.Rate == 0 && res.Max.Above > 0:
+		return report.ExitFail // no rate keeps the targets
+	case code == report.ExitFailures:
+		return t.opts.exitOnError
+	}
+	return code
+}
+
+// setRate puts the open model into the options.
+func (t *loadTest) setRate(options *load.Options) error {
+	o := t.opts
+	var err error
+	if o.rate != "" {
+		options.Rate, err = load.ParseRate(o.rate, o.runTime)
+		return err
+	}
+	if !o.findMax {
+		return nil
+	}
+	first, err := o.firstRate()
+	targets, receipts := t.deciding(), report.Measurement{}
+	if o.noReceipts {
+		receipts.Off = "--no-receipts"
+	}
+	options.FindMax = &load.FindMax{Start: first, Missed: func(s *load.Step) string {
+		return report.Missed(targets, &s.Summary, &s.Ledger, receipts)
+	}}
+	return err
+}
+
+// press changes the users by a key, on the keyboard's goroutine.
+func (t *loadTest) press(key byte) {
+	step := userStep(key)
+	if step == 0 {
+		return
+	}
+	_, wanted, _ := t.engine.Users()
+	wanted = max(wanted+step, 0)
+	t.engine.SetUsers(wanted, 0)
+	t.term.Note("%d users wanted", wanted)
 }
 
 func (t *loadTest) gauges(g *stats.Gauges) {
@@ -294,6 +425,9 @@ func (t *loadTest) gauges(g *stats.Gauges) {
 }
 
 func (t *loadTest) tick(live stats.Live) {
+	if t.page != nil {
+		t.page.Update(live)
+	}
 	if t.opts.progress || !t.opts.onlySummary {
 		t.term.Tick(live)
 	}

@@ -58,7 +58,7 @@ func main() {
 // run executes one command line and returns the exit code.
 func run(ctx context.Context, env *environment, args []string) int {
 	root := newRootCommand(env)
-	root.SetArgs(args)
+	root.SetArgs(spreadLists(args))
 	err := root.ExecuteContext(ctx)
 	if err == nil {
 		return 0
