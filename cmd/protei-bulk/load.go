@@ -14,7 +14,6 @@ import (
 	"github.com/spf13/pflag"
 
 	"protei-bulk/load"
-	"protei-bulk/load/httpload"
 	"protei-bulk/load/report"
 	"protei-bulk/load/scenario"
 )
@@ -61,6 +60,8 @@ type loadOptions struct {
 	scaled, logLevel      string
 	parentDeath           bool
 	settings              scenario.Settings
+	scenario              *scenario.File          // nil: the built-in one
+	requestTargets        []report.RequestTargets // of the file
 	targets               []report.Target
 	notes                 []string // about flags that have no effect here
 	command               string   // the command line, secrets masked
@@ -133,6 +134,9 @@ func (o *loadOptions) complete(env *environment, cmd *cobra.Command) error {
 	}
 	o.command = commandLine(cmd.Flags(), o.classes)
 	o.usersGiven = cmd.Flags().Changed("users")
+	if err := o.takeFile(env, cmd); err != nil {
+		return err
+	}
 	var errs []error
 	o.notes, errs = answers(cmd.Flags())
 	fault := func(bad bool, format string, args ...any) {
@@ -140,7 +144,7 @@ func (o *loadOptions) complete(env *environment, cmd *cobra.Command) error {
 			errs = append(errs, fmt.Errorf(format, args...))
 		}
 	}
-	fault(o.file != "" && o.file != "messaging", "no scenario %q: the built-in one is \"messaging\"", o.file)
+	fault(o.scenario == nil && o.file != "" && o.file != "messaging", "no scenario %q: want FILE.yaml, or \"messaging\", the built-in one", o.file)
 	fault(o.users < 0, "--users %d: it can not be negative", o.users)
 	fault(!(o.spawnRate > 0), "--spawn-rate %v: want a number above 0", o.spawnRate)
 	fault(o.csvFullHistory && o.csv == "", "--csv-full-history needs --csv")
@@ -151,15 +155,12 @@ func (o *loadOptions) complete(env *environment, cmd *cobra.Command) error {
 	fault(o.rate != "" && o.findMax, "--find-max chooses the rate itself: leave --rate out")
 	fault(o.exitOnError < 0 || o.exitOnError > 255, "--exit-code-on-error %d: want 0 to 255", o.exitOnError)
 	fault(o.tableEvery < time.Second, "--console-stats-interval: want a second at least")
-	errs = append(errs, scenario.CheckClasses(o.classes), httpload.CheckBase(o.host))
-	for _, pair := range o.set {
-		errs = append(errs, o.settings.Set(pair))
-	}
-	errs = append(errs, o.completeTargets(), o.completeLoad())
+	errs = append(errs, o.completeTargets(), o.completeScenario(), o.completeLoad())
 	var err error
 	if o.apiKey == "" && !o.list && !o.showRatio && !o.showRatioJSON && !o.version {
-		o.apiKey, err = scenario.DevAPIKey(o.host)
-		errs = append(errs, err)
+		if o.apiKey, err = scenario.DevAPIKey(o.host); o.scenario == nil { // a file may need none
+			errs = append(errs, err)
+		}
 	}
 	if o.smpp != "" {
 		_, err = scenario.ParseSMPP(o.smpp)

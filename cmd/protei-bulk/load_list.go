@@ -23,7 +23,7 @@ func (o *loadOptions) picture(ctx context.Context, w io.Writer) (done bool, err 
 		return true, nil
 	case o.list:
 		fmt.Fprintln(w, "Available user classes:")
-		for _, name := range scenario.ClassNames() {
+		for _, name := range o.classNames() {
 			fmt.Fprintln(w, "    "+name)
 		}
 		return true, nil
@@ -46,7 +46,7 @@ func (o *loadOptions) picture(ctx context.Context, w io.Writer) (done bool, err 
 
 // classesOnly makes the user classes without touching the target.
 func (o *loadOptions) classesOnly(ctx context.Context) ([]load.UserClass, error) {
-	m, err := scenario.New(ctx, scenario.Options{
+	m, err := o.open(ctx, scenario.Options{
 		Host: defaultHost, SMPP: &scenario.SMPPAddress{Addr: "127.0.0.1:2775"}, Classes: o.classes, Settings: o.settings, PeakUsers: o.users,
 		NoReceipts: true, Recorder: stats.NewRecorder(stats.RecorderOptions{}), Clock: load.NewClock(),
 		Ledger: stats.NewLedger(stats.LedgerOptions{NoReceipts: true}),

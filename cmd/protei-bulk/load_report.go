@@ -23,7 +23,7 @@ import (
 // fill puts together what the reports show.
 func (t *loadTest) fill(res *load.Result, ctx context.Context) {
 	o, r, c := t.opts, &t.run, res.Collector
-	r.Title, r.Host, r.Scenario, r.Shape = "Protei_Bulk Load Test", o.host, "messaging (built in)", o.shape
+	r.Title, r.Host, r.Scenario, r.Shape = "Protei_Bulk Load Test", o.host, o.scenarioName(), o.shape
 	r.Rate, r.Profile = o.rate, o.profile
 	r.Command, r.Version, r.Scaled = o.command, version, o.scaled
 	r.Started, r.Ended = res.Started, res.Ended

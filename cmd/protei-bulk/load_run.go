@@ -30,7 +30,7 @@ type loadTest struct {
 	clock    *load.Clock
 	shape    load.Shape
 	peak     int
-	messages *scenario.Messaging
+	messages loadScenario
 	classes  []load.UserClass
 	target   *target.Sampler
 	self     *load.SelfWatch
@@ -149,7 +149,7 @@ func (t *loadTest) openScenario(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	t.messages, err = scenario.New(ctx, scenario.Options{
+	t.messages, err = opts.open(ctx, scenario.Options{
 		Host: opts.host, APIKey: opts.apiKey, SMPP: smppAddr, Classes: opts.classes,
 		Settings: opts.settings, PeakUsers: t.peak, NoReceipts: opts.noReceipts,
 		DLRListen: opts.dlrListen, DLRURL: opts.dlrURL, Timeout: opts.timeout,
@@ -269,7 +269,7 @@ func (t *loadTest) note(format string, args ...any) {
 
 func (t *loadTest) plan(offer load.Offer) report.Plan {
 	p := report.Plan{
-		Title: "Protei_Bulk Load Test", Host: t.opts.host, Scenario: "messaging (built in)", Shape: t.opts.shape,
+		Title: "Protei_Bulk Load Test", Host: t.opts.host, Scenario: t.opts.scenarioName(), Shape: t.opts.shape,
 		Users: t.peak, SpawnRate: t.opts.spawnRate, RunTime: t.opts.runTime,
 		OfferedRequests: offer.Requests, OfferedMessages: offer.Messages,
 		Connections: offer.Connections, Binds: offer.Binds, Rate: t.rateText(),
@@ -312,7 +312,7 @@ func (t *loadTest) perform(ctx, kill context.Context) error {
 		Iterations: o.iterations, ResetStats: o.resetStats, MaxUsers: o.maxUsers,
 		Recorder: t.recorder, Ledger: t.ledger, Clock: t.clock,
 		StopTimeout: o.stopTimeout, DrainTimeout: o.drainTimeout, NoDrain: o.noReceipts,
-		Seed: o.seed, Kill: kill, Logger: t.logger,
+		Seed: o.seed, Kill: kill, Logger: t.logger, Guards: o.guards(),
 		Gauges: func(g *stats.Gauges) {
 			t.gauges(g)
 			peaks.see(g)
@@ -353,6 +353,7 @@ func (t *loadTest) perform(ctx, kill context.Context) error {
 	t.fill(res, ctx)
 	peaks.report(&t.run.Generator)
 	report.Judge(&t.run, t.deciding())
+	report.JudgeRequests(&t.run, o.requestTargets)
 	t.term.Final(&t.run)
 	if err := t.writeFiles(); err != nil {
 		return &exitError{code: 1, err: err}

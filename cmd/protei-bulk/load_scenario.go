@@ -26,7 +26,7 @@ func withScenarioCommands(env *environment, load *cobra.Command) *cobra.Command 
 func readScenario(env *environment, name string, set []string) (*scenario.File, error) {
 	f, err := scenario.ReadFile(name, scenario.ParseOptions{Getenv: env.Getenv, Vars: set})
 	if errors.Is(err, os.ErrNotExist) {
-		return nil, fmt.Errorf("%w; `protei-bulk load example > %s` makes one to start from", err, name)
+		return nil, fmt.Errorf("%w; `protei-bulk load example > %s` makes one to start from; the built-in scenario is \"messaging\"", err, name)
 	}
 	return f, err
 }
