@@ -8,7 +8,7 @@ import (
 )
 
 const (
-	sweepPage = 1000
+	sweepPage = 10_000 // a page costs the store a walk over all that is open in memory
 	// A sweep waits so long, for one endpoint and for all, for room at endpoints that
 	// work, rather than to start again.
 	endpointPatience = 5 * time.Second

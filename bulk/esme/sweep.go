@@ -8,8 +8,8 @@ import (
 )
 
 const (
-	sweepPage   = 500
-	everyBox    = 10 // ticks from one sweep of all mailboxes to the next
+	sweepPage   = 10_000 // a page costs the store a walk over all that is open in memory
+	everyBox    = 10     // ticks from one sweep of all mailboxes to the next
 	giveUpEvery = time.Hour
 )
 
