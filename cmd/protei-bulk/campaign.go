@@ -3,7 +3,6 @@ package main
 import (
 	"bufio"
 	"fmt"
-	"io"
 	"os"
 	"strconv"
 	"strings"
@@ -109,7 +108,7 @@ func campaignCreate(c *restClient) *cobra.Command {
 
 // readRecipients reads a number from each line; empty lines and lines with # are left out.
 func (c *restClient) readRecipients(file string) ([]string, error) {
-	var in io.Reader = c.env.Stdin
+	in := c.env.Stdin
 	if file != "-" {
 		f, err := os.Open(file)
 		if err != nil {

@@ -173,7 +173,7 @@ func (d *demo) run(ctx context.Context) (int, error) {
 	}
 	code := d.loader.exitCode()
 	if code == 2 || code < 0 {
-		return code, fmt.Errorf("the load tester ended early (%v)\n%s", d.loader.err, d.loader.log)
+		return code, fmt.Errorf("the load tester ended early: %w\n%s", d.loader.err, d.loader.log)
 	}
 	usage.print(d)
 	ok, err := d.crossCheck()

@@ -107,7 +107,7 @@ func serve(ctx context.Context, env *environment, cfg bulk.Config, opts *serveOp
 		if err != nil {
 			return err
 		}
-		defer sim.Stop(context.WithoutCancel(ctx))
+		defer func() { err = errors.Join(err, sim.Stop(context.WithoutCancel(ctx))) }()
 		cfg.Upstream = "smpp://dev:dev@" + sim.Addr() + "?binds=2&window=500"
 	}
 	profiles := ""

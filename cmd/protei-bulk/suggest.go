@@ -41,10 +41,9 @@ func changes(a, b string) int {
 		row[0] = i + 1
 		for j := range len(b) {
 			row[j+1] = min(above[j+1], row[j]) + 1
-			switch {
-			case a[i] == b[j]:
+			if a[i] == b[j] {
 				row[j+1] = min(row[j+1], above[j])
-			default:
+			} else {
 				row[j+1] = min(row[j+1], above[j]+1)
 			}
 			if i > 0 && j > 0 && a[i] == b[j-1] && a[i-1] == b[j] {
