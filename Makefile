@@ -33,7 +33,7 @@ test: ## run every test
 
 .PHONY: race
 race: ## run the tests of the concurrent packages under the race detector
-	$(GO) test -race -timeout 20m ./smpp/... ./smsc/... ./bulk/... ./load/... ./internal/...
+	$(GO) test -race -timeout 20m ./smpp/... ./smsc/... ./bulk/... ./load/...
 	RACE=1 KILL_ROUNDS=5 $(GO) test -timeout 5m -run Killed ./test
 
 .PHONY: fuzz

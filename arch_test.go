@@ -19,15 +19,14 @@ var ours = map[string][]string{
 	"smpp":                       {},
 	"smpp/smpptest":              {"smpp"},
 	"smsc":                       {"smpp", "gsm"},
-	"internal/batch":             {},
 	"internal/web":               {},
-	"bulk":                       {"bulk/...", "gsm", "smpp", "internal/batch", "internal/web"},
+	"bulk":                       {"bulk/...", "gsm", "smpp", "internal/web"},
 	"bulk/message":               {},
 	"bulk/account":               {"bulk/message", "gsm"},
 	"bulk/account/accounttest":   {"bulk/account"},
 	"bulk/campaign/campaigntest": {"bulk/campaign", "bulk/message"},
 	"bulk/route":                 {"bulk/message", "bulk/account", "gsm"},
-	"bulk/intake":                {"bulk/message", "bulk/account", "bulk/route", "gsm", "smpp", "internal/batch"},
+	"bulk/intake":                {"bulk/message", "bulk/account", "bulk/route", "gsm", "smpp"},
 	"bulk/queue":                 {"bulk/message"},
 	"bulk/dispatch":              {"bulk/message", "bulk/queue", "bulk/upstream", "gsm", "smpp"},
 	"bulk/upstream":              {"bulk/message", "gsm", "smpp"},
@@ -40,8 +39,8 @@ var ours = map[string][]string{
 	"bulk/metrics":               {"bulk/message"},
 	"bulk/journal":               {},
 	"bulk/journal/faultfs":       {"bulk/journal"},
-	"bulk/store":                 {"bulk/message", "bulk/journal", "bulk/journal/faultfs", "internal/batch"},
-	"load":                       {"load/...", "gsm", "smpp", "internal/batch", "internal/web"},
+	"bulk/store":                 {"bulk/message", "bulk/journal", "bulk/journal/faultfs"},
+	"load":                       {"load/...", "gsm", "smpp", "internal/web"},
 	"load/stats":                 {},
 	"cmd":                        {"..."},
 	"test":                       {"..."},
@@ -74,7 +73,7 @@ var outside = map[string][]string{
 }
 
 // standardOnly lists folders that use the standard library and nothing else outside tests.
-var standardOnly = []string{"gsm", "smpp", "bulk/message", "internal/batch"}
+var standardOnly = []string{"gsm", "smpp", "bulk/message"}
 
 type goPackage struct {
 	ImportPath, ForTest                string

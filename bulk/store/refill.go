@@ -25,33 +25,6 @@ func (e *Embedded) Recovery() []LaneState {
 	return list
 }
 
-// EachUnsettled calls f with the waiting messages of every lane, in the order of their
-// lane sequences, up to Options.LaneCache for each lane. It is for the start, before
-// anything is sent.
-func (e *Embedded) EachUnsettled(f func(*message.Message) error) error {
-	const step = 10_000
-	for _, la := range e.Recovery() {
-		after := uint64(0)
-		for n := 0; n < e.opts.LaneCache; {
-			msgs, complete, err := e.LoadLane(e.stop, la.Lane, after, step)
-			if err != nil {
-				return err
-			}
-			for _, m := range msgs {
-				if err := f(m); err != nil {
-					return err
-				}
-			}
-			n += len(msgs)
-			if len(msgs) < step {
-				break
-			}
-			after = complete
-		}
-	}
-	return nil
-}
-
 // LoadLane returns up to limit messages that wait in the lane with a sequence above
 // after, in that order, and the sequence up to which the answer is complete. They stay
 // in memory until they are sent.
