@@ -95,7 +95,7 @@ func (e *Engine) Run(ctx context.Context) (*Result, error) {
 	e.clock.Restart()
 	res := &Result{Started: e.clock.Start()}
 	res.Collector = stats.NewCollector(stats.CollectorOptions{
-		Start: res.Started, Recorder: e.opts.Recorder, Ledger: e.opts.Ledger,
+		Start: res.Started, Recorder: e.opts.Recorder, Ledger: e.opts.Ledger, Series: e.opts.Series,
 	})
 	t := &ticker{engine: e, collector: res.Collector}
 	t.begin()

@@ -61,6 +61,10 @@ type Options struct {
 	// Gauges fills in what is sampled beside the requests: the target's CPU and so on.
 	// It is called once a second and must not block.
 	Gauges func(*stats.Gauges)
+	// Series are further figures beside the requests, for the timeline, stats.MaxSeries at most.
+	Series []stats.SeriesInfo
+	// Sample gives their values, in their order. It is called once a second, like Gauges.
+	Sample func() []stats.SeriesValue
 	// OnTick is called once a second, and at the end, with the state of the run, on
 	// Run's goroutine.
 	OnTick func(stats.Live)
@@ -143,6 +147,12 @@ func (o *Options) check() error {
 	}
 	if o.OnPhase == nil {
 		o.OnPhase = func(string) {}
+	}
+	if n := len(o.Series); n > stats.MaxSeries {
+		err = errors.Join(err, fmt.Errorf("%d series, %d at most", n, stats.MaxSeries))
+	}
+	if o.Sample == nil {
+		o.Sample = func() []stats.SeriesValue { return nil }
 	}
 	if o.Gauges == nil {
 		o.Gauges = func(*stats.Gauges) {}

@@ -64,6 +64,7 @@ func (t *ticker) state() stats.Tick {
 	}
 	t.moved = false
 	e.opts.Gauges(&tick.Gauges)
+	tick.Series = e.opts.Sample()
 	return tick
 }
 

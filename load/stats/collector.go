@@ -13,6 +13,8 @@ type Tick struct {
 	Rate   float64   // iterations a second the open model intends, 0 = none
 	Phase  Phase
 	Gauges Gauges // NoGauges() when nothing was sampled
+	// Series are the values of CollectorOptions.Series, in their order; those that are missing are not measured.
+	Series []SeriesValue
 }
 
 // CollectorOptions configure a [Collector].
@@ -21,6 +23,8 @@ type CollectorOptions struct {
 	Recorder *Recorder
 	Ledger   *Ledger // nil: no receipts
 	MaxBytes int     // of the timeline, default 64 MiB
+	// Series that the ticks bring values of, MaxSeries at most; more are left out.
+	Series []SeriesInfo
 }
 
 // Collector drains recorder and ledger into the timeline, and answers questions about it. All methods are safe for
@@ -29,6 +33,7 @@ type Collector struct {
 	start    time.Time
 	recorder *Recorder
 	ledger   *Ledger
+	series   []SeriesInfo
 
 	mu         sync.Mutex // guards all below
 	timeline   timeline
@@ -50,7 +55,7 @@ func NewCollector(o CollectorOptions) *Collector {
 		o.MaxBytes = defaultBytes
 	}
 	return &Collector{
-		start: o.Start, recorder: o.Recorder, ledger: o.Ledger,
+		start: o.Start, recorder: o.Recorder, ledger: o.Ledger, series: o.Series[:min(len(o.Series), MaxSeries)],
 		timeline:   timeline{maxBytes: o.MaxBytes},
 		cumulative: make(map[Entry]*EntryStats),
 		total:      &EntryStats{Name: Aggregated, Service: NewHistogram(), Response: NewHistogram()},
@@ -164,6 +169,7 @@ func (c *Collector) row(m *merger, t Tick, from, to time.Duration) row {
 		m.host = 1
 	}
 	m.gauges.add(t.Gauges, t.Gauges, width)
+	m.series.add(seriesValues(t.Series, len(c.series)), nil, width)
 	last := row{point: Point{Users: t.Users, Rate: t.Rate, Phase: t.Phase}}
 	if c.ledger != nil {
 		counts := c.ledger.Counts()
@@ -195,6 +201,7 @@ type Live struct {
 	DLRLatency *Histogram   // since the start of the run
 	Failures   []Failure
 	Exceptions []Exception
+	SeriesInfo []SeriesInfo // what Last.Series and the Series of Points are, with what is not measured now
 }
 
 // recentWindow is what "current" figures are taken over.
@@ -208,6 +215,7 @@ func (c *Collector) Live() Live {
 		At: c.last.At, Elapsed: c.elapsed, Loaded: c.loaded, Users: c.last.Users, Rate: c.last.Rate, Phase: c.last.Phase,
 		Total: *c.total, DLRLatency: c.dlr, Recent: c.recent(),
 		Failures: c.recorder.Failures(), Exceptions: c.recorder.Exceptions(),
+		SeriesInfo: c.seriesState(),
 	}
 	if rows := c.timeline.seconds; len(rows) > 0 {
 		l.Last = rows[len(rows)-1].point

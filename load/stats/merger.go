@@ -19,6 +19,7 @@ type merger struct {
 	peakRate          float64
 	dlr, lateness     *Histogram
 	gauges            gaugeMean
+	series            seriesMean
 }
 
 func newMerger() *merger {
@@ -45,6 +46,7 @@ func (m *merger) add(r *row) {
 	m.peakUsers = max(m.peakUsers, p.Users)
 	m.peakRate = max(m.peakRate, p.Rate)
 	m.gauges.add(p.Gauges, r.peak, p.Width)
+	m.series.add(p.Series, r.seriesPeak, p.Width)
 	mustMerge(m.dlr, r.dlr)
 	mustMerge(m.lateness, r.lateness)
 	for i := range r.entries {
@@ -113,6 +115,10 @@ func (m *merger) row(last *row) row {
 	r.point.LateP95 = m.lateness.Quantile(0.95)
 	r.point.Dropped, r.point.Late, r.point.Host = m.dropped, m.late, m.host
 	r.point.Gauges = m.gauges.mean()
+	r.point.Series = m.series.mean()
+	if m.rows > 0 { // of more than one second
+		r.seriesPeak = m.series.peak()
+	}
 	return r
 }
 

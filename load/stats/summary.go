@@ -82,6 +82,8 @@ type Summary struct {
 	PeakUsers   int
 	PeakRate    float64
 	Mean, Peak  Gauges // NaN = never measured
+	// SeriesMean and SeriesPeak are those of Live.SeriesInfo, in its order; NaN = never measured.
+	SeriesMean, SeriesPeak []float64
 }
 
 // PerSecond is n divided by what the window covers, the drain left out.
@@ -102,6 +104,7 @@ func (t *timeline) summary(w Window, key func(Entry) entryKey) Summary {
 		Window: w, Covered: m.covered, Loaded: m.loaded, Total: m.total(), Receipts: m.receipts, DLRLatency: m.dlr, Lateness: m.lateness,
 		Iterations: m.iterations, Dropped: m.dropped, Seconds: m.seconds, LateSeconds: m.late, HostSeconds: m.host,
 		PeakUsers: m.peakUsers, PeakRate: m.peakRate, Mean: m.gauges.mean(), Peak: m.gauges.peak,
+		SeriesMean: m.series.mean(), SeriesPeak: m.series.peak(),
 	}
 	if m.rows > 0 {
 		s.From, s.To = m.from, m.to // a window that cuts rows is shown as what is counted

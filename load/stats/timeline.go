@@ -15,7 +15,7 @@ const (
 	rowsInTen    = 10                     // seconds joined into a row of ten
 	tensInMinute = 6                      // rows of ten joined into a row of sixty
 	defaultBytes = 64 << 20               // bound of the timeline
-	rowOverhead  = 520                    // bytes of a row and its point besides its histograms
+	rowOverhead  = 568                    // bytes of a row and its point besides its histograms
 	entryCost    = 120                    // bytes of an entry in a row besides its histograms
 )
 
@@ -115,13 +115,15 @@ type Point struct {
 	Dropped                       uint64        // iterations that found no free user
 	Late, Host                    int           // seconds with LateP95 > 25 ms; with steal > 10 %
 	Phase                         Phase
-	Gauges                        Gauges // means
+	Gauges                        Gauges    // means
+	Series                        []float64 // means of Live.SeriesInfo, NaN = not measured; shared, must not be changed
 }
 
 // row is a point with what is needed to recombine it.
 type row struct {
 	point      Point
 	peak       Gauges
+	seriesPeak []float64     // nil: those of the point
 	loaded     time.Duration // of its width: not in the drain
 	receipts   uint64
 	seconds    int // that started iterations
@@ -141,7 +143,7 @@ type entryRow struct {
 func (r *row) end() time.Duration { return r.point.At + r.point.Width }
 
 func (r *row) size() int {
-	n := rowOverhead + len(r.lateness) + len(r.dlr)
+	n := rowOverhead + len(r.lateness) + len(r.dlr) + 8*(len(r.point.Series)+len(r.seriesPeak))
 	for i := range r.entries {
 		n += entryCost + len(r.entries[i].service) + len(r.entries[i].response)
 	}
