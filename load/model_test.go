@@ -158,4 +158,8 @@ func TestOffer(t *testing.T) {
 	if err := CheckOpenFiles(o, 4096); err != nil {
 		t.Error(err)
 	}
+	open := OfferOf([]UserClass{{Name: "R", Rate: ConstantRate(300), MaxUsers: 40, Messages: 2}}, 10)
+	if open.Users[0] != 0 || open.Requests != 300 || open.Messages != 600 || open.Connections != 40 {
+		t.Errorf("open: %+v", open)
+	}
 }

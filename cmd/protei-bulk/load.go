@@ -151,7 +151,7 @@ func (o *loadOptions) complete(env *environment, cmd *cobra.Command) error {
 	fault(o.autoquit > 0 && !o.autostart, "--autoquit needs --autostart")
 	fault(o.afterRamp && o.runTime == 0, "--run-time-after-ramp needs --run-time")
 	fault(o.maxUsers < 0, "--max-users %d: it can not be negative", o.maxUsers)
-	fault(o.maxUsers > 0 && o.rate == "" && !o.findMax, "--max-users is for --rate and --find-max")
+	fault(o.maxUsers > 0 && o.rate == "" && !o.findMax && !(o.scenario != nil && o.scenario.HasRates()), "--max-users is for --rate and --find-max")
 	fault(o.rate != "" && o.findMax, "--find-max chooses the rate itself: leave --rate out")
 	fault(o.exitOnError < 0 || o.exitOnError > 255, "--exit-code-on-error %d: want 0 to 255", o.exitOnError)
 	fault(o.tableEvery < time.Second, "--console-stats-interval: want a second at least")

@@ -70,6 +70,12 @@ func (o *loadOptions) takeFile(env *environment, cmd *cobra.Command) error {
 	if f.Shape != "" && !given("shape") && !given("users") {
 		o.shape = f.Shape
 	}
+	if f.Rate != "" && !given("rate") && !o.findMax {
+		o.rate = f.Rate
+	}
+	if f.MaxUsers > 0 && !given("max-users") {
+		o.maxUsers = f.MaxUsers
+	}
 	return nil
 }
 

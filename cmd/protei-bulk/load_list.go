@@ -147,6 +147,7 @@ type ratios struct {
 
 type classRatio struct {
 	Ratio float64              `json:"ratio"`
+	Rate  string               `json:"rate,omitempty"` // of its own: it is no share of the users
 	Tasks map[string]taskRatio `json:"tasks"`
 }
 
@@ -160,7 +161,11 @@ func ratiosOf(classes []load.UserClass, users int) ratios {
 	counts := load.OfferOf(classes, users).Users
 	for i, c := range classes {
 		share := float64(counts[i]) / float64(users)
-		per, total := classRatio{share, map[string]taskRatio{}}, classRatio{share, map[string]taskRatio{}}
+		rate := ""
+		if c.Rate != nil {
+			rate = c.Rate.String()
+		}
+		per, total := classRatio{share, rate, map[string]taskRatio{}}, classRatio{share, rate, map[string]taskRatio{}}
 		sum := 0
 		for _, t := range c.Tasks {
 			sum += t.Weight
@@ -184,7 +189,11 @@ func (r *ratios) print(w io.Writer) {
 		fmt.Fprintf(w, "%s\n%s\n", part.title, strings.Repeat("-", 40))
 		for _, name := range r.order {
 			c := part.classes[name]
-			fmt.Fprintf(w, " * %.1f%% %s\n", c.Ratio*100, name)
+			if c.Rate != "" {
+				fmt.Fprintf(w, " * %s %s\n", c.Rate, name)
+			} else {
+				fmt.Fprintf(w, " * %.1f%% %s\n", c.Ratio*100, name)
+			}
 			for _, task := range r.tasks[name] {
 				fmt.Fprintf(w, "   * %.1f%% %s\n", c.Tasks[task].Ratio*100, task)
 			}

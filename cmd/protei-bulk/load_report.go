@@ -24,7 +24,10 @@ import (
 func (t *loadTest) fill(res *load.Result, ctx context.Context) {
 	o, r, c := t.opts, &t.run, res.Collector
 	r.Title, r.Host, r.Scenario, r.Shape = "Protei_Bulk Load Test", o.host, o.scenarioName(), o.shape
-	r.Rate, r.Profile = o.rate, o.profile
+	r.Rate, r.Profile = t.rateText(), o.profile
+	if o.findMax {
+		r.Rate = o.rate
+	}
 	r.Command, r.Version, r.Scaled = o.command, version, o.scaled
 	r.Started, r.Ended = res.Started, res.Ended
 	if res.Stopped {

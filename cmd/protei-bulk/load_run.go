@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -151,7 +152,7 @@ func (t *loadTest) openScenario(ctx context.Context) error {
 	}
 	t.messages, err = opts.open(ctx, scenario.Options{
 		Host: opts.host, APIKey: opts.apiKey, SMPP: smppAddr, Classes: opts.classes,
-		Settings: opts.settings, PeakUsers: t.peak, NoReceipts: opts.noReceipts,
+		Settings: opts.settings, PeakUsers: t.peak, RunTime: opts.runTime, NoReceipts: opts.noReceipts,
 		DLRListen: opts.dlrListen, DLRURL: opts.dlrURL, Timeout: opts.timeout,
 		Header: opts.header, TLS: opts.tlsConfig(),
 		Recorder: t.recorder, Ledger: t.ledger, Clock: t.clock, Logger: t.logger,
@@ -164,6 +165,9 @@ func (t *loadTest) openScenario(ctx context.Context) error {
 	}
 	if t.classes, err = opts.reshape(t.classes); err != nil {
 		return err
+	}
+	if closed := slices.ContainsFunc(t.classes, func(c load.UserClass) bool { return c.Rate == nil }); !closed {
+		t.shape, t.peak = load.Flat{}, 0 // the classes' own rates are all there is
 	}
 	t.target = target.New(target.Options{URL: scenario.MetricsURL(opts.host), TLS: opts.tlsConfig()})
 	return nil
@@ -295,11 +299,21 @@ func (t *loadTest) plan(offer load.Offer) report.Plan {
 	return p
 }
 
+// rateText is the open model for plan and report.
 func (t *loadTest) rateText() string {
 	if t.opts.findMax {
 		return "the rate that is searched"
 	}
-	return t.opts.rate
+	var rates []string
+	if t.opts.rate != "" {
+		rates = append(rates, t.opts.rate)
+	}
+	for _, c := range t.classes {
+		if c.Rate != nil {
+			rates = append(rates, c.Rate.String()+" of "+c.Name)
+		}
+	}
+	return strings.Join(rates, ", ")
 }
 
 // perform runs the test and reports.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"encoding/json"
 	"os"
 	"path/filepath"
 	"strings"
@@ -70,5 +71,46 @@ func TestRunOfAFile(t *testing.T) {
 	}
 	if code, out, _ := scenarioCommand(t, "load", "--list"); code != 0 || !strings.Contains(out, "    U\n") {
 		t.Errorf("--list: %s", out)
+	}
+}
+
+// TestRatesOfAFile: load: rate: and a class's own run without any flag, a flag goes before.
+func TestRatesOfAFile(t *testing.T) {
+	p := scenariotest.Start(t, scenariotest.Faults{})
+	t.Chdir(t.TempDir())
+	class := "    tasks: [{get: /api/v1/messages}]\n"
+	for name, tc := range map[string]struct {
+		load, users string
+		args        []string
+		plan        string
+		least, most int
+	}{
+		"shared":        {"{rate: 50/s, max_users: 9, run_time: 2s}", "  U:\n" + class, nil, "iterations at 50/s, for 2 s", 99, 101},
+		"of a class":    {"{run_time: 2s}", "  U:\n    rate: 30/s\n    max_users: 2\n" + class, nil, "iterations at 30/s of U, for 2 s", 59, 61},
+		"both at once":  {"{rate: 20/s, run_time: 2s}", "  U:\n    rate: 30/s\n" + class + "  V:\n" + class, nil, "iterations at 20/s, 30/s of U, for 2 s", 99, 101},
+		"flag before":   {"{rate: 5000/s, run_time: 1h}", "  U:\n" + class, []string{"--rate", "10/s", "-t", "2s"}, "iterations at 10/s, for 2 s", 19, 21},
+		"ends by ramp":  {"{rate: '0s:0,2s:40/s'}", "  U:\n" + class, nil, "iterations at 0s:0,2s:40/s", 39, 41},
+		"class ends it": {"{users: 5}", "  U:\n    rate: 0s:20,2s:20/s\n" + class, nil, "iterations at 0s:20,2s:20/s of U", 39, 41},
+	} {
+		file := strings.ReplaceAll(name, " ", "-") + ".yaml"
+		if err := os.WriteFile(file, []byte("host: "+p.URL+"\nload: "+tc.load+"\nusers:\n"+tc.users), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		code, out, errs := scenarioCommand(t, append([]string{"load", "-f", file, "--headless", "--only-summary", "--warmup", "0", "--json-file", "run.json"}, tc.args...)...)
+		text, _ := os.ReadFile("run.json")
+		var run struct {
+			Rate  string
+			Whole struct {
+				Aggregate struct{ Requests int }
+				Dropped   int `json:"dropped_iterations"`
+			}
+		}
+		if err := json.Unmarshal(text, &run); err != nil {
+			t.Fatalf("%s: %v: %d %s\n%s", name, err, code, errs, out)
+		}
+		n := run.Whole.Aggregate.Requests + run.Whole.Dropped
+		if code != 0 || !strings.Contains(out, tc.plan) || n < tc.least || n > tc.most {
+			t.Errorf("%s: %d %s: %d started, want %d to %d\n%s", name, code, errs, n, tc.least, tc.most, out)
+		}
 	}
 }

@@ -21,11 +21,14 @@ import (
 type File struct {
 	Name string // as the file calls itself, else the file's name
 	Host string // base URL when none is given on the command line; may be ""
-	// Users, SpawnRate, RunTime and Shape are the file's own load; zero when not given.
+	// Users, SpawnRate, RunTime, Shape, Rate and MaxUsers are the file's own load; zero
+	// when not given.
 	Users     int
 	SpawnRate float64
 	RunTime   time.Duration
 	Shape     string
+	Rate      string // as --rate takes it
+	MaxUsers  int
 	Targets   []FileTarget
 	// Warnings are no mistakes, but probably not meant.
 	Warnings []string
@@ -55,6 +58,8 @@ type fileClass struct {
 	name                      string
 	weight, fixedCount, every int
 	wait                      load.Wait
+	rate                      string // of its own, as --rate takes it; "": none
+	maxUsers                  int
 	tags                      []string
 	connection                connection
 	headers                   []headerLine
@@ -137,7 +142,8 @@ func Parse(name string, data []byte, opts ParseOptions) (*File, error) {
 // fileParser compiles a document.
 type fileParser struct {
 	*reader
-	file *File
+	file        *File
+	maxUsersKey ast.Node // of load
 }
 
 // The keys of a file.
@@ -166,6 +172,9 @@ func (p *fileParser) root(n ast.Node, vars []string) {
 	}
 	for _, name := range users.order {
 		p.class(users.keys[name], name, users.values[name])
+	}
+	if f.MaxUsers > 0 && f.Rate == "" && !f.HasRates() {
+		p.fault(p.maxUsersKey, "load: max_users is for a rate, and there is none")
 	}
 }
 
@@ -303,28 +312,59 @@ func (p *fileParser) load(n ast.Node) {
 	if n == nil {
 		return
 	}
-	m := p.mapping(n, "load", "users", "spawn_rate", "run_time", "shape")
+	m := p.mapping(n, "load", "users", "spawn_rate", "run_time", "shape", "rate", "max_users")
 	f := p.file
 	f.Users = p.whole(m.values["users"], "load: users", 0, 0, 10_000_000)
 	f.SpawnRate = p.number(m.values["spawn_rate"], "load: spawn_rate", 0)
 	f.RunTime = p.timespan(m.values["run_time"], "load: run_time", 0)
-	shape := m.values["shape"]
-	if shape == nil {
-		return
-	}
-	f.Shape, _ = p.scalar(shape)
-	if _, ok := p.resolve(shape).(*ast.SequenceNode); ok {
-		var corners []string
-		for _, item := range p.list(shape) {
-			c := p.mapping(item, "load: shape", "at", "users")
-			at := p.timespan(c.values["at"], "load: shape: at", 0)
-			corners = append(corners, at.String()+":"+strconv.Itoa(p.whole(c.values["users"], "load: shape: users", 0, 0, 10_000_000)))
+	f.Rate = p.rate(m.values["rate"], "load: rate")
+	f.MaxUsers = p.whole(m.values["max_users"], "load: max_users", 0, 1, mostPooled)
+	p.maxUsersKey = m.keys["max_users"]
+	if shape := m.values["shape"]; shape != nil {
+		f.Shape = p.corners(shape, "load: shape", "users", func(users ast.Node, what string) string {
+			return strconv.Itoa(p.whole(users, what, 0, 0, 10_000_000))
+		})
+		if _, err := load.ParseShape(f.Shape, 0, 0); err != nil {
+			p.fault(shape, "load: %v", err)
 		}
-		f.Shape = strings.Join(corners, ",")
 	}
-	if _, err := load.ParseShape(f.Shape, 0, 0); err != nil {
-		p.fault(shape, "load: %v", err)
+}
+
+// corners reads the text of a shape or a rate, or a list of {at: TIME, key: VALUE} as that
+// text.
+func (p *fileParser) corners(n ast.Node, what, key string, value func(n ast.Node, what string) string) string {
+	if _, ok := p.resolve(n).(*ast.SequenceNode); !ok {
+		return p.text(n, what, "")
 	}
+	var corners []string
+	for _, item := range p.list(n) {
+		c := p.mapping(item, what, "at", key)
+		at := p.timespan(c.values["at"], what+": at", 0)
+		if !c.has(key) {
+			p.fault(item, "%s: %s is missing", what, key)
+		}
+		corners = append(corners, at.String()+":"+value(c.values[key], what+": "+key))
+	}
+	return strings.Join(corners, ",")
+}
+
+// mostPooled bounds max_users.
+const mostPooled = 1_000_000
+
+// rate reads when the open model starts iterations.
+func (p *fileParser) rate(n ast.Node, what string) string {
+	if n == nil {
+		return ""
+	}
+	text := p.corners(n, what, "rate", func(rate ast.Node, what string) string { return p.text(rate, what, "") })
+	r, err := load.ParseRate(text, p.file.RunTime)
+	switch {
+	case err != nil:
+		p.fault(n, "%s: %v", strings.TrimSuffix(what, ": rate"), err)
+	case r.Peak() == 0:
+		p.fault(n, "%s: nothing ever starts: want more than 0", what)
+	}
+	return text
 }
 
 func (p *fileParser) targets(n ast.Node) {

@@ -13,7 +13,7 @@ import (
 )
 
 var classKeys = []string{
-	"weight", "fixed_count", "every", "wait", "tags", "connection", "headers", "smpp",
+	"weight", "fixed_count", "every", "wait", "rate", "max_users", "tags", "connection", "headers", "smpp",
 	"on_start", "on_stop", "sequential", "tasks",
 }
 
@@ -32,6 +32,9 @@ func (p *fileParser) class(at ast.Node, name string, n ast.Node) {
 		headers:    p.headers(m.values["headers"], name+": headers"),
 		sequential: p.yes(m.values["sequential"], name+": sequential", false),
 	}
+	c.rate = p.rate(m.values["rate"], name+": rate")
+	c.maxUsers = p.whole(m.values["max_users"], name+": max_users", 0, 1, mostPooled)
+	p.openClass(c, m)
 	if c.fixedCount > 0 && c.every > 0 {
 		p.fault(m.keys["every"], "%s: every and fixed_count exclude each other", name)
 	}
@@ -46,6 +49,21 @@ func (p *fileParser) class(at ast.Node, name string, n ast.Node) {
 	c.onStop = p.steps(m.values["on_stop"], name+": on_stop", c)
 	p.tasks(c, m)
 	p.file.classes = append(p.file.classes, c)
+}
+
+// openClass refuses what has no effect in a class with a rate of its own, and without one.
+func (p *fileParser) openClass(c *fileClass, m fields) {
+	if !m.has("rate") {
+		if m.has("max_users") {
+			p.fault(m.keys["max_users"], "%s: max_users is for a class with a rate", c.name)
+		}
+		return
+	}
+	for _, key := range []string{"weight", "fixed_count", "every", "wait"} {
+		if m.has(key) {
+			p.fault(m.keys[key], "%s: %s has no effect beside rate: its times say when a task starts, on as many users as that takes", c.name, key)
+		}
+	}
 }
 
 // wait reads none, TIME, LEAST-MOST, or {between: [A, B]}, {constant: T}, {pacing: T},

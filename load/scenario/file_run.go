@@ -189,6 +189,11 @@ func (f *File) Follows() bool {
 	return follows
 }
 
+// HasRates says that a user class has a rate of its own.
+func (f *File) HasRates() bool {
+	return slices.ContainsFunc(f.classes, func(c *fileClass) bool { return c.rate != "" })
+}
+
 // ClassNames are the user classes of the file.
 func (f *File) ClassNames() (names []string) {
 	for _, c := range f.classes {
@@ -219,7 +224,15 @@ func (r *Run) binding(ctx context.Context, c *fileClass) (*Messaging, error) {
 func (r *Run) Classes() ([]load.UserClass, error) {
 	var list []load.UserClass
 	for _, c := range r.classes {
-		list = append(list, r.loadClass(c))
+		class := r.loadClass(c)
+		if c.rate != "" {
+			var err error
+			if class.Rate, err = load.ParseRate(c.rate, r.opts.RunTime); err != nil {
+				return nil, fmt.Errorf("%s: %w", c.name, err)
+			}
+			class.MaxUsers = c.maxUsers
+		}
+		list = append(list, class)
 	}
 	if len(list) == 0 {
 		return nil, errors.New("no user class is left to run")

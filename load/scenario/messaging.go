@@ -36,6 +36,8 @@ type Options struct {
 	Settings Settings
 	// PeakUsers is the highest number of users that the shape asks for.
 	PeakUsers int
+	// RunTime is the length of the shape Soak in the rate of a file's class; 0: its own.
+	RunTime time.Duration
 
 	// NoReceipts leaves delivery receipts out: none are asked for.
 	NoReceipts bool
