@@ -86,7 +86,7 @@ func TestBadServersKillNoUser(t *testing.T) {
 				if _, err := io.WriteString(c, "x"); err != nil {
 					return false
 				}
-				time.Sleep(5 * time.Millisecond)
+				time.Sleep(5 * time.Millisecond) // the slowness under test
 			}
 			return false
 		}, want: "timeout"},
@@ -120,24 +120,25 @@ func TestBadServersKillNoUser(t *testing.T) {
 			if tc.answer != nil {
 				url += strings.TrimPrefix(badServer(t, tc.answer), strings.Repeat("http://", min(len(tc.url), 1)))
 			}
-			timeout := 250 * time.Millisecond
-			if strings.HasPrefix(tc.want, "response body") {
-				timeout = 5 * time.Second // 16 MiB come first
+			timeout := time.Minute
+			if tc.want == "timeout" {
+				timeout = 250 * time.Millisecond
 			}
-			runAgainstBad(t, url, tc.want, timeout)
+			t.Run("built in", func(t *testing.T) { runAgainstBad(t, badRun{url, tc.want, timeout, builtIn}) })
+			t.Run("file", func(t *testing.T) { runAgainstBad(t, badRun{url, tc.want, timeout, fromFile}) })
 		})
 	}
 }
 
-func runAgainstBad(t *testing.T, url, want string, timeout time.Duration) {
-	t.Helper()
-	const users = 3
-	o := scenario.Options{
-		Host: url, APIKey: "x", Classes: []string{"MessagingUser"}, Settings: scenario.DefaultSettings(),
-		PeakUsers: users, NoReceipts: true, Timeout: timeout,
-		Recorder: stats.NewRecorder(stats.RecorderOptions{}),
-		Ledger:   stats.NewLedger(stats.LedgerOptions{NoReceipts: true}), Clock: load.NewClock(),
-	}
+// badRun is one run against a bad server.
+type badRun struct {
+	url, want string
+	timeout   time.Duration
+	classes   func(t *testing.T, o scenario.Options) []load.UserClass
+}
+
+func builtIn(t *testing.T, o scenario.Options) []load.UserClass {
+	o.Settings, o.Classes = scenario.DefaultSettings(), []string{"MessagingUser"}
 	for _, pair := range []string{"mix=1:0:0:0:0", "wait=0.01"} {
 		if err := o.Settings.Set(pair); err != nil {
 			t.Fatal(err)
@@ -147,47 +148,85 @@ func runAgainstBad(t *testing.T, url, want string, timeout time.Duration) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer m.Close()
+	t.Cleanup(m.Close)
 	classes, err := m.Classes()
 	if err != nil {
 		t.Fatal(err)
 	}
+	return classes
+}
+
+func fromFile(t *testing.T, o scenario.Options) []load.UserClass {
+	f := parse(t, "users:\n  U:\n    wait: 0.01\n    tasks:\n      - {post: /api/v1/messages, messages: 1, json: {client_ref: \"${client_ref}\"}}\n")
+	r, err := scenario.Open(t.Context(), f, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(r.Close)
+	classes, err := r.Classes()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return classes
+}
+
+func runAgainstBad(t *testing.T, b badRun) {
+	t.Helper()
+	const users, each = 3, 4
+	o := scenario.Options{
+		Host: b.url, APIKey: "x", PeakUsers: users, NoReceipts: true, Timeout: b.timeout,
+		Recorder: stats.NewRecorder(stats.RecorderOptions{}),
+		Ledger:   stats.NewLedger(stats.LedgerOptions{NoReceipts: true}), Clock: load.NewClock(),
+	}
+	tried := map[int]int{} // by user
+	var mu sync.Mutex
 	res, err := load.Run(t.Context(), load.Options{
-		Classes: classes, Shape: load.Flat{Users: users, SpawnRate: 1000, RunTime: 1200 * time.Millisecond},
-		Recorder: o.Recorder, Ledger: o.Ledger, Clock: o.Clock, StopTimeout: 5 * time.Second, NoDrain: true,
+		Classes: b.classes(t, o), Shape: load.Flat{Users: users, SpawnRate: 1000}, Iterations: users * each,
+		Recorder: o.Recorder, Ledger: o.Ledger, Clock: o.Clock, StopTimeout: b.timeout, NoDrain: true,
+		Listeners: []load.Listener{{Request: func(r load.Request) {
+			mu.Lock()
+			defer mu.Unlock()
+			tried[r.User.Index]++
+		}}},
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	total := res.Collector.Summary(res.Collector.Whole()).Total
 	c := o.Ledger.Counts()
-	// Three rounds of each user at the least: the slowest answer takes 0.25 s.
-	if total.Requests < 3*users || c.Issued != total.Requests || c.Issued != c.Accepted+c.Rejected+c.Unanswered {
+	if total.Requests != users*each || c.Issued != total.Requests || c.Issued != c.Accepted+c.Rejected+c.Unanswered {
 		t.Errorf("%d requests, %+v", total.Requests, c)
+	}
+	if len(tried) > users {
+		t.Errorf("users did not go on: requests by user %v", tried)
 	}
 	if e := o.Recorder.Exceptions(); len(e) > 0 {
 		t.Errorf("exceptions: %+v", e)
 	}
 	failures := o.Recorder.Failures()
-	if want == "" {
+	if b.want == "" {
 		if len(failures) > 0 || total.Failures > 0 || c.Accepted != c.Issued {
 			t.Errorf("%+v; %+v", failures, c)
 		}
 		return
 	}
-	if len(failures) != 1 || failures[0].Error != want || failures[0].Occurrences != total.Requests || total.Failures != total.Requests {
+	if len(failures) != 1 || failures[0].Error != b.want || failures[0].Occurrences != total.Requests || total.Failures != total.Requests {
 		t.Errorf("%d requests, %d failures, table %+v", total.Requests, total.Failures, failures)
 	}
 }
 
 // TestNoSuchHost: a name that has no address is refused before the first request.
 func TestNoSuchHost(t *testing.T) {
-	_, err := scenario.New(t.Context(), scenario.Options{
+	o := scenario.Options{
 		Host: "http://host.invalid:8080", APIKey: "x", Settings: scenario.DefaultSettings(), NoReceipts: true,
 		Recorder: stats.NewRecorder(stats.RecorderOptions{}), Ledger: stats.NewLedger(stats.LedgerOptions{}), Clock: load.NewClock(),
-	})
-	var fail *httpload.Error
-	if !errors.As(err, &fail) || fail.Kind != httpload.KindDNS {
-		t.Errorf("got %v", err)
+	}
+	_, builtIn := scenario.New(t.Context(), o)
+	_, file := scenario.Open(t.Context(), parse(t, "users: {U: {tasks: [{get: /}]}}"), o)
+	for _, err := range []error{builtIn, file} {
+		var fail *httpload.Error
+		if !errors.As(err, &fail) || fail.Kind != httpload.KindDNS {
+			t.Errorf("got %v", err)
+		}
 	}
 }

@@ -306,7 +306,9 @@ func (c *fileUser) answered(s *httpStep, res *httpload.Response, messages int) (
 	}
 	if messages > 0 {
 		if fault == "" {
-			smp.Messages, smp.Segments, fault = c.accepted(s, res.Body, messages)
+			if smp.Messages, smp.Segments, fault = c.accepted(s, res.Body, messages); smp.Messages == 0 {
+				fault = notJSON(res, fault)
+			}
 		} else {
 			c.book(true, messages)
 		}
@@ -351,7 +353,7 @@ func (c *fileUser) accepted(s *httpStep, body []byte, messages int) (taken, segm
 	id, _, ok := api.id.find(body)
 	if !ok || len(id) == 0 {
 		c.book(false, 1)
-		return 0, 0, "answer without " + api.id.text
+		return 0, 0, "answer without " + api.id.label()
 	}
 	segments = 1
 	if v, _, ok := api.segments.find(body); ok {
@@ -409,7 +411,7 @@ func (c *fileUser) acceptedBulk(body []byte, messages int) (taken, segments int,
 	if next < messages {
 		fault = "answer with fewer ids than messages"
 		if taken == 0 && next == 0 {
-			fault = "answer without " + api.ids.text
+			fault = "answer without " + api.ids.label()
 		}
 	} else if taken < messages {
 		fault = "bulk accepted in part"
@@ -427,7 +429,7 @@ func (c *fileUser) verify(s *httpStep, res *httpload.Response) string {
 	ch := &s.check
 	for i := range ch.json {
 		if fault := c.verifyJSON(&ch.json[i], res.Body); fault != "" {
-			return fault
+			return notJSON(res, fault)
 		}
 	}
 	for i := range ch.headers {
@@ -520,7 +522,11 @@ func (c *fileUser) save(s *httpStep, res *httpload.Response) string {
 			c.scope.Vars[sv.slot] = append(c.scope.Vars[sv.slot][:0], sv.def...)
 		default:
 			c.scope.Vars[sv.slot] = c.scope.Vars[sv.slot][:0]
-			return "nothing to save as " + sv.label
+			fault := "nothing to save as " + sv.label
+			if sv.from == fromJSON {
+				fault = notJSON(res, fault)
+			}
+			return fault
 		}
 	}
 	return ""

@@ -98,9 +98,9 @@ func (c *messagingUser) failed(u *load.User, e stats.Entry, res *httpload.Respon
 	return unsent
 }
 
-// notJSON names the answer's content type when the answer is no JSON object.
+// notJSON names the answer's content type when the answer is no JSON object or list.
 func notJSON(res *httpload.Response, fault string) string {
-	if body := bytes.TrimLeft(res.Body, " \t\r\n"); len(body) > 0 && body[0] == '{' {
+	if body := bytes.TrimLeft(res.Body, " \t\r\n"); len(body) > 0 && (body[0] == '{' || body[0] == '[') {
 		return fault // servers mislabel JSON
 	}
 	kind, _, _ := strings.Cut(string(res.Header("Content-Type")), ";")

@@ -27,6 +27,11 @@ const (
 	stepAll
 )
 
+// label is the path as failures name it: message_id for $.message_id and $.message_id[*].
+func (p *jsonPath) label() string {
+	return strings.TrimSuffix(strings.TrimPrefix(p.text, "$."), "[*]")
+}
+
 // parsePath reads a path; the $ at its start may be left out.
 func parsePath(text string) (p jsonPath, err error) {
 	p.text = text
