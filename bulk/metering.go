@@ -92,7 +92,7 @@ func (p *Platform) laneReadings() []reading {
 	lane := func(name, help string, value func(*queue.Depth) float64) reading {
 		return reading{name: name, help: help, labels: labels, read: func(emit metrics.Emit) {
 			for _, d := range p.lanes.Depths(nil) {
-				emit(value(&d), p.connectorName(d), d.Lane.Priority.String())
+				emit(value(&d), p.connector.Name(d.Lane.Connector), d.Lane.Priority.String())
 			}
 		}}
 	}
@@ -113,7 +113,7 @@ func (p *Platform) connectorReadings() []reading {
 	labels := []string{"connector"}
 	bind := func(name, help string, value func(*upstream.BindState) float64) reading {
 		return reading{name: name, help: help, labels: labels, read: func(emit metrics.Emit) {
-			for _, c := range p.connector {
+			for _, c := range p.fleet.running() {
 				sum := 0.0
 				for _, b := range c.group.States() {
 					sum += value(&b)
@@ -126,7 +126,7 @@ func (p *Platform) connectorReadings() []reading {
 		{
 			name: "submit_sm", help: "submit_sm_resp by command_status.", labels: []string{"connector", "status"}, counter: true,
 			read: func(emit metrics.Emit) {
-				for _, c := range p.connector {
+				for _, c := range p.fleet.running() {
 					c.group.EachStatus(func(st smpp.Status, n uint64) { emit(float64(n), c.group.Options().Name, statusLabel(st)) })
 				}
 			},
@@ -134,7 +134,7 @@ func (p *Platform) connectorReadings() []reading {
 		{
 			name: "dispatch", help: "What became of messages on their way to the SMSC, by outcome.", labels: []string{"connector", "outcome"}, counter: true,
 			read: func(emit metrics.Emit) {
-				for _, c := range p.connector {
+				for _, c := range p.fleet.running() {
 					eachOutcome(c.dispatcher.Counters(), func(outcome string, n uint64) { emit(float64(n), c.group.Options().Name, outcome) })
 				}
 			},
@@ -142,7 +142,7 @@ func (p *Platform) connectorReadings() []reading {
 		{
 			name: "receipts", help: "Delivery receipts of the SMSC, by what became of them.", labels: []string{"connector", "outcome"}, counter: true,
 			read: func(emit metrics.Emit) {
-				for _, c := range p.connector {
+				for _, c := range p.fleet.running() {
 					eachReceipt(c.dispatcher.Counters(), func(outcome string, n uint64) { emit(float64(n), c.group.Options().Name, outcome) })
 				}
 			},
@@ -150,7 +150,7 @@ func (p *Platform) connectorReadings() []reading {
 		{
 			name: "unsynced_results", help: "Answers of the SMSC that are not durable yet.", labels: labels,
 			read: func(emit metrics.Emit) {
-				for _, c := range p.connector {
+				for _, c := range p.fleet.running() {
 					emit(float64(c.dispatcher.Counters().Unsynced), c.group.Options().Name)
 				}
 			},

@@ -8,6 +8,7 @@ import (
 
 	"protei-bulk/bulk/account"
 	"protei-bulk/bulk/campaign"
+	"protei-bulk/bulk/connector"
 	"protei-bulk/bulk/intake"
 )
 
@@ -106,6 +107,10 @@ func asProblem(err error) *problem {
 		return wrong("not_found", "there is no such account")
 	case errors.Is(err, account.ErrUnknownKey):
 		return wrong("not_found", "there is no such API key")
+	case errors.Is(err, connector.ErrUnknown):
+		return wrong("not_found", "there is no such connector")
+	case errors.Is(err, connector.ErrFixed), errors.Is(err, connector.ErrTaken), errors.Is(err, connector.ErrInUse), errors.Is(err, connector.ErrFull):
+		return wrong("conflict", err.Error())
 	case errors.Is(err, account.ErrTaken):
 		return wrong("conflict", err.Error())
 	}
@@ -115,7 +120,7 @@ func asProblem(err error) *problem {
 	return wrong("internal_error", "internal error")
 }
 
-// fieldFaults collects the FieldErrors of packages account and campaign from joined errors.
+// fieldFaults collects the FieldErrors of packages account, campaign and connector from joined errors.
 func fieldFaults(err error) []fault {
 	if joined, ok := err.(interface{ Unwrap() []error }); ok {
 		var all []fault
@@ -126,7 +131,10 @@ func fieldFaults(err error) []fault {
 	}
 	var a *account.FieldError
 	var c *campaign.FieldError
+	var k *connector.FieldError
 	switch {
+	case errors.As(err, &k):
+		return []fault{{"/" + k.Field, "invalid_" + k.Field, k.Detail}}
 	case errors.As(err, &a):
 		return []fault{{"/" + a.Field, "invalid_" + a.Field, a.Detail}}
 	case errors.As(err, &c):
