@@ -175,6 +175,7 @@ func (a *arrivals) run() {
 			}
 		}
 		timer.Reset(pause)
+		a.engine.alarm.at(clock.Now() + pause)
 		select {
 		case <-a.wake:
 		case <-timer.C:

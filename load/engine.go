@@ -21,6 +21,7 @@ type Engine struct {
 	// ctx ends what users wait for when the run can wait no longer.
 	ctx   context.Context
 	abort context.CancelFunc
+	alarm *alarm // of Run
 
 	mu      sync.Mutex
 	users   [][]*User          // guarded by mu: the living of the closed model, by class, oldest first
@@ -93,6 +94,10 @@ func (e *Engine) Run(ctx context.Context) (*Result, error) {
 	e.ctx, e.abort = context.WithCancel(context.Background())
 	defer e.abort()
 	e.clock.Restart()
+	if !e.opts.CoarseTimers {
+		e.alarm = newAlarm(e.clock)
+		defer e.alarm.close()
+	}
 	res := &Result{Started: e.clock.Start()}
 	res.Collector = stats.NewCollector(stats.CollectorOptions{
 		Start: res.Started, Recorder: e.opts.Recorder, Ledger: e.opts.Ledger, Series: e.opts.Series,

@@ -56,6 +56,10 @@ type Options struct {
 	DrainTimeout time.Duration
 	// NoDrain says that no receipts are expected.
 	NoDrain bool
+	// CoarseTimers leaves users' timers to the Go runtime alone, which lets them fire up to
+	// a millisecond late. The exact ones wait for a clock of the system, on which no fake
+	// time of testing/synctest has a hold: tests in a bubble set this.
+	CoarseTimers bool
 	// Seed makes the users' choices repeat; 0 draws one.
 	Seed uint64
 	// Gauges fills in what is sampled beside the requests: the target's CPU and so on.

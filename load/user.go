@@ -178,6 +178,7 @@ func (u *User) iterate(r runner) {
 func (u *User) sleepUntil(at time.Duration) bool {
 	if d := at - u.Now(); d > 0 {
 		u.timer.Reset(d)
+		u.engine.alarm.at(at)
 		if !u.stopping.Load() {
 			<-u.timer.C
 		}
