@@ -38,6 +38,7 @@ type Run struct {
 
 	Failures   []stats.Failure
 	Exceptions []stats.Exception
+	Answers    []FailingAnswer // the first of each kind
 
 	Target    TargetSystem
 	Generator Generator
