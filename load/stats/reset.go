@@ -12,7 +12,7 @@ func (c *Collector) Reset() {
 	c.dlr = NewHistogram()
 	c.loaded = 0
 	c.from = c.elapsed
-	c.recorder.failures.reset()
+	c.source.Forget()
 }
 
 // Whole is the window of the whole run so far, or since the last reset.
