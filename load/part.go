@@ -15,9 +15,11 @@ import (
 type Part struct {
 	e *Engine
 
-	mu      sync.Mutex // guards all below
-	started bool       // the arrivals run
-	stopped chan struct{}
+	mu       sync.Mutex // guards all below
+	started  bool       // the arrivals run
+	stopped  chan struct{}
+	aborted  chan struct{}
+	aborting sync.Once
 }
 
 // Share is a worker's share of a test.
@@ -43,13 +45,16 @@ func NewPart(opts Options) (*Part, error) {
 		return nil, err
 	}
 	e.patient = true
-	return &Part{e: e, stopped: make(chan struct{})}, nil
+	e.ctx, e.abort = context.WithCancel(context.Background())
+	return &Part{e: e, stopped: make(chan struct{}), aborted: make(chan struct{})}, nil
 }
 
 // Begin starts the run's clock at start, which may lie in the past.
 func (p *Part) Begin(start time.Time) {
-	p.e.ctx, p.e.abort = context.WithCancel(context.Background())
 	p.e.clock.StartAt(start)
+	if !p.e.opts.CoarseTimers {
+		p.e.alarm = newAlarm(p.e.clock)
+	}
 }
 
 // Follow makes users and starts what the share says. It must not be called before Begin
@@ -111,6 +116,9 @@ func (p *Part) Load() RemoteLoad {
 	return l
 }
 
+// Abort makes Stop's users end at once, now or when it is called.
+func (p *Part) Abort() { p.aborting.Do(func() { close(p.aborted) }) }
+
 // Stop ends all users; done is closed when they have ended, after StopTimeout less kindly.
 // It is called once; a Part that never began is ended by it, too.
 func (p *Part) Stop() (done <-chan struct{}) {
@@ -128,11 +136,12 @@ func (p *Part) Stop() (done <-chan struct{}) {
 			abort()
 		case <-e.opts.Kill.Done():
 			abort()
+		case <-p.aborted:
+			abort()
 		}
 		<-ended
-		if e.abort != nil {
-			e.abort()
-		}
+		e.abort()
+		e.alarm.close()
 	}()
 	return p.stopped
 }

@@ -279,3 +279,38 @@ func FuzzReport(f *testing.F) {
 		c.Live()
 	})
 }
+
+// TestStrays has a receipt come to the worker that did not send its message.
+func TestStrays(t *testing.T) {
+	ledger := func(worker int) *stats.Ledger {
+		return stats.NewLedger(stats.LedgerOptions{Worker: uint16(worker), Shared: true})
+	}
+	a, b := ledger(1), ledger(2)
+	id := []byte("smsc-17")
+	a.AcceptSMPP(a.Issue(1, 0), id)
+	if e := b.ReceiptID(id, stats.FinalDelivered, time.Second); e != stats.Parked {
+		t.Fatalf("effect %v at the wrong worker", e)
+	}
+	if got := b.Strays(time.Second, 10); len(got) != 0 {
+		t.Errorf("offered at once, before its response may be here: %v", got)
+	}
+	offered := b.Strays(2*time.Second, 10)
+	if len(offered) != 1 || len(b.Strays(2*time.Second, 10)) != 0 {
+		t.Fatalf("offered %v, want one, once", offered)
+	}
+	if b.TakeStray(offered[0].ID, offered[0].Final, offered[0].At) {
+		t.Error("a worker took a receipt of a message that it had not sent")
+	}
+	if !a.TakeStray(offered[0].ID, offered[0].Final, offered[0].At) {
+		t.Error("the sender did not take its receipt")
+	}
+	b.ForgetStray(offered[0].ID)
+	got := []stats.Counts{a.Counts(), b.Counts()}
+	want := []stats.Counts{{Issued: 1, Accepted: 1, Delivered: 1}, {Receipts: 1}}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("ledgers (-want +got):\n%s", diff)
+	}
+	if !a.TakeStray(id, stats.FinalDelivered, time.Second) || a.Counts().Duplicates != 1 {
+		t.Error("a second receipt was not counted as duplicate by the sender")
+	}
+}
