@@ -43,6 +43,7 @@ type Config struct {
 	Log      LogConfig      `yaml:"log"`
 	TLS      TLSConfig      `yaml:"tls"`
 	Validity ValidityConfig `yaml:"validity"`
+	Inbound  InboundConfig  `yaml:"inbound"`
 }
 
 // Limits bounds what the platform holds in memory.
@@ -87,6 +88,11 @@ type TLSConfig struct {
 type ValidityConfig struct {
 	Default Duration `yaml:"default" doc:"validity of a message that names none"`
 	Max     Duration `yaml:"max" doc:"longest validity a customer may ask for"`
+}
+
+// InboundConfig says whose the messages from mobiles are.
+type InboundConfig struct {
+	Routes []string `yaml:"routes" doc:"inbound routes of an empty store, such as to=1000&keyword=JOIN&account=acme"`
 }
 
 // DefaultConfig returns the settings of a platform that was told nothing.
@@ -243,6 +249,11 @@ func (c *Config) Validate() error {
 	for _, text := range c.Webhooks.Allow {
 		if _, err := netip.ParsePrefix(text); err != nil {
 			bad("webhooks.allow", "%q is not a network such as 10.0.0.0/8", text)
+		}
+	}
+	for _, text := range c.Inbound.Routes {
+		if _, _, err := parseInboundRoute(text); err != nil {
+			bad("inbound.routes", "%v", err)
 		}
 	}
 	switch c.Log.Level {

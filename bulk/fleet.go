@@ -158,7 +158,7 @@ func (f *fleet) run(l *link) error {
 		return err
 	}
 	d, err := dispatch.New(dispatch.Options{
-		Connector: l.c.ID, Queue: f.p.lanes.Connector(l.c.ID), Group: group, Store: f.p.store,
+		Connector: l.c.ID, Queue: f.p.lanes.Connector(l.c.ID), Group: group, Store: f.p.store, Inbound: f.p.inbound,
 		Validity: time.Duration(f.p.cfg.Validity.Default), MaxUnsynced: f.p.cfg.Limits.MaxUnsyncedSettles, Logger: f.p.log,
 	})
 	if err != nil {

@@ -33,6 +33,7 @@ func (p *Platform) metering() (*metrics.Metrics, error) {
 	all = append(all, p.connectorReadings()...)
 	all = append(all, p.storeReadings()...)
 	all = append(all, p.webhookReadings()...)
+	all = append(all, p.inboundReadings()...)
 	for _, r := range all {
 		register := m.Gauges
 		if r.counter {
@@ -227,6 +228,24 @@ func (p *Platform) storeReadings() []reading {
 			return 0
 		}),
 	}
+}
+
+func (p *Platform) inboundReadings() []reading {
+	return []reading{{
+		name: "inbound", help: "Messages from mobiles, by what became of them.", labels: []string{"outcome"}, counter: true,
+		read: func(emit metrics.Emit) {
+			s := p.inbound.Stats()
+			emit(float64(s.Received), "received")
+			emit(float64(s.Parts), "parts")
+			emit(float64(s.Joined), "joined")
+			emit(float64(s.Unrouted), "unrouted")
+			emit(float64(s.Expired), "expired")
+			emit(float64(s.Refused), "refused")
+		},
+	}, {
+		name: "inbound_incomplete", help: "Long messages from mobiles that lack parts.",
+		read: func(emit metrics.Emit) { emit(float64(p.inbound.Stats().Open)) },
+	}}
 }
 
 func (p *Platform) webhookReadings() []reading {

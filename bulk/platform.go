@@ -22,6 +22,7 @@ import (
 	"protei-bulk/bulk/connector"
 	"protei-bulk/bulk/dispatch"
 	"protei-bulk/bulk/esme"
+	"protei-bulk/bulk/inbound"
 	"protei-bulk/bulk/intake"
 	"protei-bulk/bulk/message"
 	"protei-bulk/bulk/metrics"
@@ -66,6 +67,8 @@ type Platform struct {
 	sweeper   *dispatch.Sweeper
 	webhooks  *callback.Sender
 	esme      *esme.Server // nil: SMPP is off
+	inbound   *inbound.Receiver
+	mo        *inbound.Routes
 	first     *FirstSecrets
 	decisions decisions
 	syncs     atomic.Pointer[metrics.Histogram] // of the journal; nil until the meter is there
@@ -133,7 +136,7 @@ func (p *Platform) Start(ctx context.Context) (err error) {
 		}
 	}()
 	for _, start := range []func(context.Context) error{
-		p.openCDR, p.openStore, p.openAccounts, p.openConnectors, p.wireRoutes, p.wireIntake, p.wireOutbox, p.wireSMPP, p.wireConnectors,
+		p.openCDR, p.openStore, p.openAccounts, p.openConnectors, p.wireRoutes, p.wireIntake, p.wireOutbox, p.wireSMPP, p.wireInbound, p.wireConnectors,
 		p.goLive, p.startCampaigns, p.startSMPP, p.startHTTP,
 	} {
 		if err := start(ctx); err != nil {
@@ -303,6 +306,10 @@ func (p *Platform) goLive(ctx context.Context) error {
 	p.onStopWithin(doorPatience, "webhooks", p.webhooks.Stop)
 	p.lanes.Start()
 	p.onStop("lanes", func(context.Context) error { p.lanes.Stop(); return nil })
+	if err := p.inbound.Start(ctx); err != nil {
+		return err
+	}
+	p.onStop("inbound", p.inbound.Stop)
 	p.onStopWithin(windowPatience, "connectors", p.fleet.Stop)
 	if err := p.connector.Run(ctx, p.fleet); err != nil {
 		return err
@@ -336,6 +343,7 @@ func (p *Platform) startCampaigns(ctx context.Context) error {
 func (p *Platform) startHTTP(context.Context) error {
 	handler, err := api.New(api.Options{
 		Accounts: p.accounts, Intake: p.intake, Messages: reader{p}, Insight: insight{p}, Campaigns: p.campaigns, Metrics: p.meter,
+		Inbound: inboundReader{p}, InboundRoutes: p.mo,
 		IDs: p.store.IDs(), SMSC: p.connector.Name, Connectors: p.connector, Root: p.opts.Root, Version: p.opts.Version, Logger: p.log,
 	})
 	if err != nil {

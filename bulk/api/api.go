@@ -19,6 +19,7 @@ import (
 	"protei-bulk/bulk/account"
 	"protei-bulk/bulk/campaign"
 	"protei-bulk/bulk/connector"
+	"protei-bulk/bulk/inbound"
 	"protei-bulk/bulk/intake"
 	"protei-bulk/bulk/message"
 )
@@ -99,6 +100,9 @@ type Options struct {
 	Connectors *connector.Directory
 	IDs        intake.IDs // batch ids
 
+	Inbound       InboundMessages // nil: the inbound endpoints answer 404
+	InboundRoutes *inbound.Routes // needed with Inbound
+
 	// SMSC names a connector in answers; nil: its number is shown.
 	SMSC func(connector uint16) string
 	// Metrics answers GET /metrics, to requests that need no credentials; nil: 404.
@@ -124,5 +128,6 @@ func (o *Options) Validate() error {
 	need(o.Messages != nil, "Messages")
 	need(o.Insight != nil, "Insight")
 	need(o.IDs != nil, "IDs")
+	need(o.Inbound == nil || o.InboundRoutes != nil, "InboundRoutes")
 	return errors.Join(faults...)
 }

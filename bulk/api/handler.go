@@ -107,6 +107,9 @@ func (a *API) routes() {
 			a.on("/api/v1/campaigns/{id}/"+action, customers, methods{"POST": campaignAction(action)})
 		}
 	}
+	if a.opts.Inbound != nil {
+		a.inboundPaths()
+	}
 	if a.opts.Metrics != nil {
 		a.mux.Handle("GET /metrics", a.opts.Metrics)
 	}

@@ -9,6 +9,7 @@ import (
 	"protei-bulk/bulk/account"
 	"protei-bulk/bulk/campaign"
 	"protei-bulk/bulk/connector"
+	"protei-bulk/bulk/inbound"
 	"protei-bulk/bulk/intake"
 )
 
@@ -57,6 +58,7 @@ var problems = map[string]problemKind{
 	"request_timeout":         {408, "The body came too slowly"},
 	"not_cancellable":         {409, "The message can no longer be cancelled"},
 	"not_held":                {409, "The message is not held"},
+	"not_replayable":          {409, "The message cannot be delivered again"},
 	"illegal_transition":      {409, "The campaign's status does not permit this"},
 	"idempotency_in_progress": {409, "The first request is not done yet"},
 	"idempotency_key_reused":  {422, "The Idempotency-Key belongs to another request"},
@@ -103,6 +105,10 @@ func asProblem(err error) *problem {
 		return wrong("not_cancellable", ErrTooLate.Error())
 	case errors.Is(err, ErrNotHeld):
 		return wrong("not_held", ErrNotHeld.Error())
+	case errors.Is(err, inbound.ErrUnknownRoute):
+		return wrong("not_found", "there is no such inbound route")
+	case errors.Is(err, inbound.ErrTooManyRoutes):
+		return wrong("conflict", err.Error())
 	case errors.Is(err, account.ErrUnknown):
 		return wrong("not_found", "there is no such account")
 	case errors.Is(err, account.ErrUnknownKey):
@@ -132,11 +138,14 @@ func fieldFaults(err error) []fault {
 	var a *account.FieldError
 	var c *campaign.FieldError
 	var k *connector.FieldError
+	var in *inbound.FieldError
 	switch {
 	case errors.As(err, &k):
 		return []fault{{"/" + k.Field, "invalid_" + k.Field, k.Detail}}
 	case errors.As(err, &a):
 		return []fault{{"/" + a.Field, "invalid_" + a.Field, a.Detail}}
+	case errors.As(err, &in):
+		return []fault{{"/" + in.Field, "invalid_" + in.Field, in.Detail}}
 	case errors.As(err, &c):
 		return []fault{{"/" + c.Field, c.Code, c.Detail}}
 	}

@@ -50,7 +50,6 @@ type Dispatcher struct {
 	receipts sync.Pool
 	missed   chan *receipt
 	learned  atomic.Int32 // spelling of ids that matched last, see idMode
-	saidMO   atomic.Bool
 	saidNoID atomic.Bool
 
 	counters counters
