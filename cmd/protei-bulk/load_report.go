@@ -38,7 +38,7 @@ func (t *loadTest) fill(res *load.Result, ctx context.Context) {
 		}
 	}
 	if res.Aborted != "" {
-		r.Stopped = res.Aborted
+		r.Stopped, r.Aborted = res.Aborted, res.Aborted
 	}
 	r.Machine = generatorMachine()
 	r.Whole = c.Summary(c.Whole())

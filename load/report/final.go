@@ -125,6 +125,9 @@ func (t *Terminal) verdict(run *Run) {
 		t.println(text + " " + t.paint.grade(r.Grade, r.Grade.String()))
 	}
 	t.println("")
+	if run.Stopped != "" {
+		t.println(wrap("Stopped early: "+printable(run.Stopped)+".", t.opts.Width))
+	}
 	for _, why := range v.Reasons() {
 		t.println(wrap(printable(why), t.opts.Width))
 	}

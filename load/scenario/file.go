@@ -412,10 +412,20 @@ func (p *fileParser) target(n ast.Node, t FileTarget) FileTarget {
 		return t
 	}
 	t.Targets = list
+	for _, one := range list {
+		if t.Abort && afterDrain(one.Metric) {
+			p.fault(n, "targets: abort: %s is known after the drain only", one.Metric)
+		}
+	}
 	if t.Name != "" && slices.ContainsFunc(list, func(one report.Target) bool { return !perRequest(one.Metric) }) {
 		p.fault(n, "targets: a target of one request is tps, avg, p50, p95, p99, errors or throttled")
 	}
 	return t
+}
+
+// afterDrain says that a metric has no value while the run goes on.
+func afterDrain(m report.Metric) bool {
+	return m == report.MetricLost || m == report.MetricPending || m == report.MetricDelivered
 }
 
 // perRequest says whether a metric can be had of one request name.

@@ -515,6 +515,7 @@ func TestMistakesHaveTheirPlaces(t *testing.T) {
 		{"users: {U: {tasks: [{get: /, weight: 0}]}}\n", "all weights are 0"},
 		{"targets: [p96=5]\nusers: {U: {tasks: [{get: /}]}}\n", "1:11: targets: target \"p96=5\": unknown metric"},
 		{"load: {shape: 'x'}\nusers: {U: {tasks: [{get: /}]}}\n", "1:15: load: shape"},
+		{"targets:\n  - {target: lost=0, abort: true}\nusers: {U: {tasks: [{get: /}]}}\n", "2:5: targets: abort: lost is known after the drain only"},
 		{"load: {rate: soon}\nusers: {U: {tasks: [{get: /}]}}\n", "1:14: load: rate \"soon\""},
 		{"load: {rate: 0/s}\nusers: {U: {tasks: [{get: /}]}}\n", "1:14: load: rate: nothing ever starts"},
 		{"load:\n  rate:\n    - {at: 0s, rate: 1/s}\n    - {at: 5s}\nusers: {U: {tasks: [{get: /}]}}\n", "4:7: load: rate: rate is missing"},
