@@ -62,8 +62,7 @@ func (l *lab) class(name string, wait load.Wait, busy time.Duration) load.UserCl
 
 func (l *lab) options(shape load.Shape, classes ...load.UserClass) load.Options {
 	return load.Options{
-		CoarseTimers: true, // they run in bubbles
-		Classes:      classes, Shape: shape, Recorder: l.recorder, StopTimeout: time.Second, Seed: 1,
+		Classes: classes, Shape: shape, Recorder: l.recorder, StopTimeout: time.Second, Seed: 1,
 		OnTick: func(live stats.Live) { l.live = append(l.live, live.Users) },
 	}
 }

@@ -32,8 +32,6 @@ type Options struct {
 	// users run beside it.
 	FindMax  *FindMax
 	Recorder *stats.Recorder
-	// Remote runs the users instead of this process: Recorder and Ledger are not used.
-	Remote Remote
 	// Ledger of the messages; nil when nobody follows them.
 	Ledger *stats.Ledger
 	// Clock that the scenario measures by; Run restarts it. Nil: a new one.
@@ -58,12 +56,6 @@ type Options struct {
 	DrainTimeout time.Duration
 	// NoDrain says that no receipts are expected.
 	NoDrain bool
-	// CoarseTimers leaves users' timers to the Go runtime alone, which lets them fire up to
-	// a millisecond late. The exact ones wait for a clock of the system, on which no fake
-	// time of testing/synctest has a hold: tests in a bubble set this.
-	CoarseTimers bool
-	// FirstUser is the index of the first user.
-	FirstUser int
 	// Seed makes the users' choices repeat; 0 draws one.
 	Seed uint64
 	// Gauges fills in what is sampled beside the requests: the target's CPU and so on.
@@ -73,6 +65,9 @@ type Options struct {
 	Series []stats.SeriesInfo
 	// Sample gives their values, in their order. It is called once a second, like Gauges.
 	Sample func() []stats.SeriesValue
+	// OnStart is called once with the figures of the run, before the first user starts.
+	// They may be asked while the run goes on, and after it.
+	OnStart func(*stats.Collector)
 	// OnTick is called once a second, and at the end, with the state of the run, on
 	// Run's goroutine.
 	OnTick func(stats.Live)
@@ -135,7 +130,7 @@ func (o *Options) check() error {
 	if o.Shape == nil || closed == 0 {
 		o.Shape = Flat{}
 	}
-	if o.Recorder == nil && o.Remote == nil {
+	if o.Recorder == nil {
 		err = errors.Join(err, errors.New("no recorder"))
 	}
 	if o.Clock == nil {
@@ -149,6 +144,9 @@ func (o *Options) check() error {
 	}
 	if o.Seed == 0 {
 		o.Seed = rand.Uint64()
+	}
+	if o.OnStart == nil {
+		o.OnStart = func(*stats.Collector) {}
 	}
 	if o.OnTick == nil {
 		o.OnTick = func(stats.Live) {}

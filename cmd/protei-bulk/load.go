@@ -59,6 +59,8 @@ type loadOptions struct {
 	seed                  uint64
 	scaled, logLevel      string
 	parentDeath           bool
+	page                  pageFlags
+	flags                 *pflag.FlagSet // as they were given, for the page's runs
 	settings              scenario.Settings
 	scenario              *scenario.File          // nil: the built-in one
 	requestTargets        []report.RequestTargets // of the file
@@ -128,6 +130,12 @@ func (o *loadOptions) complete(env *environment, cmd *cobra.Command) error {
 	if err := o.fromElsewhere(env, cmd); err != nil {
 		return err
 	}
+	o.flags = cmd.Flags()
+	return errors.Join(o.finish(env, cmd), o.page.check())
+}
+
+// finish takes the scenario file and checks everything.
+func (o *loadOptions) finish(env *environment, cmd *cobra.Command) error {
 	if strings.HasSuffix(strings.ToLower(o.file), ".py") {
 		return fmt.Errorf("%s is a Locust file; what it does is built in. The same command without it:\n  %s",
 			o.file, commandLine(cmd.Flags(), o.classes, "locustfile"))
@@ -148,7 +156,7 @@ func (o *loadOptions) complete(env *environment, cmd *cobra.Command) error {
 	fault(o.users < 0, "--users %d: it can not be negative", o.users)
 	fault(!(o.spawnRate > 0), "--spawn-rate %v: want a number above 0", o.spawnRate)
 	fault(o.csvFullHistory && o.csv == "", "--csv-full-history needs --csv")
-	fault(o.autoquit > 0 && !o.autostart, "--autoquit needs --autostart")
+	fault(o.autoquit >= 0 && !o.autostart, "--autoquit needs --autostart")
 	fault(o.afterRamp && o.runTime == 0, "--run-time-after-ramp needs --run-time")
 	fault(o.maxUsers < 0, "--max-users %d: it can not be negative", o.maxUsers)
 	fault(o.maxUsers > 0 && o.rate == "" && !o.findMax && !(o.scenario != nil && o.scenario.HasRates()), "--max-users is for --rate and --find-max")

@@ -16,7 +16,7 @@ type answeredFlag struct {
 }
 
 const (
-	noPage    = "there is no web page in this version"
+	onePage   = "there is one web page, and its files are in the program"
 	oneIsAll  = "there are no workers on other machines in this version"
 	allCores  = "one process uses all cores"
 	oldLocust = "Locust has removed it, too"
@@ -25,13 +25,6 @@ const (
 // answeredFlags is the list of them.
 func answeredFlags() []answeredFlag {
 	return []answeredFlag{
-		{name: "web-host", answer: noPage},
-		{name: "web-port", short: "P", answer: noPage},
-		{name: "web-base-path", answer: noPage},
-		{name: "web-login", boolean: true, answer: noPage},
-		{name: "tls-cert", answer: noPage},
-		{name: "tls-key", answer: noPage},
-		{name: "class-picker", boolean: true, answer: noPage + "; name the user classes at the end of the command"},
 		{name: "master", boolean: true, refused: true, answer: oneIsAll + "; start the command without it on each machine"},
 		{name: "worker", boolean: true, refused: true, answer: oneIsAll + "; start the command without it on each machine"},
 		{name: "master-bind-host", answer: oneIsAll},
@@ -42,14 +35,13 @@ func answeredFlags() []answeredFlag {
 		{name: "expect-workers-max-wait", answer: oneIsAll},
 		{name: "enable-rebalancing", boolean: true, answer: oneIsAll},
 		{name: "processes", answer: allCores},
-		{name: "print-stats", boolean: true},
 		{name: "otel", boolean: true, answer: "there is no OpenTelemetry here; --metrics-listen shows Prometheus metrics"},
 		{name: "slave", boolean: true, refused: true, answer: "renamed to --worker; " + oneIsAll},
 		{name: "expect-slaves", refused: true, answer: "renamed to --expect-workers; " + oneIsAll},
-		{name: "web-auth", refused: true, answer: "replaced by --web-login; " + noPage},
-		{name: "build-path", answer: noPage},
-		{name: "web-host-display-name", answer: noPage},
-		{name: "legacy-ui", boolean: true, answer: noPage},
+		{name: "web-auth", refused: true, answer: "replaced by --web-login"},
+		{name: "build-path", answer: onePage},
+		{name: "web-host-display-name", answer: "the page shows the address that it listens on"},
+		{name: "legacy-ui", boolean: true, answer: onePage},
 		{name: "no-web", boolean: true, refused: true, answer: "use --headless"},
 		{name: "clients", short: "c", refused: true, answer: "use --users (-u)"},
 		{name: "hatch-rate", refused: true, answer: "use --spawn-rate (-r)"},

@@ -16,6 +16,7 @@ func (o *loadOptions) register(f *pflag.FlagSet) {
 	o.registerLoad(f)
 	o.registerTarget(f)
 	o.registerOutput(f)
+	o.page.register(f)
 	o.registerHidden(f)
 	for _, a := range answeredFlags() {
 		a.register(f)
@@ -37,8 +38,9 @@ func (o *loadOptions) registerLoad(f *pflag.FlagSet) {
 	f.BoolVar(&o.findMax, "find-max", false, "search the highest rate that keeps the targets")
 	f.StringVar(&o.findMaxFrom, "find-max-from", "100/s", "`rate` of the first step of --find-max")
 	f.BoolVar(&o.headless, "headless", false, "run without the web page")
-	f.BoolVar(&o.autostart, "autostart", false, "start at once; without a web page every run does")
-	f.Var((*seconds)(&o.autoquit), "autoquit", "with --autostart: `seconds` to keep the web page afterwards; without one the run ends as it is over")
+	f.BoolVar(&o.autostart, "autostart", false, "start at once and show the web page")
+	o.autoquit = -time.Second
+	f.Var((*seconds)(&o.autoquit), "autoquit", "with --autostart: end so many `seconds` after the run, with its exit code; -1 keeps the page")
 	f.BoolVarP(&o.list, "list", "l", false, "list the user classes and exit")
 	f.BoolVar(&o.showRatio, "show-task-ratio", false, "show how often each class and task runs, and exit")
 	f.BoolVar(&o.showRatioJSON, "show-task-ratio-json", false, "the same as JSON")

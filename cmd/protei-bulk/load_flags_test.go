@@ -122,19 +122,19 @@ func TestLoadFlagsOfLocust(t *testing.T) {
 // TestLoadFlagsAnswered: what Locust has and this program has not is taken and answered.
 func TestLoadFlagsAnswered(t *testing.T) {
 	for args, want := range map[string]string{
-		"-P 8089":                         "no web page",
-		"--web-host 0.0.0.0":              "no web page",
-		"--class-picker":                  "no web page",
+		"-P 8089":                         "",
+		"--web-host 0.0.0.0":              "",
+		"--class-picker":                  "",
 		"--processes 4":                   "all cores",
 		"--expect-workers 2":              "no workers",
 		"--otel":                          "--metrics-listen",
-		"--legacy-ui":                     "no web page",
+		"--legacy-ui":                     "one web page",
 		"--print-stats":                   "",
 		"--master=false":                  "",
 		"--autostart --autoquit 3":        "",
 		"--headless --headful":            "",
-		"--tls-cert a --tls-key b":        "no web page",
-		"--web-login --web-base-path /x":  "no web page",
+		"--tls-cert a --tls-key b":        "",
+		"--web-login --web-base-path /x":  "",
 		"--master-host h --master-port 1": "no workers",
 		"--enable-rebalancing":            "no workers",
 	} {
@@ -160,6 +160,11 @@ func TestLoadFlagsAnswered(t *testing.T) {
 		"-d 5m":                        "use --run-time",
 		"--step-load":                  "--shape",
 		"--autoquit 5":                 "--autoquit needs --autostart",
+		"--autoquit 0":                 "--autoquit needs --autostart",
+		"--web-port 70000":             "0 to 65535",
+		"--web-base-path load":         "must begin with /",
+		"--tls-cert a":                 "belong together",
+		"--web-token short":            "8 characters",
 		"--run-time-after-ramp":        "needs --run-time",
 		"--max-users 5":                "--rate",
 		"--rate 5/s --find-max":        "leave --rate out",
@@ -194,7 +199,7 @@ func TestLoadFlagSources(t *testing.T) {
 		}
 	}
 	write("mine.conf", "# mine\nrun-time = 3s\nseed=3\nshape: Spike ; a comment\nlogfile 3.log\nheadless\n")
-	write("locust.conf", "[locust]\nrun-time = 4s\nseed = 4\nhtml = 4.html\ntags = [a, b]\nheader = [\"X-A: 1\", \"X-B: 2\"]\nweb-port = 8089\nuser_classes = [SMPPUser]\n")
+	write("locust.conf", "[locust]\nrun-time = 4s\nseed = 4\nhtml = 4.html\ntags = [a, b]\nheader = [\"X-A: 1\", \"X-B: 2\"]\nprocesses = 2\nuser_classes = [SMPPUser]\n")
 	write("pyproject.toml", strings.Join([]string{
 		`[project]`,
 		`description = """`,
@@ -224,8 +229,8 @@ func TestLoadFlagSources(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
-	if !slices.ContainsFunc(o.notes, func(n string) bool { return strings.Contains(n, "--web-port") }) {
-		t.Errorf("web-port of a file is not answered: %q", o.notes)
+	if !slices.ContainsFunc(o.notes, func(n string) bool { return strings.Contains(n, "--processes") }) {
+		t.Errorf("processes of a file is not answered: %q", o.notes)
 	}
 	for text, want := range map[string]string{
 		"usres = 5\n":      "locust.conf:1: there is no flag --usres, did you mean users?",

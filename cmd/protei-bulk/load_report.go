@@ -17,7 +17,6 @@ import (
 
 	"protei-bulk/load"
 	"protei-bulk/load/report"
-	"protei-bulk/load/scenario"
 	"protei-bulk/load/stats"
 )
 
@@ -38,7 +37,7 @@ func (t *loadTest) fill(res *load.Result, ctx context.Context) {
 		}
 	}
 	if res.Aborted != "" {
-		r.Stopped, r.Aborted = res.Aborted, res.Aborted
+		r.Stopped = res.Aborted
 	}
 	r.Machine = generatorMachine()
 	r.Whole = c.Summary(c.Whole())
@@ -56,10 +55,7 @@ func (t *loadTest) fill(res *load.Result, ctx context.Context) {
 		r.Receipts.Off = "--no-receipts"
 	}
 	r.Failures, r.Exceptions = t.recorder.Failures(), t.recorder.Exceptions()
-	if file, ok := t.messages.(*scenario.Run); ok {
-		r.Answers = file.FailingAnswers()
-	}
-	t.fillTarget()
+	t.fillTarget(&r.Target)
 	r.Generator.Workers, r.Generator.OpenFiles = 1, t.limit
 	r.Generator.WindowFull = t.messages.WindowFull()
 	r.Generator.Facts = append(r.Generator.Facts,
@@ -82,9 +78,8 @@ func (t *loadTest) fillSearch(m *load.MaxRate) {
 	t.run.Search = s
 }
 
-func (t *loadTest) fillTarget() {
+func (t *loadTest) fillTarget(sys *report.TargetSystem) {
 	s, ok := t.target.Last()
-	sys := &t.run.Target
 	if !ok {
 		if err := t.target.Err(); err != nil && sys.Off == "" {
 			sys.Off = err.Error()

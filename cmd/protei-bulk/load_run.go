@@ -11,6 +11,7 @@ import (
 	"os/signal"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 
 	"protei-bulk/load"
@@ -41,12 +42,28 @@ type loadTest struct {
 	out      io.Writer    // for people: stdout, or stderr with --json
 	limit    uint64       // of open files
 	engine   *load.Engine
-	run      report.Run
+	watch    runWatch
+
+	targetOff string // why the target was not measured at the start
+
+	mu  sync.Mutex // guards run's Markers and Notes until the run is over
+	run report.Run
+}
+
+// runWatch is told what happens in a run, on its goroutine; what is nil is not called.
+type runWatch struct {
+	started func(*stats.Collector)
+	ticked  func(stats.Live)
+	phase   func(string)
+	log     func(slog.Handler) slog.Handler
 }
 
 func runLoad(ctx context.Context, env *environment, opts *loadOptions) error {
 	ctx, kill, stop := loadSignals(ctx, opts.parentDeath)
 	defer stop()
+	if !opts.headless {
+		return runPage(ctx, env, opts, kill)
+	}
 	t, err := newLoadTest(ctx, env, opts)
 	if err != nil {
 		return &exitError{code: 2, err: err}
@@ -98,8 +115,12 @@ func loadSignals(parent context.Context, parentDeath bool) (ctx, kill context.Co
 }
 
 func newLoadTest(ctx context.Context, env *environment, opts *loadOptions) (*loadTest, error) {
+	return newWatchedTest(ctx, env, opts, runWatch{})
+}
+
+func newWatchedTest(ctx context.Context, env *environment, opts *loadOptions, watch runWatch) (*loadTest, error) {
 	t := &loadTest{
-		opts: opts, env: env, clock: load.NewClock(), self: load.NewSelfWatch(), out: env.Stdout,
+		opts: opts, env: env, watch: watch, clock: load.NewClock(), self: load.NewSelfWatch(), out: env.Stdout,
 		recorder: stats.NewRecorder(stats.RecorderOptions{}),
 		ledger:   stats.NewLedger(stats.LedgerOptions{Run: rand.Uint32(), NoReceipts: opts.noReceipts}),
 	}
@@ -124,6 +145,16 @@ func newLoadTest(ctx context.Context, env *environment, opts *loadOptions) (*loa
 
 // openLog makes the logger that --loglevel, --logfile and --skip-log-setup ask for.
 func (t *loadTest) openLog() error {
+	if err := t.openLogOutput(); err != nil {
+		return err
+	}
+	if t.watch.log != nil {
+		t.logger = slog.New(t.watch.log(t.logger.Handler()))
+	}
+	return nil
+}
+
+func (t *loadTest) openLogOutput() error {
 	o := t.opts
 	level, err := parseLevel(o.logLevel)
 	if err != nil {
@@ -245,9 +276,6 @@ func (t *loadTest) prepare(ctx context.Context) error {
 		}
 	}
 	t.term.Plan(t.plan(offer))
-	if !o.headless {
-		t.term.Note("There is no web page in this version: running as with --headless.")
-	}
 	for _, note := range o.notes {
 		t.term.Note("%s", note)
 	}
@@ -258,7 +286,8 @@ func (t *loadTest) prepare(ctx context.Context) error {
 		t.note("%v", err)
 	}
 	if err := t.target.Start(ctx); err != nil {
-		t.run.Target.Off = err.Error()
+		t.targetOff = err.Error()
+		t.run.Target.Off = t.targetOff
 		t.note("The target's CPU and memory are not measured: %v", err)
 	}
 	return nil
@@ -268,6 +297,9 @@ func (t *loadTest) prepare(ctx context.Context) error {
 func (t *loadTest) note(format string, args ...any) {
 	text := fmt.Sprintf(format, args...)
 	t.term.Note("%s", text)
+	t.logger.Info(text)
+	t.mu.Lock()
+	defer t.mu.Unlock()
 	t.run.Notes = append(t.run.Notes, text)
 }
 
@@ -331,13 +363,13 @@ func (t *loadTest) perform(ctx, kill context.Context) error {
 			t.gauges(g)
 			peaks.see(g)
 		},
-		OnTick: t.tick,
-		OnPhase: func(name string) {
-			t.run.Markers = append(t.run.Markers, report.Marker{At: t.clock.Now(), Text: name})
-			if o.progress || !o.onlySummary {
-				t.term.Note("%s", name)
+		OnStart: func(c *stats.Collector) {
+			if t.watch.started != nil {
+				t.watch.started(c)
 			}
 		},
+		OnTick:  t.tick,
+		OnPhase: t.phase,
 		Resolve: func(ctx context.Context) {
 			if c := t.ledger.Counts(); !o.noReceipts && c.Open > 0 {
 				resolved = t.messages.Resolve(ctx)
@@ -433,6 +465,23 @@ func (t *loadTest) press(key byte) {
 	t.term.Note("%d users wanted", wanted)
 }
 
+func (t *loadTest) phase(name string) {
+	t.mark(name)
+	if t.opts.progress || !t.opts.onlySummary {
+		t.term.Note("%s", name)
+	}
+	if t.watch.phase != nil {
+		t.watch.phase(name)
+	}
+}
+
+// mark puts an event on the time axis of the report.
+func (t *loadTest) mark(text string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.run.Markers = append(t.run.Markers, report.Marker{At: t.clock.Now(), Text: text})
+}
+
 func (t *loadTest) gauges(g *stats.Gauges) {
 	t.self.Fill(g)
 	u := t.target.Usage()
@@ -451,6 +500,9 @@ func (t *loadTest) tick(live stats.Live) {
 			t.note("CSV: %v", err)
 			t.csv = nil
 		}
+	}
+	if t.watch.ticked != nil {
+		t.watch.ticked(live)
 	}
 }
 

@@ -51,7 +51,7 @@ func TestLoadUsageErrors(t *testing.T) {
 		"no such setting":      {[]string{"--set", "speed=9"}, []string{"smpp_users"}},
 		"no such target":       {[]string{"--target", "p95"}, []string{"p95"}},
 		"key off loopback":     {[]string{"-H", "http://192.0.2.1"}, []string{"--api-key is needed"}},
-		"SMPP off loopback":    {[]string{"-H", "http://192.0.2.1", "--api-key", "k", "SMPPUser"}, []string{"--smpp"}},
+		"SMPP off loopback":    {[]string{"--headless", "-H", "http://192.0.2.1", "--api-key", "k", "SMPPUser"}, []string{"--smpp"}},
 		"several faults":       {[]string{"-r", "-1", "-u", "-5", "WebUser"}, []string{"--spawn-rate", "--users", "WebUser"}},
 		"password in an error": {[]string{"--smpp", "me:s3cret@host"}, []string{"host:port"}},
 	} {
@@ -182,6 +182,13 @@ type notifier struct {
 	mu   sync.Mutex
 	buf  bytes.Buffer
 	when map[string]func()
+}
+
+// text is what was written so far.
+func (n *notifier) text() string {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.buf.String()
 }
 
 func (n *notifier) on(text string, fn func()) {

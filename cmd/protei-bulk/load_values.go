@@ -39,7 +39,7 @@ func (s *seconds) Type() string { return "seconds" }
 
 func (s *seconds) Set(text string) error {
 	if text == "-1" {
-		*s = 0 // Locust's "not at all"
+		*s = seconds(-time.Second) // Locust's "not at all"
 		return nil
 	}
 	return (*timespan)(s).Set(text)

@@ -5,6 +5,7 @@ import (
 	"encoding/csv"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -246,3 +247,54 @@ func ms(d time.Duration) string {
 }
 
 func decimal(v float64) string { return strconv.FormatFloat(v, 'f', 2, 64) }
+
+// WriteStatsCSV writes the table of PREFIX_stats.csv.
+func WriteStatsCSV(w io.Writer, live *stats.Live) error {
+	if live.Total.Response == nil {
+		return writeCSV(w, [][]string{statsHeader})
+	}
+	return writeCSV(w, append([][]string{statsHeader}, statsRows(live)...))
+}
+
+// WriteFailuresCSV writes the table of PREFIX_failures.csv.
+func WriteFailuresCSV(w io.Writer, live *stats.Live) error {
+	return writeCSV(w, append([][]string{failuresHeader}, failureRows(live)...))
+}
+
+// WriteExceptionsCSV writes the table of PREFIX_exceptions.csv.
+func WriteExceptionsCSV(w io.Writer, live *stats.Live) error {
+	return writeCSV(w, append([][]string{exceptionsHeader}, exceptionRows(live)...))
+}
+
+// WriteHistoryCSV writes the points of a run as PREFIX_stats_history.csv has them: one row for each point of the
+// timeline, which is a second at first and wider later, with its own percentiles. The last five columns, figures since
+// the start, are not in the timeline: they are not available.
+func WriteHistoryCSV(w io.Writer, started time.Time, points []stats.Point) error {
+	rows := [][]string{historyHeader}
+	requests, failed := 0.0, 0.0
+	for i := range points {
+		p := &points[i]
+		requests += p.Requests * p.Width.Seconds()
+		failed += p.Failures * p.Width.Seconds()
+		r := []string{
+			strconv.FormatInt(started.Add(p.At+p.Width).Unix(), 10), strconv.Itoa(p.Users), "", stats.Aggregated,
+			decimal(p.Requests), decimal(p.Failures),
+		}
+		for _, q := range p.Quantiles {
+			if p.Samples == 0 {
+				r = append(r, notAvailable)
+			} else {
+				r = append(r, ms(q))
+			}
+		}
+		r = append(r, count(uint64(requests+0.5)), count(uint64(failed+0.5)))
+		rows = append(rows, append(r, notAvailable, notAvailable, notAvailable, notAvailable, notAvailable))
+	}
+	return writeCSV(w, rows)
+}
+
+func writeCSV(w io.Writer, rows [][]string) error {
+	c := csv.NewWriter(w)
+	c.UseCRLF = true
+	return c.WriteAll(rows)
+}

@@ -295,3 +295,9 @@ func (i metricInfo) parse(s string) (float64, error) {
 	}
 	return v, nil
 }
+
+// LimitText is what was asked for, with its direction: "≥ 10,000", "< 100 ms".
+func (t Target) LimitText() string { return t.limitText(t.Limit) }
+
+// AcceptableText is the same of what can be lived with.
+func (t Target) AcceptableText() string { return t.limitText(t.Acceptable) }

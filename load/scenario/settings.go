@@ -50,6 +50,9 @@ var settingNames = []string{
 	"smpp_throttle", "smpp_users", "smpp_window", "text", "to", "wait",
 }
 
+// SettingNames are the keys that Set knows.
+func SettingNames() []string { return slices.Clone(settingNames) }
+
 // Set changes one setting from KEY=VALUE.
 func (s *Settings) Set(pair string) error {
 	key, value, ok := strings.Cut(pair, "=")

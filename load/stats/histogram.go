@@ -166,8 +166,7 @@ func (h *Histogram) Quantile(q float64) time.Duration {
 	if h.Count() == 0 {
 		return 0
 	}
-	rank := uint64(math.Ceil(math.Min(math.Max(q, 0), 1)*float64(h.count) - 1e-9))
-	rank = min(max(rank, 1), h.count)
+	rank := h.rank(q)
 	var seen uint64
 	for i, c := range h.chunks {
 		if c == nil {
@@ -181,6 +180,12 @@ func (h *Histogram) Quantile(q float64) time.Duration {
 		}
 	}
 	return maxValue * time.Microsecond
+}
+
+// rank of the quantile q, from 1 to count; there is at least one value.
+func (h *Histogram) rank(q float64) uint64 {
+	rank := uint64(math.Ceil(math.Min(math.Max(q, 0), 1)*float64(h.count) - 1e-9))
+	return min(max(rank, 1), h.count)
 }
 
 // Bucket is one non-empty bucket.

@@ -24,17 +24,11 @@ type EntryIntervals struct {
 // Intervals returns, for the total and for every request name, the rows of the timeline that lie wholly inside w: what
 // a comparison of two runs is tested on. The total comes first; the rest is sorted as in [Summary].
 func (c *Collector) Intervals(w Window) []EntryIntervals {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	var rows []*row
-	c.timeline.each(func(r *row) {
-		if r.point.At >= w.From && r.end() <= w.To {
-			rows = append(rows, r)
-		}
-	})
+	rows := c.snapshot(w)
 	byEntry := map[Entry]*EntryIntervals{}
 	total := EntryIntervals{Name: Aggregated, Intervals: make([]Interval, len(rows))}
-	for i, r := range rows {
+	for i := range rows {
+		r := &rows[i]
 		sum := EntryStats{Service: NewHistogram(), Response: NewHistogram()}
 		for j := range r.entries {
 			e := &r.entries[j]
@@ -42,7 +36,7 @@ func (c *Collector) Intervals(w Window) []EntryIntervals {
 			sum.add(&one)
 			list := byEntry[e.entry]
 			if list == nil {
-				k := c.key(e.entry)
+				k := c.recorder.key(e.entry)
 				list = &EntryIntervals{Method: k.method, Name: k.name, Intervals: emptyIntervals(rows)}
 				byEntry[e.entry] = list
 			}
@@ -62,10 +56,10 @@ func (e *entryRow) stats() EntryStats {
 	return s
 }
 
-func emptyIntervals(rows []*row) []Interval {
+func emptyIntervals(rows []row) []Interval {
 	out := make([]Interval, len(rows))
-	for i, r := range rows {
-		out[i].At, out[i].Width = r.point.At, r.point.Width
+	for i := range rows {
+		out[i].At, out[i].Width = rows[i].point.At, rows[i].point.Width
 	}
 	return out
 }

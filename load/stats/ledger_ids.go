@@ -40,11 +40,8 @@ type idShard struct {
 }
 
 type parkedReceipt struct {
-	final  Final
-	at     time.Duration
-	id     string        // of a shared ledger
-	next   time.Duration // when it is offered to other workers
-	offers int
+	final Final
+	at    time.Duration
 }
 
 func (t *idTable) init(maxIDs, maxParked int) {

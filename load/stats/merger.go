@@ -29,6 +29,14 @@ func newMerger() *merger {
 }
 
 func (m *merger) add(r *row) {
+	m.addFrame(r)
+	for i := range r.entries {
+		m.addEntry(&r.entries[i])
+	}
+}
+
+// addFrame adds all of a row but its entries.
+func (m *merger) addFrame(r *row) {
 	p := &r.point
 	if m.rows == 0 {
 		m.from = p.At
@@ -49,9 +57,6 @@ func (m *merger) add(r *row) {
 	m.series.add(p.Series, r.seriesPeak, p.Width)
 	mustMerge(m.dlr, r.dlr)
 	mustMerge(m.lateness, r.lateness)
-	for i := range r.entries {
-		m.addEntry(&r.entries[i])
-	}
 }
 
 func (m *merger) addEntry(e *entryRow) {
@@ -124,13 +129,13 @@ func (m *merger) row(last *row) row {
 
 // newPoint fills the figures that come from the entries' total.
 func newPoint(at, width time.Duration, t *EntryStats) Point {
+	q := t.Response.Quantiles()
 	return Point{
 		At: at, Width: width,
 		Requests: perSecond(t.Requests, width), Failures: perSecond(t.Failures, width),
 		Throttled: perSecond(t.Throttled, width),
 		Messages:  perSecond(t.Messages, width), Segments: perSecond(t.Segments, width),
-		P50: t.Response.Quantile(0.50), P95: t.Response.Quantile(0.95), P99: t.Response.Quantile(0.99),
-		Max: t.Response.Max(), Samples: t.Response.Count(),
+		P50: q[0], P95: q[5], P99: q[7], Max: q[10], Samples: t.Response.Count(), Quantiles: q,
 	}
 }
 

@@ -117,6 +117,20 @@ func (r *Recorder) Entry(method, name string) Entry {
 	return e
 }
 
+// lookup finds what was registered; "(other)" is there from the start.
+func (r *Recorder) lookup(method, name string) (Entry, bool) {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	e, ok := r.byKey[entryKey{method, name}]
+	if !ok && method == "" && name == Other {
+		return otherEntry, true
+	}
+	if !ok {
+		return -1, false
+	}
+	return e, true
+}
+
 // key returns what e was registered as.
 func (r *Recorder) key(e Entry) entryKey {
 	r.mu.RLock()

@@ -12,7 +12,10 @@ func (c *Collector) Reset() {
 	c.dlr = NewHistogram()
 	c.loaded = 0
 	c.from = c.elapsed
-	c.source.Forget()
+	if c.follow != nil {
+		c.follow = newFollower()
+	}
+	c.recorder.failures.reset()
 }
 
 // Whole is the window of the whole run so far, or since the last reset.

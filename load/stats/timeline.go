@@ -15,7 +15,7 @@ const (
 	rowsInTen    = 10                     // seconds joined into a row of ten
 	tensInMinute = 6                      // rows of ten joined into a row of sixty
 	defaultBytes = 64 << 20               // bound of the timeline
-	rowOverhead  = 568                    // bytes of a row and its point besides its histograms
+	rowOverhead  = 656                    // bytes of a row and its point besides its histograms
 	entryCost    = 120                    // bytes of an entry in a row besides its histograms
 )
 
@@ -110,6 +110,7 @@ type Point struct {
 	Messages, Segments, Receipts  float64       // a second
 	P50, P95, P99, Max            time.Duration // response time, 0 when nothing was measured
 	Samples                       uint64        // behind the percentiles
+	Quantiles                     Quantiles     // of the response time, likewise
 	Open                          uint64        // messages that wait for a receipt at the end of the point
 	LateP95                       time.Duration // p95 of actual − intended start
 	Dropped                       uint64        // iterations that found no free user

@@ -1,5 +1,0 @@
-//go:build !linux
-
-package load
-
-func newWaker() waker { return nil }
