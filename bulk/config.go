@@ -30,6 +30,7 @@ type Config struct {
 	Store      string   `yaml:"store" doc:"embedded"`
 	Queue      string   `yaml:"queue" doc:"memory"`
 	Upstream   string   `yaml:"upstream" doc:"default connector, smpp://system_id:password@host:port?binds=2&window=100"`
+	Connectors []string `yaml:"connectors" doc:"name=URL of connectors that a new data folder begins with"`
 	Durability string   `yaml:"durability" doc:"fsync, or none: accepted messages may be lost in a crash"`
 	Node       int      `yaml:"node" doc:"node number in message ids, 0 to 511"`
 	Retention  Duration `yaml:"retention" doc:"how long settled messages are kept, such as 30d"`
@@ -42,6 +43,7 @@ type Config struct {
 	Log      LogConfig      `yaml:"log"`
 	TLS      TLSConfig      `yaml:"tls"`
 	Validity ValidityConfig `yaml:"validity"`
+	Inbound  InboundConfig  `yaml:"inbound"`
 }
 
 // Limits bounds what the platform holds in memory.
@@ -88,11 +90,16 @@ type ValidityConfig struct {
 	Max     Duration `yaml:"max" doc:"longest validity a customer may ask for"`
 }
 
+// InboundConfig says whose the messages from mobiles are.
+type InboundConfig struct {
+	Routes []string `yaml:"routes" doc:"inbound routes of an empty store, such as to=1000&keyword=JOIN&account=acme"`
+}
+
 // DefaultConfig returns the settings of a platform that was told nothing.
 func DefaultConfig() Config {
 	return Config{
 		Data: "data", HTTP: "127.0.0.1:8080", SMPP: "127.0.0.1:2775",
-		Store: "embedded", Queue: "memory", Durability: "fsync",
+		Store: "embedded", Queue: "memory", Connectors: []string{}, Durability: "fsync",
 		Retention: Duration(30 * 24 * time.Hour), MinFreeDisk: 1 << 30,
 		Limits: Limits{
 			MaxParts: 10, LaneMemory: 200_000, MaxBacklog: 400_000,
@@ -236,9 +243,17 @@ func (c *Config) Validate() error {
 		bad("node", "%d is outside 0 to 511", c.Node)
 	}
 	c.validateLimits(bad)
+	if err := checkConnectors(c.Connectors); err != nil {
+		bad("connectors", "%s", err)
+	}
 	for _, text := range c.Webhooks.Allow {
 		if _, err := netip.ParsePrefix(text); err != nil {
 			bad("webhooks.allow", "%q is not a network such as 10.0.0.0/8", text)
+		}
+	}
+	for _, text := range c.Inbound.Routes {
+		if _, _, err := parseInboundRoute(text); err != nil {
+			bad("inbound.routes", "%v", err)
 		}
 	}
 	switch c.Log.Level {
@@ -327,7 +342,7 @@ func show(v reflect.Value) string {
 	case string:
 		return redactURL(x)
 	case []string:
-		return strings.Join(x, ",")
+		return strings.Join(redactAll(x), ",")
 	default:
 		return fmt.Sprint(x)
 	}
@@ -336,11 +351,31 @@ func show(v reflect.Value) string {
 // Redacted returns c with every password in it hidden, to be shown.
 func (c Config) Redacted() Config {
 	c.walk(func(_, _ string, v reflect.Value) {
-		if v.Kind() == reflect.String {
-			v.SetString(redactURL(v.String()))
+		switch x := v.Addr().Interface().(type) {
+		case *string:
+			*x = redactURL(*x)
+		case *[]string:
+			*x = redactAll(*x)
 		}
 	})
 	return c
+}
+
+// redactAll hides the passwords in a list of URLs and name=URL pairs.
+func redactAll(list []string) []string {
+	if list == nil {
+		return nil
+	}
+	all := make([]string, len(list))
+	for i, text := range list {
+		name, address, named := strings.Cut(text, "=")
+		if named && !strings.Contains(name, "://") {
+			all[i] = name + "=" + redactURL(address)
+			continue
+		}
+		all[i] = redactURL(text)
+	}
+	return all
 }
 
 // redactURL hides the password of a URL.

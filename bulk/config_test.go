@@ -21,6 +21,7 @@ func TestDefaultConfigIsValid(t *testing.T) {
 func TestConfigFileRoundTrip(t *testing.T) {
 	c := DefaultConfig()
 	c.Webhooks.Allow = []string{"10.0.0.0/8"}
+	c.Inbound.Routes = []string{"to=1000&keyword=JOIN&account=acme"}
 	c.Retention = Duration(36 * time.Hour)
 	text, err := yaml.Marshal(c)
 	if err != nil {

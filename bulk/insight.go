@@ -4,7 +4,6 @@ import (
 	"errors"
 
 	"protei-bulk/bulk/api"
-	"protei-bulk/bulk/queue"
 	"protei-bulk/bulk/upstream"
 )
 
@@ -18,7 +17,7 @@ func (i insight) Ready() error {
 	if err := i.p.store.Err(); err != nil {
 		return err
 	}
-	if len(i.p.connector) == 0 {
+	if len(i.p.connector.All()) == 0 {
 		return errNoConnector
 	}
 	return nil
@@ -49,36 +48,53 @@ func (i insight) Accepted(account uint32) (sum int64) {
 	return sum
 }
 
+// Connectors returns the state of every connector.
 func (i insight) Connectors() []api.Connector {
-	all := make([]api.Connector, 0, len(i.p.connector))
-	for _, c := range i.p.connector {
-		o, counters := c.group.Options(), c.dispatcher.Counters()
+	queued := make(map[uint16]int64)
+	for _, d := range i.p.lanes.Depths(nil) {
+		queued[d.Lane.Connector] += d.Waiting
+	}
+	all := make([]api.Connector, 0, len(i.p.connector.All()))
+	for _, c := range i.p.connector.All() {
 		view := api.Connector{
-			ID: c.id, Name: o.Name, Address: o.Addr, TPS: o.TPS,
-			Submitted: int64(counters.Submitted), Throttled: int64(counters.Throttled),
+			ID: c.ID, Name: c.Name, Address: c.Address, TPS: c.TPS, Mode: string(c.Mode), Fixed: c.Fixed,
+			State: "stopped", Queued: queued[c.ID],
 		}
-		for _, b := range c.group.States() {
-			view.Binds++
-			view.Window += b.Window
-			view.InFlight += b.InFlight
-			if b.State == upstream.Bound {
-				view.Bound++
-			}
-			if b.Err != "" {
-				view.LastError = b.Err
-			}
-		}
-		switch view.Bound {
-		case 0:
-			view.State = "down"
-		case view.Binds:
-			view.State = "up"
-		default:
-			view.State = "degraded"
+		if l := i.p.fleet.link(c.ID); l != nil && l.group != nil {
+			l.describe(&view)
 		}
 		all = append(all, view)
 	}
 	return all
+}
+
+// describe fills in what the links say.
+func (l *link) describe(view *api.Connector) {
+	counters := l.dispatcher.Counters()
+	view.Submitted, view.Throttled = int64(counters.Submitted), int64(counters.Throttled)
+	for _, b := range l.group.States() {
+		view.Binds++
+		view.Window += b.Window
+		view.InFlight += b.InFlight
+		if b.State == upstream.Bound {
+			view.Bound++
+		}
+		if b.Err != "" {
+			view.LastError = b.Err
+		}
+		view.Links = append(view.Links, api.Bind{
+			Index: b.Index, Type: b.Type.String(), State: string(b.State), Since: b.Since.UTC(), Error: b.Err, Throttled: b.Paused,
+			Window: b.Window, InFlight: b.InFlight, Binds: b.Binds, Pauses: b.Pauses, Unanswered: b.Lost, Late: b.Late,
+		})
+	}
+	switch view.Bound {
+	case 0:
+		view.State = "down"
+	case view.Binds:
+		view.State = "up"
+	default:
+		view.State = "degraded"
+	}
 }
 
 func (i insight) Queues() []api.Queue {
@@ -86,13 +102,9 @@ func (i insight) Queues() []api.Queue {
 	all := make([]api.Queue, 0, len(depths))
 	for _, d := range depths {
 		all = append(all, api.Queue{
-			Connector: i.p.connectorName(d), Priority: d.Lane.Priority,
+			Connector: i.p.connector.Name(d.Lane.Connector), Priority: d.Lane.Priority,
 			Waiting: d.Waiting, Delayed: int64(d.Delayed), InMemory: int64(d.Memory),
 		})
 	}
 	return all
-}
-
-func (p *Platform) connectorName(d queue.Depth) string {
-	return p.router.Table().Name(d.Lane.Connector)
 }

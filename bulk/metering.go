@@ -33,6 +33,7 @@ func (p *Platform) metering() (*metrics.Metrics, error) {
 	all = append(all, p.connectorReadings()...)
 	all = append(all, p.storeReadings()...)
 	all = append(all, p.webhookReadings()...)
+	all = append(all, p.inboundReadings()...)
 	for _, r := range all {
 		register := m.Gauges
 		if r.counter {
@@ -92,7 +93,7 @@ func (p *Platform) laneReadings() []reading {
 	lane := func(name, help string, value func(*queue.Depth) float64) reading {
 		return reading{name: name, help: help, labels: labels, read: func(emit metrics.Emit) {
 			for _, d := range p.lanes.Depths(nil) {
-				emit(value(&d), p.connectorName(d), d.Lane.Priority.String())
+				emit(value(&d), p.connector.Name(d.Lane.Connector), d.Lane.Priority.String())
 			}
 		}}
 	}
@@ -113,7 +114,7 @@ func (p *Platform) connectorReadings() []reading {
 	labels := []string{"connector"}
 	bind := func(name, help string, value func(*upstream.BindState) float64) reading {
 		return reading{name: name, help: help, labels: labels, read: func(emit metrics.Emit) {
-			for _, c := range p.connector {
+			for _, c := range p.fleet.running() {
 				sum := 0.0
 				for _, b := range c.group.States() {
 					sum += value(&b)
@@ -126,7 +127,7 @@ func (p *Platform) connectorReadings() []reading {
 		{
 			name: "submit_sm", help: "submit_sm_resp by command_status.", labels: []string{"connector", "status"}, counter: true,
 			read: func(emit metrics.Emit) {
-				for _, c := range p.connector {
+				for _, c := range p.fleet.running() {
 					c.group.EachStatus(func(st smpp.Status, n uint64) { emit(float64(n), c.group.Options().Name, statusLabel(st)) })
 				}
 			},
@@ -134,7 +135,7 @@ func (p *Platform) connectorReadings() []reading {
 		{
 			name: "dispatch", help: "What became of messages on their way to the SMSC, by outcome.", labels: []string{"connector", "outcome"}, counter: true,
 			read: func(emit metrics.Emit) {
-				for _, c := range p.connector {
+				for _, c := range p.fleet.running() {
 					eachOutcome(c.dispatcher.Counters(), func(outcome string, n uint64) { emit(float64(n), c.group.Options().Name, outcome) })
 				}
 			},
@@ -142,7 +143,7 @@ func (p *Platform) connectorReadings() []reading {
 		{
 			name: "receipts", help: "Delivery receipts of the SMSC, by what became of them.", labels: []string{"connector", "outcome"}, counter: true,
 			read: func(emit metrics.Emit) {
-				for _, c := range p.connector {
+				for _, c := range p.fleet.running() {
 					eachReceipt(c.dispatcher.Counters(), func(outcome string, n uint64) { emit(float64(n), c.group.Options().Name, outcome) })
 				}
 			},
@@ -150,7 +151,7 @@ func (p *Platform) connectorReadings() []reading {
 		{
 			name: "unsynced_results", help: "Answers of the SMSC that are not durable yet.", labels: labels,
 			read: func(emit metrics.Emit) {
-				for _, c := range p.connector {
+				for _, c := range p.fleet.running() {
 					emit(float64(c.dispatcher.Counters().Unsynced), c.group.Options().Name)
 				}
 			},
@@ -227,6 +228,24 @@ func (p *Platform) storeReadings() []reading {
 			return 0
 		}),
 	}
+}
+
+func (p *Platform) inboundReadings() []reading {
+	return []reading{{
+		name: "inbound", help: "Messages from mobiles, by what became of them.", labels: []string{"outcome"}, counter: true,
+		read: func(emit metrics.Emit) {
+			s := p.inbound.Stats()
+			emit(float64(s.Received), "received")
+			emit(float64(s.Parts), "parts")
+			emit(float64(s.Joined), "joined")
+			emit(float64(s.Unrouted), "unrouted")
+			emit(float64(s.Expired), "expired")
+			emit(float64(s.Refused), "refused")
+		},
+	}, {
+		name: "inbound_incomplete", help: "Long messages from mobiles that lack parts.",
+		read: func(emit metrics.Emit) { emit(float64(p.inbound.Stats().Open)) },
+	}}
 }
 
 func (p *Platform) webhookReadings() []reading {

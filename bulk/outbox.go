@@ -1,7 +1,10 @@
 package bulk
 
 import (
+	"cmp"
 	"context"
+	"errors"
+	"slices"
 	"time"
 
 	"protei-bulk/bulk/callback"
@@ -65,8 +68,25 @@ func (p *Platform) notice(m *message.Message) (callback.Notice, bool) {
 // webhookOutbox is the store's open final states as package callback wants them.
 type webhookOutbox struct{ p *Platform }
 
-// Open skips what goes back over SMPP, and ends entries that have no address any more.
+// Open merges the final states and the inbound messages by their ids.
 func (o webhookOutbox) Open(ctx context.Context, after message.ID, limit int) ([]callback.Notice, error) {
+	page, err := o.open(ctx, after, limit)
+	if err != nil {
+		return nil, err
+	}
+	inbound, err := o.p.openInbound(ctx, 0, after, limit, func(m *message.Inbound) bool { return m.URL != "" })
+	if err != nil || len(inbound) == 0 {
+		return page, err
+	}
+	for _, m := range inbound {
+		page = append(page, o.p.inboundNotice(m))
+	}
+	slices.SortFunc(page, func(a, b callback.Notice) int { return cmp.Compare(a.MessageID, b.MessageID) })
+	return page[:min(len(page), limit)], nil
+}
+
+// open skips what goes back over SMPP, and ends entries that have no address any more.
+func (o webhookOutbox) open(ctx context.Context, after message.ID, limit int) ([]callback.Notice, error) {
 	var page []callback.Notice
 	for len(page) < limit {
 		msgs, err := o.p.store.LoadNotify(ctx, after, limit)
@@ -95,11 +115,39 @@ func (o webhookOutbox) Open(ctx context.Context, after message.ID, limit int) ([
 }
 
 func (o webhookOutbox) Notified(notices []callback.Notice, done func(error)) {
-	evs := make([]message.Event, len(notices))
+	o.end(notices, false, done)
+}
+
+// GaveUp ends the entries: the endpoint did not take them in time.
+func (o webhookOutbox) GaveUp(notices []callback.Notice, _ string, done func(error)) {
+	o.end(notices, true, done)
+}
+
+func (o webhookOutbox) end(notices []callback.Notice, failed bool, done func(error)) {
+	evs := make([]message.Event, 0, len(notices))
+	var inbound []message.InboundChange
 	for i := range notices {
-		evs[i] = message.Event{Kind: message.Notified, Msg: notices[i].Msg}
+		if n := &notices[i]; n.Inbound != nil {
+			inbound = append(inbound, ended(n.Inbound, failed))
+		} else {
+			evs = append(evs, message.Event{Kind: message.Notified, Msg: n.Msg})
+		}
 	}
-	o.p.recordNotified(evs, done)
+	o.p.recordEnds(evs, inbound, done)
+}
+
+// recordEnds ends the outbox entries of both kinds and calls done once.
+func (p *Platform) recordEnds(evs []message.Event, inbound []message.InboundChange, done func(error)) {
+	switch {
+	case len(inbound) == 0:
+		p.recordNotified(evs, done)
+	case len(evs) == 0:
+		p.store.ChangeInbound(inbound, done)
+	default:
+		p.recordNotified(evs, func(first error) {
+			p.store.ChangeInbound(inbound, func(err error) { done(errors.Join(first, err)) })
+		})
+	}
 }
 
 // recordNotified ends outbox entries: the customer knows, or never will.

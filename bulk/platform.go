@@ -19,15 +19,16 @@ import (
 	"protei-bulk/bulk/callback"
 	"protei-bulk/bulk/campaign"
 	"protei-bulk/bulk/cdr"
+	"protei-bulk/bulk/connector"
 	"protei-bulk/bulk/dispatch"
 	"protei-bulk/bulk/esme"
+	"protei-bulk/bulk/inbound"
 	"protei-bulk/bulk/intake"
 	"protei-bulk/bulk/message"
 	"protei-bulk/bulk/metrics"
 	"protei-bulk/bulk/queue"
 	"protei-bulk/bulk/route"
 	"protei-bulk/bulk/store"
-	"protei-bulk/bulk/upstream"
 )
 
 // Options build a Platform. Config is DefaultConfig with changes.
@@ -46,13 +47,6 @@ type FirstSecrets struct {
 	APIKey, Password string
 }
 
-// connector is one way to an SMSC with everything that serves it.
-type connector struct {
-	id         uint16
-	group      *upstream.Group
-	dispatcher *dispatch.Dispatcher
-}
-
 // Platform is the whole gateway. Start and Stop it once.
 type Platform struct {
 	opts Options
@@ -61,16 +55,20 @@ type Platform struct {
 	tls  *tls.Config
 
 	store     *store.Embedded
+	vault     *vault
 	accounts  *account.Directory
 	router    *route.Router
 	meter     *metrics.Metrics
 	intake    *intake.Intake
 	campaigns *campaign.Manager
 	lanes     *queue.Lanes
-	connector []connector // fixed at Start
+	connector *connector.Directory
+	fleet     *fleet
 	sweeper   *dispatch.Sweeper
 	webhooks  *callback.Sender
 	esme      *esme.Server // nil: SMPP is off
+	inbound   *inbound.Receiver
+	mo        *inbound.Routes
 	first     *FirstSecrets
 	decisions decisions
 	syncs     atomic.Pointer[metrics.Histogram] // of the journal; nil until the meter is there
@@ -138,7 +136,7 @@ func (p *Platform) Start(ctx context.Context) (err error) {
 		}
 	}()
 	for _, start := range []func(context.Context) error{
-		p.openCDR, p.openStore, p.openAccounts, p.wireRoutes, p.wireIntake, p.wireOutbox, p.wireSMPP, p.wireConnectors,
+		p.openCDR, p.openStore, p.openAccounts, p.openConnectors, p.wireRoutes, p.wireIntake, p.wireOutbox, p.wireSMPP, p.wireInbound, p.wireConnectors,
 		p.goLive, p.startCampaigns, p.startSMPP, p.startHTTP,
 	} {
 		if err := start(ctx); err != nil {
@@ -234,7 +232,7 @@ func (p *Platform) openAccounts(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	p.accounts = d
+	p.accounts, p.vault = d, accounts.vault
 	if p.opts.Dev {
 		_, err := d.EnsureDev(ctx)
 		return err
@@ -243,22 +241,6 @@ func (p *Platform) openAccounts(ctx context.Context) error {
 	if created {
 		p.first = &FirstSecrets{Account: d.ByName(account.AdminName), APIKey: first.APIKey, Password: first.Password}
 	}
-	return err
-}
-
-// defaultConnector is the number of the connector that --upstream names.
-const defaultConnector = 1
-
-func (p *Platform) wireRoutes(context.Context) error {
-	var connectors []route.Connector
-	if p.cfg.Upstream != "" {
-		connectors = append(connectors, route.Connector{ID: defaultConnector, Name: "default"})
-	}
-	table, err := route.NewTable(connectors)
-	if err != nil {
-		return err
-	}
-	p.router, err = route.NewRouter(table)
 	return err
 }
 
@@ -302,12 +284,8 @@ func (p *Platform) wireConnectors(context.Context) error {
 		return err
 	}
 	p.lanes = lanes
-	if p.cfg.Upstream != "" {
-		c, err := p.connect(defaultConnector, "default", p.cfg.Upstream)
-		if err != nil {
-			return err
-		}
-		p.connector = append(p.connector, c)
+	for _, c := range p.connector.All() {
+		lanes.Connector(c.ID) // also of those that do not run: what waits for them is kept in memory
 	}
 	states := p.store.Recovery()
 	restore := make([]queue.LaneState, len(states))
@@ -321,34 +299,22 @@ func (p *Platform) wireConnectors(context.Context) error {
 	return err
 }
 
-func (p *Platform) connect(id uint16, name, address string) (connector, error) {
-	opts, err := upstream.ParseURL(address)
-	if err != nil {
-		return connector{}, err
-	}
-	opts.Name, opts.Logger = name, p.log
-	group, err := upstream.New(opts)
-	if err != nil {
-		return connector{}, err
-	}
-	d, err := dispatch.New(dispatch.Options{
-		Connector: id, Queue: p.lanes.Connector(id), Group: group, Store: p.store,
-		Validity: time.Duration(p.cfg.Validity.Default), MaxUnsynced: p.cfg.Limits.MaxUnsyncedSettles, Logger: p.log,
-	})
-	return connector{id: id, group: group, dispatcher: d}, err
-}
-
 // goLive lets the store's hook reach the lanes and starts what sends.
-func (p *Platform) goLive(context.Context) error {
+func (p *Platform) goLive(ctx context.Context) error {
 	p.goLiveOnce()
 	p.webhooks.Start()
 	p.onStopWithin(doorPatience, "webhooks", p.webhooks.Stop)
 	p.lanes.Start()
 	p.onStop("lanes", func(context.Context) error { p.lanes.Stop(); return nil })
-	for _, c := range p.connector {
-		c.dispatcher.Start()
-		p.onStopWithin(windowPatience, "connector "+c.group.Options().Name, c.dispatcher.Stop)
+	if err := p.inbound.Start(ctx); err != nil {
+		return err
 	}
+	p.onStop("inbound", p.inbound.Stop)
+	p.onStopWithin(windowPatience, "connectors", p.fleet.Stop)
+	if err := p.connector.Run(ctx, p.fleet); err != nil {
+		return err
+	}
+	p.fleet.Start()
 	p.sweeper.Start()
 	p.onStop("sweeper", func(context.Context) error { p.sweeper.Stop(); return nil })
 	return nil
@@ -377,7 +343,8 @@ func (p *Platform) startCampaigns(ctx context.Context) error {
 func (p *Platform) startHTTP(context.Context) error {
 	handler, err := api.New(api.Options{
 		Accounts: p.accounts, Intake: p.intake, Messages: reader{p}, Insight: insight{p}, Campaigns: p.campaigns, Metrics: p.meter,
-		IDs: p.store.IDs(), SMSC: p.router.Table().Name, Root: p.opts.Root, Version: p.opts.Version, Logger: p.log,
+		Inbound: inboundReader{p}, InboundRoutes: p.mo,
+		IDs: p.store.IDs(), SMSC: p.connector.Name, Connectors: p.connector, Root: p.opts.Root, Version: p.opts.Version, Logger: p.log,
 	})
 	if err != nil {
 		return err

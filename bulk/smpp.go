@@ -1,9 +1,11 @@
 package bulk
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net"
+	"slices"
 	"time"
 
 	"protei-bulk/bulk/esme"
@@ -53,7 +55,24 @@ func (p *Platform) SMPPAddr() string {
 // smppOutbox is the store's open final states as package esme wants them.
 type smppOutbox struct{ p *Platform }
 
+// OpenReceipts merges the receipts and the inbound messages by their ids.
 func (o smppOutbox) OpenReceipts(ctx context.Context, account uint32, after message.ID, limit int) ([]esme.Notice, error) {
+	page, err := o.openReceipts(ctx, account, after, limit)
+	if err != nil {
+		return nil, err
+	}
+	inbound, err := o.p.openInbound(ctx, account, after, limit, func(m *message.Inbound) bool { return m.URL == "" })
+	if err != nil || len(inbound) == 0 {
+		return page, err
+	}
+	for _, m := range inbound {
+		page = append(page, esme.NoticeOfInbound(m))
+	}
+	slices.SortFunc(page, func(a, b esme.Notice) int { return cmp.Compare(a.MessageID, b.MessageID) })
+	return page[:min(len(page), limit)], nil
+}
+
+func (o smppOutbox) openReceipts(ctx context.Context, account uint32, after message.ID, limit int) ([]esme.Notice, error) {
 	page := make([]esme.Notice, 0, limit)
 	for len(page) < limit {
 		msgs, err := o.p.store.LoadNotify(ctx, after, limit)
@@ -74,9 +93,14 @@ func (o smppOutbox) OpenReceipts(ctx context.Context, account uint32, after mess
 }
 
 func (o smppOutbox) Notified(notices []esme.Notice, done func(error)) {
-	evs := make([]message.Event, len(notices))
+	evs := make([]message.Event, 0, len(notices))
+	var inbound []message.InboundChange
 	for i := range notices {
-		evs[i] = message.Event{Kind: message.Notified, Msg: notices[i].Msg}
+		if n := &notices[i]; n.Inbound != nil {
+			inbound = append(inbound, ended(n.Inbound, n.Failed))
+		} else {
+			evs = append(evs, message.Event{Kind: message.Notified, Msg: n.Msg})
+		}
 	}
-	o.p.recordNotified(evs, done)
+	o.p.recordEnds(evs, inbound, done)
 }

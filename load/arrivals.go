@@ -26,6 +26,10 @@ type arrivals struct {
 	lanes []lane        // guarded by mu
 	pool  []*User       // guarded by mu: all users; after the end read by stopAll alone
 	idle  int           // guarded by mu: users that wait for a start
+
+	// A worker has every of-th start, beginning at index, of those due from from on.
+	index, of uint64        // guarded by mu; of 0: all
+	from      time.Duration // guarded by mu
 }
 
 // lane is a class's part of an open rate.
@@ -158,13 +162,14 @@ func (a *arrivals) run() {
 	a.prepare(timer)
 	clock := a.engine.clock
 	version := a.version.Load()
-	s, base := a.plan()
+	s, base, _ := a.plan()
 	at, ok := s.next()
 	for !a.stopping.Load() {
 		if v := a.version.Load(); v != version {
-			version = v
-			s, base = a.plan()
-			at, ok = s.next()
+			if next, start, from := a.plan(); !ok || base+at >= from {
+				version, s, base = v, next, start
+				at, ok = s.next()
+			}
 		}
 		pause := time.Hour
 		if ok && a.engine.before(base+at) {
@@ -175,6 +180,7 @@ func (a *arrivals) run() {
 			}
 		}
 		timer.Reset(pause)
+		a.engine.alarm.at(clock.Now() + pause)
 		select {
 		case <-a.wake:
 		case <-timer.C:
@@ -182,15 +188,20 @@ func (a *arrivals) run() {
 	}
 }
 
-// plan is the schedule of the current rate.
-func (a *arrivals) plan() (schedule, time.Duration) {
+// plan is the schedule of the current rate, its time 0, and when it takes over from the one
+// before: what that still owes by then is started first.
+func (a *arrivals) plan() (s schedule, base, from time.Duration) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	r := a.rate
 	if r == nil {
 		r = &Rate{corners: []rateCorner{{}}}
 	}
-	return schedule{rate: r}, a.base
+	s.rate = r
+	if a.of > 0 {
+		s.skip(a.from-a.base, a.index, a.of)
+	}
+	return s, a.base, a.from
 }
 
 // prepare starts the users that are to be ready and waits for them, a second at most; the
@@ -264,7 +275,11 @@ func (a *arrivals) start(at time.Duration) {
 		return
 	}
 	if !a.engine.take() {
-		a.stopping.Store(true)
+		if a.engine.patient {
+			a.release(l, u)
+		} else {
+			a.stopping.Store(true)
+		}
 		return
 	}
 	u.starts <- at

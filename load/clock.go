@@ -23,5 +23,9 @@ func (c *Clock) Now() time.Duration {
 // Restart sets the start to now: what happened before the run, the canary, does not count.
 func (c *Clock) Restart() { c.start.Store(int64(time.Since(c.base))) }
 
+// StartAt sets the start to t, a time with a monotonic reading: that of another process,
+// as this one's clock shows it.
+func (c *Clock) StartAt(t time.Time) { c.start.Store(int64(t.Sub(c.base))) }
+
 // Start is the wall time of the start.
 func (c *Clock) Start() time.Time { return c.base.Add(time.Duration(c.start.Load())) }

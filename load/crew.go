@@ -35,6 +35,14 @@ func (e *Engine) spawn(at time.Duration) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	class := e.crowd.grow()
+	if e.opts.Remote != nil {
+		return
+	}
+	e.enter(class, at)
+}
+
+// enter starts a user of a closed class. The caller holds mu.
+func (e *Engine) enter(class int, at time.Duration) {
 	u := e.newUser(class)
 	u.intended = at
 	e.users[class] = append(e.users[class], u)
@@ -80,6 +88,13 @@ func (e *Engine) retire() {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	class := e.crowd.shrink()
+	if e.opts.Remote == nil {
+		e.exit(class)
+	}
+}
+
+// exit stops the youngest user of a closed class. The caller holds mu.
+func (e *Engine) exit(class int) {
 	list := e.users[class]
 	u := list[len(list)-1]
 	list[len(list)-1] = nil
@@ -93,13 +108,8 @@ func (e *Engine) end(t *ticker) {
 	t.phase = stats.PhaseDrain
 	close(e.quit)
 	e.loops.Wait()
-	e.stopAll()
-	done := make(chan struct{})
-	go func() {
-		e.wg.Wait()
-		close(done)
-	}()
-	timeout := time.NewTimer(e.opts.StopTimeout)
+	done, abort, patience := e.stopUsers()
+	timeout := time.NewTimer(patience)
 	defer timeout.Stop()
 	kill := e.opts.Kill.Done()
 	for {
@@ -113,8 +123,23 @@ func (e *Engine) end(t *ticker) {
 		case <-kill:
 			kill = nil
 		}
-		e.abortAll()
+		abort()
 	}
+}
+
+// stopUsers tells all users to end: done is closed when they have, abort is for those that
+// have not after patience.
+func (e *Engine) stopUsers() (done <-chan struct{}, abort func(), patience time.Duration) {
+	if r := e.opts.Remote; r != nil {
+		return r.Stop(), r.Abort, e.opts.StopTimeout + remoteGrace
+	}
+	e.stopAll()
+	ended := make(chan struct{})
+	go func() {
+		e.wg.Wait()
+		close(ended)
+	}()
+	return ended, e.abortAll, e.opts.StopTimeout
 }
 
 func (e *Engine) stopAll() {
@@ -153,7 +178,7 @@ func (e *Engine) drain(t *ticker) time.Duration {
 	poll := time.NewTicker(drainPoll)
 	defer poll.Stop()
 	for {
-		c := e.opts.Ledger.Counts()
+		c := e.counts()
 		spent := e.clock.Now() - start
 		if c.Open == 0 && c.Awaiting == 0 || spent >= e.opts.DrainTimeout {
 			return spent

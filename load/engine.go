@@ -2,6 +2,7 @@ package load
 
 import (
 	"context"
+	"math"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -21,6 +22,7 @@ type Engine struct {
 	// ctx ends what users wait for when the run can wait no longer.
 	ctx   context.Context
 	abort context.CancelFunc
+	alarm *alarm // of Run
 
 	mu      sync.Mutex
 	users   [][]*User          // guarded by mu: the living of the closed model, by class, oldest first
@@ -38,7 +40,9 @@ type Engine struct {
 	override atomic.Pointer[override]
 	restart  atomic.Bool // ResetStats was called
 
-	taken, ended atomic.Uint64 // iterations, with Options.Iterations
+	quota        atomic.Uint64 // of iterations; math.MaxUint64 is no bound
+	taken, ended atomic.Uint64 // iterations, with a quota
+	patient      bool          // there may be more iterations later: see Part
 	spent        chan struct{} // closed when all iterations have ended
 
 	notes  chan string   // phases of the search
@@ -71,6 +75,11 @@ func New(opts Options) (*Engine, error) {
 			e.requests = append(e.requests, l.Request)
 		}
 	}
+	e.started = opts.FirstUser
+	e.quota.Store(opts.Iterations)
+	if opts.Iterations == 0 {
+		e.quota.Store(math.MaxUint64)
+	}
 	e.makeArrivals()
 	return e, nil
 }
@@ -93,16 +102,24 @@ func (e *Engine) Run(ctx context.Context) (*Result, error) {
 	e.ctx, e.abort = context.WithCancel(context.Background())
 	defer e.abort()
 	e.clock.Restart()
+	if !e.opts.CoarseTimers {
+		e.alarm = newAlarm(e.clock)
+		defer e.alarm.close()
+	}
 	res := &Result{Started: e.clock.Start()}
 	res.Collector = stats.NewCollector(stats.CollectorOptions{
-		Start: res.Started, Recorder: e.opts.Recorder, Ledger: e.opts.Ledger, Series: e.opts.Series,
+		Start: res.Started, Source: e.source(), Series: e.opts.Series,
 	})
 	t := &ticker{engine: e, collector: res.Collector}
 	e.opts.OnStart(res.Collector)
 	t.begin()
 	e.tell(func(l *Listener) { call(l.TestStart, e) })
-	for _, a := range e.arrivals {
-		e.loops.Go(a.run)
+	if e.opts.Remote != nil {
+		e.beginRemote(res.Started)
+	} else {
+		for _, a := range e.arrivals {
+			e.loops.Go(a.run)
+		}
 	}
 	if e.opts.FindMax != nil {
 		e.search = &maxSearch{engine: e, collector: res.Collector}
@@ -116,12 +133,15 @@ func (e *Engine) Run(ctx context.Context) (*Result, error) {
 	}
 	res.Loaded = e.clock.Now()
 	res.PeakUsers = e.peak
-	if !e.opts.NoDrain && e.opts.Ledger != nil && !e.killed() {
+	if !e.opts.NoDrain && e.follows() && !e.killed() {
 		res.Drained = e.drain(t)
 	}
 	if e.opts.Resolve != nil && !e.killed() {
 		e.opts.OnPhase("asking the target about open messages")
 		e.opts.Resolve(e.opts.Kill)
+	}
+	if e.opts.Remote != nil {
+		e.opts.Remote.Finish()
 	}
 	t.finish()
 	res.Killed = e.killed()
@@ -142,7 +162,11 @@ func (e *Engine) SetUsers(users int, rate float64) {
 // SetRate changes the rate of the open model from now on: start 0 of r is now. Nil stops
 // it. A class's own rate stays as it is.
 func (e *Engine) SetRate(r *Rate) {
-	if len(e.arrivals) > 0 && e.arrivals[0].shared {
+	switch {
+	case len(e.arrivals) == 0 || !e.arrivals[0].shared:
+	case e.opts.Remote != nil:
+		e.arrivals[0].setRemote(r)
+	default:
 		e.arrivals[0].set(r)
 	}
 }
@@ -151,9 +175,8 @@ func (e *Engine) SetRate(r *Rate) {
 // those in the pools of the open model.
 func (e *Engine) Users() (running, wanted, pooled int) {
 	wanted, _, _ = e.wanted(e.clock.Now())
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	return e.crowd.total, wanted, e.pooled
+	running, pooled = e.running()
+	return running, wanted, pooled
 }
 
 // ResetStats forgets the figures so far at the end of the current second. The ledger
@@ -201,18 +224,20 @@ func (e *Engine) load(ctx context.Context, t *ticker) (stopped bool) {
 		}
 		now := e.clock.Now()
 		want, rate, done := e.wanted(now)
-		if e.over(t, now, done) {
+		if e.over(t, now, done) || e.remotelySpent() {
 			return false
 		}
 		t.moved = t.moved || want != t.want
 		t.want = want
 		n := p.allow(now, want-e.count(), rate)
+		changed := n != 0
 		for ; n > 0; n-- {
 			e.spawn(now)
 		}
 		for ; n < 0; n++ {
 			e.retire()
 		}
+		e.follow(changed)
 		t.settle(now)
 		timer.Reset(p.pause(e.count() != want, rate))
 	}
@@ -254,14 +279,29 @@ func (e *Engine) before(at time.Duration) bool {
 	return e.opts.RunTime == 0 || e.opts.RunTimeAfterRamp || at < e.opts.RunTime
 }
 
-// take takes one of Options.Iterations; false: all are taken.
+// take takes one of the iterations that there are; false: all are taken.
 func (e *Engine) take() bool {
-	return e.opts.Iterations == 0 || e.taken.Add(1) <= e.opts.Iterations
+	quota := e.quota.Load()
+	if quota == math.MaxUint64 {
+		return true
+	}
+	for {
+		n := e.taken.Load()
+		if n >= quota {
+			return false
+		}
+		if e.taken.CompareAndSwap(n, n+1) {
+			return true
+		}
+	}
 }
 
 // finished counts an iteration that was taken.
 func (e *Engine) finished() {
-	if e.opts.Iterations > 0 && e.ended.Add(1) == e.opts.Iterations {
+	if e.quota.Load() == math.MaxUint64 {
+		return
+	}
+	if e.ended.Add(1) == e.opts.Iterations {
 		close(e.spent)
 	}
 }

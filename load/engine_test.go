@@ -62,7 +62,8 @@ func (l *lab) class(name string, wait load.Wait, busy time.Duration) load.UserCl
 
 func (l *lab) options(shape load.Shape, classes ...load.UserClass) load.Options {
 	return load.Options{
-		Classes: classes, Shape: shape, Recorder: l.recorder, StopTimeout: time.Second, Seed: 1,
+		CoarseTimers: true, // they run in bubbles
+		Classes:      classes, Shape: shape, Recorder: l.recorder, StopTimeout: time.Second, Seed: 1,
 		OnTick: func(live stats.Live) { l.live = append(l.live, live.Users) },
 	}
 }

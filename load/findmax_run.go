@@ -112,17 +112,32 @@ func (m *maxSearch) judge(s *Step) {
 // drain waits until no iteration runs and no message is open; false: the run ended.
 func (m *maxSearch) drain(most time.Duration) (spent time.Duration, ok bool) {
 	start := m.engine.clock.Now()
+	tick := lastTick
+	if m.engine.opts.Remote != nil {
+		tick += remoteAge
+		if !m.sleep(remoteAge) { // what is known by now is of after the last start
+			return 0, false
+		}
+	}
 	for {
 		c := m.counts()
 		spent = m.engine.clock.Now() - start
-		if m.engine.arrivals[0].busy() == 0 && c.Open == 0 && c.Awaiting == 0 || spent >= most {
+		if m.busy() == 0 && c.Open == 0 && c.Awaiting == 0 || spent >= most {
 			break
 		}
 		if !m.sleep(drainPoll) {
 			return spent, false
 		}
 	}
-	return spent, m.sleep(lastTick) // the seconds of the window are in the timeline then
+	return spent, m.sleep(tick) // the seconds of the window are in the timeline then
+}
+
+// busy is the number of users at work.
+func (m *maxSearch) busy() int {
+	if r := m.engine.opts.Remote; r != nil {
+		return r.Load().Busy
+	}
+	return m.engine.arrivals[0].busy()
 }
 
 // lastTick is the time after which a second that has ended is in the timeline.
@@ -141,10 +156,7 @@ func (m *maxSearch) sleep(d time.Duration) bool {
 
 // counts is the ledger, empty without one.
 func (m *maxSearch) counts() stats.Counts {
-	if m.engine.opts.Ledger == nil {
-		return stats.Counts{}
-	}
-	c := m.engine.opts.Ledger.Counts()
+	c := m.engine.counts()
 	if m.engine.opts.NoDrain {
 		c.Open = 0
 	}

@@ -32,6 +32,8 @@ type Options struct {
 	// users run beside it.
 	FindMax  *FindMax
 	Recorder *stats.Recorder
+	// Remote runs the users instead of this process: Recorder and Ledger are not used.
+	Remote Remote
 	// Ledger of the messages; nil when nobody follows them.
 	Ledger *stats.Ledger
 	// Clock that the scenario measures by; Run restarts it. Nil: a new one.
@@ -56,6 +58,12 @@ type Options struct {
 	DrainTimeout time.Duration
 	// NoDrain says that no receipts are expected.
 	NoDrain bool
+	// CoarseTimers leaves users' timers to the Go runtime alone, which lets them fire up to
+	// a millisecond late. The exact ones wait for a clock of the system, on which no fake
+	// time of testing/synctest has a hold: tests in a bubble set this.
+	CoarseTimers bool
+	// FirstUser is the index of the first user.
+	FirstUser int
 	// Seed makes the users' choices repeat; 0 draws one.
 	Seed uint64
 	// Gauges fills in what is sampled beside the requests: the target's CPU and so on.
@@ -130,7 +138,7 @@ func (o *Options) check() error {
 	if o.Shape == nil || closed == 0 {
 		o.Shape = Flat{}
 	}
-	if o.Recorder == nil {
+	if o.Recorder == nil && o.Remote == nil {
 		err = errors.Join(err, errors.New("no recorder"))
 	}
 	if o.Clock == nil {

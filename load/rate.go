@@ -182,6 +182,7 @@ func (r *Rate) String() string {
 type schedule struct {
 	rate    *Rate
 	n       uint64 // the next start
+	step    uint64 // to the one after it; 0 is 1
 	segment int    // the corner before it
 	last    time.Duration
 }
@@ -203,10 +204,30 @@ func (s *schedule) next() (time.Duration, bool) {
 	default:
 		at = inverse(from, corners[s.segment+1], n-from.starts)
 	}
-	s.n++
+	s.n += max(s.step, 1)
 	// Rounding must not bring a start before the one ahead of it.
 	s.last = max(s.last, from.at+time.Duration(math.Round(at*float64(time.Second))))
 	return s.last, true
+}
+
+// skip goes to the first start that is due at from or later and whose number leaves index
+// when divided by of: the share of one of several workers.
+func (s *schedule) skip(from time.Duration, index, of uint64) {
+	n := uint64(math.Ceil(max(s.rate.Starts(from)-1, 0)))
+	for { // rounding may be off by one: the times themselves decide
+		at, ok := s.rate.Due(n)
+		if !ok || at >= from {
+			break
+		}
+		n++
+	}
+	for n > 0 {
+		if at, ok := s.rate.Due(n - 1); !ok || at < from {
+			break
+		}
+		n--
+	}
+	s.n, s.step = n+(index+of-n%of)%of, of
 }
 
 // inverse is the time in seconds behind from at which the integral of a linear rate

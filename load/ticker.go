@@ -49,9 +49,12 @@ func (t *ticker) publish() {
 // state is what the collector wants to know about the second that ends now.
 func (t *ticker) state() stats.Tick {
 	e := t.engine
-	users := e.count()
+	users, pooled := e.running()
 	now := e.clock.Now()
-	tick := stats.Tick{At: time.Now(), Users: users + e.poolSize(), Phase: t.phase, Gauges: stats.NoGauges()}
+	tick := stats.Tick{At: time.Now(), Users: users + pooled, Phase: t.phase, Gauges: stats.NoGauges()}
+	e.mu.Lock()
+	e.peak = max(e.peak, tick.Users)
+	e.mu.Unlock()
 	if t.phase != stats.PhaseDrain {
 		for _, a := range e.arrivals {
 			tick.Rate += a.at(now)

@@ -98,7 +98,7 @@ func (u *User) live() {
 	}
 	defer r.Close()
 	class := &u.engine.opts.Classes[u.class]
-	for u.sleepUntil(u.intended) && u.engine.take() {
+	for u.sleepUntil(u.intended) && u.take() {
 		it := iteration{intended: u.intended, actual: u.Now()}
 		u.shard.Late(max(it.actual-it.intended, 0))
 		u.fresh = true
@@ -107,6 +107,19 @@ func (u *User) live() {
 		it.end = u.Now()
 		u.intended = class.Wait.next(it, u.Rand)
 	}
+}
+
+// quotaPoll is how often a user looks whether there are iterations again.
+const quotaPoll = 100 * time.Millisecond
+
+// take takes an iteration; false says that the user is to end.
+func (u *User) take() bool {
+	for !u.engine.take() {
+		if !u.engine.patient || !u.Sleep(quotaPoll) {
+			return false
+		}
+	}
+	return true
 }
 
 // serve is the goroutine of a user of the open model. One that was called has its first
@@ -178,6 +191,7 @@ func (u *User) iterate(r runner) {
 func (u *User) sleepUntil(at time.Duration) bool {
 	if d := at - u.Now(); d > 0 {
 		u.timer.Reset(d)
+		u.engine.alarm.at(at)
 		if !u.stopping.Load() {
 			<-u.timer.C
 		}

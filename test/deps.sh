@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Programs that some tests use for real: a browser for the pages, Node.js for an SMPP
-# client that is not ours. Missing ones are installed where that is possible without
+# client that is not ours, PostgreSQL and Redis for what is kept and watched there (the
+# tests start private ones). Missing ones are installed where that is possible without
 # asking (Debian or Ubuntu, as root); otherwise this says how, and the tests that need
 # them fail and say the same.
 set -u
@@ -8,6 +9,8 @@ missing=()
 command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null || missing+=(chromium)
 command -v node >/dev/null || missing+=(nodejs)
 command -v npm >/dev/null || missing+=(npm)
+command -v redis-server >/dev/null || missing+=(redis-server)
+command -v postgres >/dev/null || compgen -G '/usr/lib/postgresql/*/bin/postgres' >/dev/null || missing+=(postgresql)
 [ ${#missing[@]} -eq 0 ] && exit 0
 if command -v apt-get >/dev/null && [ "$(id -u)" = 0 ]; then
   echo "installing ${missing[*]} for the tests that use them"

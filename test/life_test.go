@@ -492,7 +492,7 @@ func TestRepeatedRequests(t *testing.T) {
 	p.allBecome(1, "DELIVERED")
 }
 
-// TestMobileOriginated: there is nowhere to put an MO, and the SMSC is told so for good.
+// TestMobileOriginated: an MO that nobody wants is taken, kept and listed.
 func TestMobileOriginated(t *testing.T) {
 	t.Parallel()
 	_, far := simulator(t)
@@ -500,11 +500,15 @@ func TestMobileOriginated(t *testing.T) {
 	p.assertWell()
 	var result struct{ Status string }
 	code, err := call(t.Context(), "POST", "http://"+far.Control+"/mo", `{"from":"15550006001","to":"1000","text":"STOP"}`, &result)
-	if err != nil || code != http.StatusOK || result.Status != "ESME_RX_P_APPN" {
+	if err != nil || code != http.StatusOK || result.Status != "ESME_ROK" {
 		t.Errorf("an MO was answered with %d %q %v", code, result.Status, err)
 	}
-	if log := p.out.String(); !strings.Contains(log, "mobile-originated") {
-		t.Errorf("the log does not mention it:\n%s", log)
+	var listed struct {
+		Messages []struct{ From, Text, Status string }
+	}
+	p.want(http.StatusOK, "GET", "/api/v1/inbound/messages?to=1000", "", &listed)
+	if len(listed.Messages) != 1 || listed.Messages[0].Status != "NO_ROUTE" || listed.Messages[0].Text != "STOP" || listed.Messages[0].From != "+15550006001" {
+		t.Errorf("listed: %+v", listed)
 	}
 	p.assertWell()
 }

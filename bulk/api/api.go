@@ -18,6 +18,8 @@ import (
 
 	"protei-bulk/bulk/account"
 	"protei-bulk/bulk/campaign"
+	"protei-bulk/bulk/connector"
+	"protei-bulk/bulk/inbound"
 	"protei-bulk/bulk/intake"
 	"protei-bulk/bulk/message"
 )
@@ -65,22 +67,6 @@ const SentDone = 0
 // Counts are messages by status; the index is message.Status.
 type Counts [message.Unknown + 1]int64
 
-// Connector is the state of one way to SMSCs.
-type Connector struct {
-	ID        uint16  `json:"id"`
-	Name      string  `json:"name"`
-	Address   string  `json:"address"`
-	State     string  `json:"state"` // up, degraded, down, disabled
-	Binds     int     `json:"binds"` // wanted
-	Bound     int     `json:"bound"` // up now
-	Window    int     `json:"window"`
-	InFlight  int     `json:"in_flight"`
-	TPS       float64 `json:"tps"` // limit, 0: none
-	Submitted int64   `json:"submitted"`
-	Throttled int64   `json:"throttled"`
-	LastError string  `json:"last_error,omitempty"`
-}
-
 // Queue is the state of one lane.
 type Queue struct {
 	Connector string           `json:"connector"`
@@ -110,7 +96,12 @@ type Options struct {
 	Messages  Messages
 	Insight   Insight
 	Campaigns *campaign.Manager // nil: the campaign endpoints answer 404
-	IDs       intake.IDs        // batch ids
+	// Connectors can be changed; nil: they are only shown.
+	Connectors *connector.Directory
+	IDs        intake.IDs // batch ids
+
+	Inbound       InboundMessages // nil: the inbound endpoints answer 404
+	InboundRoutes *inbound.Routes // needed with Inbound
 
 	// SMSC names a connector in answers; nil: its number is shown.
 	SMSC func(connector uint16) string
@@ -137,5 +128,6 @@ func (o *Options) Validate() error {
 	need(o.Messages != nil, "Messages")
 	need(o.Insight != nil, "Insight")
 	need(o.IDs != nil, "IDs")
+	need(o.Inbound == nil || o.InboundRoutes != nil, "InboundRoutes")
 	return errors.Join(faults...)
 }

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"protei-bulk/bulk/account"
+	"protei-bulk/bulk/connector"
 	"protei-bulk/bulk/intake"
 )
 
@@ -94,7 +95,7 @@ func (a *API) routes() {
 	a.on("/api/v1/webhooks", customers, methods{"GET": (*call).getWebhook, "PUT": (*call).putWebhook})
 	a.on("/api/v1/balance", customers, methods{"GET": (*call).balance})
 	a.on("/api/v1/statistics", customers, methods{"GET": (*call).statistics})
-	a.on("/api/v1/connectors", admins, methods{"GET": (*call).connectors})
+	a.connectorRoutes()
 	a.on("/api/v1/routes", admins, methods{"GET": (*call).routing})
 	a.on("/api/v1/queues", admins, methods{"GET": (*call).queues})
 	if a.opts.Campaigns != nil {
@@ -106,6 +107,9 @@ func (a *API) routes() {
 			a.on("/api/v1/campaigns/{id}/"+action, customers, methods{"POST": campaignAction(action)})
 		}
 	}
+	if a.opts.Inbound != nil {
+		a.inboundPaths()
+	}
 	if a.opts.Metrics != nil {
 		a.mux.Handle("GET /metrics", a.opts.Metrics)
 	}
@@ -115,6 +119,21 @@ func (a *API) routes() {
 		a.mux.Handle("/", a.opts.Root)
 	} else {
 		a.mux.Handle("/", missing)
+	}
+}
+
+func (a *API) connectorRoutes() {
+	type methods = map[string]func(*call) error
+	if a.opts.Connectors == nil {
+		a.on("/api/v1/connectors", admins, methods{"GET": (*call).listConnectors})
+		return
+	}
+	a.on("/api/v1/connectors", admins, methods{"GET": (*call).listConnectors, "POST": (*call).createConnector})
+	a.on("/api/v1/connectors/{name}", admins, methods{
+		"GET": (*call).getConnector, "PATCH": (*call).updateConnector, "DELETE": (*call).deleteConnector,
+	})
+	for action, mode := range map[string]connector.Mode{"start": connector.Running, "pause": connector.Paused, "stop": connector.Stopped} {
+		a.on("/api/v1/connectors/{name}/"+action, admins, methods{"POST": connectorMode(mode)})
 	}
 }
 

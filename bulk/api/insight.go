@@ -23,10 +23,6 @@ func (c *call) ready() error {
 	return c.document(200, map[string]any{"status": "ready"})
 }
 
-func (c *call) connectors() error {
-	return c.document(200, map[string]any{"connectors": emptyNotNull(c.api.opts.Insight.Connectors())})
-}
-
 func (c *call) routing() error {
 	type row struct {
 		Order     int    `json:"order"`
@@ -35,7 +31,7 @@ func (c *call) routing() error {
 	}
 	rows := []row{}
 	for _, conn := range c.api.opts.Insight.Connectors() {
-		if conn.State != "disabled" {
+		if conn.State != "stopped" {
 			rows = append(rows, row{Order: 1, Match: "everything", Connector: conn.Name})
 			break
 		}

@@ -8,6 +8,8 @@ import (
 
 	"protei-bulk/bulk/account"
 	"protei-bulk/bulk/campaign"
+	"protei-bulk/bulk/connector"
+	"protei-bulk/bulk/inbound"
 	"protei-bulk/bulk/intake"
 )
 
@@ -56,6 +58,7 @@ var problems = map[string]problemKind{
 	"request_timeout":         {408, "The body came too slowly"},
 	"not_cancellable":         {409, "The message can no longer be cancelled"},
 	"not_held":                {409, "The message is not held"},
+	"not_replayable":          {409, "The message cannot be delivered again"},
 	"illegal_transition":      {409, "The campaign's status does not permit this"},
 	"idempotency_in_progress": {409, "The first request is not done yet"},
 	"idempotency_key_reused":  {422, "The Idempotency-Key belongs to another request"},
@@ -102,10 +105,18 @@ func asProblem(err error) *problem {
 		return wrong("not_cancellable", ErrTooLate.Error())
 	case errors.Is(err, ErrNotHeld):
 		return wrong("not_held", ErrNotHeld.Error())
+	case errors.Is(err, inbound.ErrUnknownRoute):
+		return wrong("not_found", "there is no such inbound route")
+	case errors.Is(err, inbound.ErrTooManyRoutes):
+		return wrong("conflict", err.Error())
 	case errors.Is(err, account.ErrUnknown):
 		return wrong("not_found", "there is no such account")
 	case errors.Is(err, account.ErrUnknownKey):
 		return wrong("not_found", "there is no such API key")
+	case errors.Is(err, connector.ErrUnknown):
+		return wrong("not_found", "there is no such connector")
+	case errors.Is(err, connector.ErrFixed), errors.Is(err, connector.ErrTaken), errors.Is(err, connector.ErrInUse), errors.Is(err, connector.ErrFull):
+		return wrong("conflict", err.Error())
 	case errors.Is(err, account.ErrTaken):
 		return wrong("conflict", err.Error())
 	}
@@ -115,7 +126,7 @@ func asProblem(err error) *problem {
 	return wrong("internal_error", "internal error")
 }
 
-// fieldFaults collects the FieldErrors of packages account and campaign from joined errors.
+// fieldFaults collects the FieldErrors of packages account, campaign and connector from joined errors.
 func fieldFaults(err error) []fault {
 	if joined, ok := err.(interface{ Unwrap() []error }); ok {
 		var all []fault
@@ -126,9 +137,15 @@ func fieldFaults(err error) []fault {
 	}
 	var a *account.FieldError
 	var c *campaign.FieldError
+	var k *connector.FieldError
+	var in *inbound.FieldError
 	switch {
+	case errors.As(err, &k):
+		return []fault{{"/" + k.Field, "invalid_" + k.Field, k.Detail}}
 	case errors.As(err, &a):
 		return []fault{{"/" + a.Field, "invalid_" + a.Field, a.Detail}}
+	case errors.As(err, &in):
+		return []fault{{"/" + in.Field, "invalid_" + in.Field, in.Detail}}
 	case errors.As(err, &c):
 		return []fault{{"/" + c.Field, c.Code, c.Detail}}
 	}

@@ -20,6 +20,8 @@ type counting struct{ n atomic.Int64 }
 
 func (c *counting) Open(context.Context, message.ID, int) ([]callback.Notice, error) { return nil, nil }
 
+func (c *counting) GaveUp(ns []callback.Notice, _ string, done func(error)) { c.Notified(ns, done) }
+
 func (c *counting) Notified(ns []callback.Notice, done func(error)) {
 	c.n.Add(int64(len(ns)))
 	done(nil)

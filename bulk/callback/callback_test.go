@@ -52,6 +52,8 @@ func (o *outbox) Open(_ context.Context, after message.ID, limit int) ([]callbac
 	return page[:min(limit, len(page))], nil
 }
 
+func (o *outbox) GaveUp(ns []callback.Notice, _ string, done func(error)) { o.Notified(ns, done) }
+
 func (o *outbox) Notified(ns []callback.Notice, done func(error)) {
 	o.mu.Lock()
 	for _, n := range ns {

@@ -14,7 +14,10 @@ const maxRetrying = 8
 type endpointKey struct {
 	account uint32
 	url     string
+	inbound bool // inbound messages go one by one, apart from final states
 }
+
+func keyOf(n *Notice) endpointKey { return endpointKey{n.Account, n.URL, n.Inbound != nil} }
 
 // endpoint is one account's URL while there is something to tell it. Guarded by Sender.mu.
 type endpoint struct {
@@ -33,7 +36,8 @@ type endpoint struct {
 	// request at a time until one succeeds.
 	failures int // in a row
 	resume   time.Time
-	proven   bool // it has succeeded once, so it gets all its slots
+	proven   bool   // it has succeeded once, so it gets all its slots
+	fault    string // of the last failure
 }
 
 // tenant is an account with work: its share of slots and memory. Guarded by Sender.mu.
@@ -58,6 +62,9 @@ func newBatch(notices []Notice) *batch {
 	b := &batch{notices: notices}
 	b.body = appendBody(make([]byte, 0, 64+300*len(notices)), notices)
 	b.id = batchID(b.body)
+	if notices[0].Inbound != nil { // one by one, so that the id survives a restart
+		b.id = "mo_" + notices[0].MessageID.String()
+	}
 	return b
 }
 
@@ -78,12 +85,12 @@ func (e *endpoint) take(n int, now time.Time) []Notice {
 	return out
 }
 
-// endpoint returns the endpoint of a URL, a new one if need be. It needs mu.
-func (s *Sender) endpoint(account uint32, url string) *endpoint {
-	if e := s.last; e != nil && e.account == account && e.url == url {
+// endpoint returns the endpoint of a notice, a new one if need be. It needs mu.
+func (s *Sender) endpoint(key endpointKey) *endpoint {
+	if e := s.last; e != nil && e.endpointKey == key {
 		return e
 	}
-	key := endpointKey{account, url}
+	account := key.account
 	e := s.endpoints[key]
 	if e == nil {
 		t := s.tenants[account]
@@ -122,6 +129,14 @@ func (s *Sender) wake(e *endpoint) {
 	s.schedule(e)
 }
 
+// batchSize is how many notices go to e at once.
+func (s *Sender) batchSize(e *endpoint) int {
+	if e.inbound {
+		return 1
+	}
+	return s.opts.MaxBatch
+}
+
 // due reports whether e may send now, or when to look again (0: when something changes).
 func (s *Sender) due(e *endpoint, now time.Time) (bool, time.Duration) {
 	slots := s.opts.Concurrency
@@ -144,7 +159,7 @@ func (s *Sender) due(e *endpoint, now time.Time) (bool, time.Duration) {
 		return false, wait
 	}
 	ripe := e.since.Add(s.opts.Linger).Sub(now)
-	if e.size() >= s.opts.MaxBatch || ripe <= 0 {
+	if e.size() >= s.batchSize(e) || ripe <= 0 {
 		return true, 0
 	}
 	if wait == 0 || ripe < wait {
@@ -221,7 +236,7 @@ func (s *Sender) serve(e *endpoint) {
 		if retrying {
 			e.retry[0].attempts++ // its turn was given away
 		}
-		notices = e.take(s.opts.MaxBatch, now)
+		notices = e.take(s.batchSize(e), now)
 	}
 	e.active++
 	s.schedule(e) // another slot may be free
@@ -255,6 +270,7 @@ func (s *Sender) failed(e *endpoint, b *batch, err error) {
 	if s.ctx.Err() != nil {
 		return // Stop's patience ended: no fault of the endpoint
 	}
+	e.fault = faultText(err)
 	now := s.opts.now()
 	b.attempts++
 	if !now.Before(e.resume) { // not for the others of the same moment
@@ -271,7 +287,7 @@ func (s *Sender) failed(e *endpoint, b *batch, err error) {
 	if e.failures == 1 || e.failures%10 == 0 {
 		s.opts.Logger.Warn("webhook failed", "account", e.account, "url", e.url, "failures", e.failures, "wait", wait, "error", err)
 	}
-	if b = s.giveUpOld(b, now); b == nil {
+	if b = s.giveUpOld(b, now, e.fault); b == nil {
 		return
 	}
 	if b.next = e.resume; b.attempts > e.failures {
@@ -298,7 +314,7 @@ func (s *Sender) backoff(failures int) time.Duration {
 
 // giveUpOld ends the notices of b that are too old and returns the rest, a batch of its
 // own if it is another one. It needs mu.
-func (s *Sender) giveUpOld(b *batch, now time.Time) *batch {
+func (s *Sender) giveUpOld(b *batch, now time.Time, reason string) *batch {
 	limit := now.Add(-s.opts.GiveUp).UnixMilli()
 	old := func(n Notice) bool { return n.DoneAt < limit }
 	if !slices.ContainsFunc(b.notices, old) {
@@ -315,7 +331,7 @@ func (s *Sender) giveUpOld(b *batch, now time.Time) *batch {
 	s.stats.givenUp.Add(uint64(len(gone)))
 	// Not under mu: the outbox may answer at once.
 	s.wg.Go(func() {
-		s.opts.Outbox.Notified(gone, func(err error) { s.forget(gone, err) })
+		s.opts.Outbox.GaveUp(gone, reason, func(err error) { s.forget(gone, err) })
 	})
 	if len(rest) == 0 {
 		return nil

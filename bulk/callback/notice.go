@@ -7,7 +7,7 @@ import (
 	"protei-bulk/bulk/message"
 )
 
-// Notice is one final state to tell: an event of the webhook.
+// Notice is one final state to tell, or one inbound message: an event of the webhook.
 type Notice struct {
 	MessageID   message.ID
 	Account     uint32
@@ -23,6 +23,11 @@ type Notice struct {
 
 	// Msg is carried along untouched, for Outbox.Notified.
 	Msg *message.Message
+
+	// Inbound, when set, is the message to tell, Event its JSON object, and DoneAt the moment it
+	// was received; MessageID, Account and URL are set too.
+	Inbound *message.Inbound
+	Event   []byte
 }
 
 // dlrStatus is the receipt's word for a status (SMPP 3.4 appendix B).
@@ -57,6 +62,9 @@ func appendBody(dst []byte, notices []Notice) []byte {
 
 // append appends n as a JSON object.
 func (n *Notice) append(dst []byte) []byte {
+	if n.Event != nil {
+		return append(dst, n.Event...)
+	}
 	dlr := n.DLRStatus
 	if dlr == "" {
 		dlr = dlrStatus(n.Status)

@@ -20,6 +20,8 @@ type Outbox interface {
 	// Notified ends the outbox entries of notices; done is called when that is durable,
 	// or failed. The slice stays valid until then. It must not block for long.
 	Notified(notices []Notice, done func(error))
+	// GaveUp is Notified for notices that are too old; reason is the endpoint's last fault.
+	GaveUp(notices []Notice, reason string, done func(error))
 }
 
 // Options sets the bounds. Zero values mean the defaults.
@@ -159,7 +161,7 @@ func (s *Sender) push(n Notice) verdict {
 	if status, ok := s.held[n.MessageID]; ok && status == n.Status {
 		return taken
 	}
-	e := s.endpoint(n.Account, n.URL)
+	e := s.endpoint(keyOf(&n))
 	if e.size() >= s.opts.MaxPerEndpoint || len(s.held) >= s.opts.MaxPending || e.tenant.pending >= s.opts.MaxPending/2 {
 		s.missed = true
 		s.stats.refused.Add(1)
@@ -177,7 +179,7 @@ func (s *Sender) push(n Notice) verdict {
 	}
 	e.queue = append(e.queue, n)
 	s.stats.pushed.Add(1)
-	if size := e.size(); size == 1 || size%s.opts.MaxBatch == 0 {
+	if size := e.size(); size == 1 || size%s.batchSize(e) == 0 {
 		s.schedule(e)
 	}
 	return taken

@@ -90,7 +90,7 @@ func (s *Sender) remember(on bool) {
 
 // offer pushes n and waits a little for room if its endpoint works.
 func (r *outboxReader) offer(n *Notice) {
-	s, key := r.s, endpointKey{n.Account, n.URL}
+	s, key := r.s, keyOf(n)
 	for {
 		s.mu.Lock()
 		v := taken

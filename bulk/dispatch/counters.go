@@ -29,7 +29,7 @@ type Counters struct {
 	Parked       uint64 // receipts without a message, left to the store
 	Refused      uint64 // receipts sent away because too many waited for a lookup
 	NotStored    uint64 // receipts answered ESME_RX_T_APPN
-	Inbound      uint64 // mobile-originated messages, refused
+	Inbound      uint64 // mobile-originated messages and parts of them
 
 	InFlight int64 // messages with the SMSC, without an outcome
 	Unsynced int64 // results that are not durable yet

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"math"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -33,11 +34,13 @@ type Dispatcher struct {
 	pacer   pacer   // of the sender
 	flights sync.Pool
 
+	tps      atomic.Uint64 // bits of the rate that the pacer shall have
 	wake     chan struct{} // 1: the sender has something to look at
 	unsynced atomic.Int64  // results recorded and not durable yet
 	flying   atomic.Int64  // flights without an end
 	starved  atomic.Bool   // the sender waits for unsynced to fall
 	broken   atomic.Bool   // the store failed: nothing is sent any more
+	paused   atomic.Bool   // nothing is taken from the lanes
 	onSynced func(error)
 
 	againMu sync.Mutex
@@ -47,7 +50,6 @@ type Dispatcher struct {
 	receipts sync.Pool
 	missed   chan *receipt
 	learned  atomic.Int32 // spelling of ids that matched last, see idMode
-	saidMO   atomic.Bool
 	saidNoID atomic.Bool
 
 	counters counters
@@ -80,6 +82,7 @@ func New(opts Options) (*Dispatcher, error) {
 		wake: make(chan struct{}, 1), missed: make(chan *receipt, o.ReceiptQueue),
 	}
 	d.onSynced = d.synced
+	d.tps.Store(math.Float64bits(g.TPS))
 	return d, nil
 }
 
@@ -108,13 +111,44 @@ func (d *Dispatcher) Stop(ctx context.Context) error {
 	if cancel == nil {
 		return d.o.Queue.Close(ctx)
 	}
+	err := d.end(ctx, cancel, finish)
+	return errors.Join(err, d.o.Queue.Close(ctx), d.drain(ctx))
+}
+
+// Detach is Stop that leaves the queue open: another dispatcher may take from it when
+// Detach has returned.
+func (d *Dispatcher) Detach(ctx context.Context) error {
+	d.mu.Lock()
+	cancel, finish := d.cancel, d.finish
+	d.mu.Unlock()
+	if cancel == nil {
+		return nil
+	}
+	return errors.Join(d.end(ctx, cancel, finish), d.drain(ctx))
+}
+
+// end stops sending and the links, and gives back what was taken and not sent.
+func (d *Dispatcher) end(ctx context.Context, cancel, finish context.CancelFunc) error {
 	cancel()
 	d.sender.Wait()
 	err := d.stopLinks(ctx) // receipts that come now still find their message
 	finish()
 	d.resolver.Wait()
 	d.giveBack()
-	return errors.Join(err, d.o.Queue.Close(ctx), d.drain(ctx))
+	return err
+}
+
+// Pause stops or resumes taking from the lanes. The links stay up, and what was taken
+// already goes out.
+func (d *Dispatcher) Pause(on bool) {
+	d.paused.Store(on)
+	d.signal()
+}
+
+// SetTPS changes how many submit_sm a second are sent, 0: as many as the links take.
+func (d *Dispatcher) SetTPS(tps float64) {
+	d.tps.Store(math.Float64bits(tps))
+	d.signal()
 }
 
 // lastWrites is kept back of Stop's time from links that do not end by themselves: what
@@ -173,8 +207,11 @@ func (d *Dispatcher) send(ctx context.Context) {
 
 // room returns how many messages may be sent now, and if none how long to wait at most.
 func (d *Dispatcher) room() (n int, wait time.Duration) {
-	if d.broken.Load() {
+	if d.broken.Load() || d.paused.Load() {
 		return 0, idleLook
+	}
+	if tps := math.Float64frombits(d.tps.Load()); tps != d.pacer.rate {
+		d.pacer = newPacer(tps)
 	}
 	n = min(d.o.Batch, d.g.Free())
 	spare := d.o.MaxUnsynced - int(d.unsynced.Load())

@@ -58,6 +58,7 @@ type Options struct {
 	Queue     *queue.Queue
 	Group     *upstream.Group
 	Store     Store
+	Inbound   Inbound // nil: mobile-originated messages are refused with ESME_RX_P_APPN
 
 	Validity    time.Duration // of a message that names none, 48 h by default
 	MaxUnsynced int           // results not yet durable, 10,000 by default

@@ -55,16 +55,6 @@ func respond(s *smpp.Session, seq uint32, cmd smpp.CommandID, st smpp.Status) {
 	_ = s.Respond(seq, cmd, st, nil)
 }
 
-// inbound refuses a mobile-originated message for good: there is nowhere to put it, and a
-// temporary error would have the SMSC repeat it until it expires, in front of the receipts.
-func (d *Dispatcher) inbound(s *smpp.Session, r *smpp.Request) {
-	d.counters.inbound.Add(1)
-	if !d.saidMO.Swap(true) {
-		d.log.Warn("the SMSC sends mobile-originated messages; they are refused with ESME_RX_P_APPN")
-	}
-	respond(s, r.Seq, r.ID, smpp.RXPAPPN)
-}
-
 // receipt matches a delivery receipt in memory, or leaves it to the resolver.
 func (d *Dispatcher) receipt(s *smpp.Session, req *smpp.Request, text []byte, tlvs smpp.TLVs, from []byte) {
 	rc, err := smpp.ParseReceipt(text, tlvs)

@@ -207,7 +207,8 @@ func (b *mailbox) hand(e *entry, to *receiver, pdu *smpp.DeliverSM) bool {
 	if errors.Is(err, smpp.ErrWindowFull) || smpp.StatusOf(err) == smpp.RSYSERR {
 		return false // the session's fault
 	}
-	b.srv.log.Error("esme: a receipt that cannot be sent", "message", e.n.MessageID, "error", err)
+	b.srv.log.Error("esme: a receipt or inbound message that cannot be sent", "message", e.n.MessageID, "error", err)
+	e.n.Failed = true
 	b.srv.stats.dropped.Add(1)
 	b.confirm(e)
 	return true
@@ -267,6 +268,7 @@ func (e *entry) Complete(r smpp.Result) {
 	case r.Status == smpp.RXPAPPN, r.Status == smpp.RXRAPPN:
 		b.srv.stats.refusedReceipts.Add(1)
 		b.srv.log.Info("esme: receipt refused for good", "message", e.n.MessageID, "account", b.account, "status", r.Status)
+		e.n.Failed = true
 		b.confirm(e)
 	case r.Status == smpp.RMSGQFUL, r.Status == smpp.RTHROTTLED:
 		b.pauses++
@@ -301,6 +303,7 @@ func (b *mailbox) retry(e *entry, now time.Time) {
 	b.srv.stats.retries.Add(1)
 	if b.srv.tooOld(&e.n, now) {
 		b.srv.stats.givenUp.Add(1)
+		e.n.Failed = true
 		b.confirm(e)
 		return
 	}

@@ -9,7 +9,7 @@ import (
 	"protei-bulk/smpp"
 )
 
-// Notice is one final state to tell: a delivery receipt.
+// Notice is one final state to tell, a delivery receipt; or one inbound message.
 type Notice struct {
 	MessageID    message.ID
 	Account      uint32
@@ -24,6 +24,17 @@ type Notice struct {
 
 	// Msg is carried along untouched, for Outbox.Notified.
 	Msg *message.Message
+
+	// Inbound, when set, is the message to deliver, and of the fields above MessageID, Account
+	// and DoneAt count only.
+	Inbound *message.Inbound
+	// Failed is set for Outbox.Notified when the customer did not take it.
+	Failed bool
+}
+
+// NoticeOfInbound makes the notice of an inbound message.
+func NoticeOfInbound(m *message.Inbound) Notice {
+	return Notice{MessageID: m.ID, Account: m.Account, DoneAt: m.ReceivedAt, Inbound: m}
 }
 
 // NoticeOf makes the notice of a message in a final state. It reads the message's state: call
@@ -96,6 +107,10 @@ type receiptWriter struct {
 
 // write returns the deliver_sm of n, valid until the next call (items 50 to 52 of SMPP.md).
 func (w *receiptWriter) write(n *Notice) *smpp.DeliverSM {
+	if n.Inbound != nil {
+		return w.inbound(n.Inbound)
+	}
+	w.pdu.DataCoding, w.pdu.ProtocolID = 0, 0
 	w.r = smpp.Receipt{
 		ID: n.MessageID.Append(w.id[:0]), State: stateOf(n.Status), Text: w.quote(n),
 		SubmitDate: smpp.AppendReceiptDate(w.date[:0:10], time.UnixMilli(n.SubmittedAt).UTC()),
@@ -119,6 +134,27 @@ func (w *receiptWriter) write(n *Notice) *smpp.DeliverSM {
 	w.pdu.TLVs = smpp.AppendReceiptTLVs(w.pdu.TLVs[:0], &w.r)
 	if ref, ok := reference(n.ClientRef); ok {
 		w.pdu.TLVs = w.pdu.TLVs.AppendUint16(smpp.TagUserMessageReference, ref)
+	}
+	return &w.pdu
+}
+
+// passedBits are what goes on of an inbound message's esm_class: UDHI and reply path.
+const passedBits = smpp.ESMUDHI | smpp.ESMReplyPath
+
+// maxShort is the most that short_message holds (SMPP 3.4 §5.2.21).
+const maxShort = 254
+
+// inbound returns the deliver_sm of an inbound message: its octets as the SMSC brought them,
+// in message_payload when they are too many for short_message.
+func (w *receiptWriter) inbound(m *message.Inbound) *smpp.DeliverSM {
+	w.src, w.dst = append(w.src[:0], m.Source.Addr...), append(w.dst[:0], m.Dest.Addr...)
+	w.pdu.ESMClass, w.pdu.DataCoding, w.pdu.ProtocolID = m.ESMClass&passedBits, m.DataCoding, m.ProtocolID
+	w.pdu.Source = smpp.Address{TON: m.Source.TON, NPI: m.Source.NPI, Addr: w.src}
+	w.pdu.Dest = smpp.Address{TON: m.Dest.TON, NPI: m.Dest.NPI, Addr: w.dst}
+	w.pdu.ShortMessage, w.pdu.TLVs = m.Octets, w.pdu.TLVs[:0]
+	if len(m.Octets) > maxShort {
+		w.pdu.ShortMessage = nil
+		w.pdu.TLVs = w.pdu.TLVs.Append(smpp.TagMessagePayload, m.Octets)
 	}
 	return &w.pdu
 }

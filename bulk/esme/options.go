@@ -26,7 +26,8 @@ type Intake interface {
 	SubmitAsync(req *intake.Request, done func(intake.Outcome, error))
 }
 
-// Outbox is the store's view of the final states that customers do not have yet.
+// Outbox is the store's view of the final states and inbound messages that customers do not
+// have yet.
 type Outbox interface {
 	// OpenReceipts returns up to limit open notices of the account's messages above after, in
 	// ascending order of their ids; none ends the reading. Account 0 means every account.

@@ -98,12 +98,13 @@ type outbox struct {
 	mu    sync.Mutex
 	open  map[message.ID]esme.Notice
 	ended map[message.ID]int
-	fails int // calls of OpenReceipts that fail
+	ends  map[message.ID]esme.Notice // as Notified was told
+	fails int                        // calls of OpenReceipts that fail
 	noted chan message.ID
 }
 
 func newOutbox() *outbox {
-	return &outbox{open: map[message.ID]esme.Notice{}, ended: map[message.ID]int{}, noted: make(chan message.ID, 100_000)}
+	return &outbox{open: map[message.ID]esme.Notice{}, ended: map[message.ID]int{}, ends: map[message.ID]esme.Notice{}, noted: make(chan message.ID, 100_000)}
 }
 
 func (o *outbox) add(ns ...esme.Notice) {
@@ -141,6 +142,7 @@ func (o *outbox) Notified(ns []esme.Notice, done func(error)) {
 	for _, n := range ns {
 		delete(o.open, n.MessageID)
 		o.ended[n.MessageID]++
+		o.ends[n.MessageID] = n
 		o.noted <- n.MessageID
 	}
 	o.mu.Unlock()
@@ -164,6 +166,12 @@ func (o *outbox) wait(t testing.TB, want message.ID) {
 	case <-time.After(smpptest.Patience):
 		t.Fatalf("%s was not noted", want)
 	}
+}
+
+func (o *outbox) last(id message.ID) esme.Notice {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.ends[id]
 }
 
 func (o *outbox) left() int {

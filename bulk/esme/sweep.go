@@ -127,6 +127,7 @@ func (b *mailbox) endPage(page []Notice) bool {
 		}
 		if b.srv.tooOld(n, now) {
 			e := &entry{box: b, n: *n}
+			e.n.Failed = true
 			b.entries[n.MessageID] = e
 			b.srv.stats.givenUp.Add(1)
 			b.confirm(e)
@@ -165,6 +166,7 @@ func (s *Server) giveUp(ctx context.Context, now time.Time) {
 		for i := range page {
 			after = page[i].MessageID
 			if s.tooOld(&page[i], now) {
+				page[i].Failed = true
 				old = append(old, page[i])
 			}
 		}

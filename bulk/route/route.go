@@ -23,17 +23,18 @@ type Connector struct {
 	ID       uint16 // from 1 on; stored with each message as its lane
 	Name     string
 	Disabled bool
+	State    *State // nil: always up
 }
 
 // Table is a compiled set of rules. It never changes.
 type Table struct {
 	connectors []Connector
-	def        Connector
-	found      bool
+	enabled    []Connector
 }
 
-// NewTable builds a table that sends everything to the first connector that is enabled.
-// Without one nothing has a route. IDs are unique and not zero.
+// NewTable builds a table that sends everything to the first connector that is up, else to
+// the first that is not stopped, else to the first. Without one that is enabled nothing has
+// a route. IDs are unique and not zero.
 func NewTable(connectors []Connector) (*Table, error) {
 	t := &Table{connectors: append([]Connector(nil), connectors...)}
 	seen := make(map[uint16]bool, len(connectors))
@@ -42,15 +43,30 @@ func NewTable(connectors []Connector) (*Table, error) {
 			return nil, fmt.Errorf("connector %q: the id %d is zero or taken", c.Name, c.ID)
 		}
 		seen[c.ID] = true
-		if !c.Disabled && !t.found {
-			t.def, t.found = c, true
+		if !c.Disabled {
+			t.enabled = append(t.enabled, c)
 		}
 	}
 	return t, nil
 }
 
 // Route returns the connector for q; false when there is none.
-func (t *Table) Route(q *Query) (Connector, bool) { return t.def, t.found }
+func (t *Table) Route(q *Query) (Connector, bool) {
+	if len(t.enabled) == 0 {
+		return Connector{}, false
+	}
+	best := 0
+	for i := range t.enabled {
+		condition := t.enabled[i].State.Condition()
+		if condition == Up {
+			return t.enabled[i], true
+		}
+		if condition < t.enabled[best].State.Condition() {
+			best = i
+		}
+	}
+	return t.enabled[best], true
+}
 
 // Connectors returns the connectors in the order given. The caller must not change them.
 func (t *Table) Connectors() []Connector { return t.connectors }

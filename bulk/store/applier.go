@@ -48,6 +48,9 @@ func (a *applier) group(g *group) {
 			a.receipt(&g.pending.receipts[i])
 		}
 	}
+	for i := range g.inbound {
+		e.inbox.apply(&g.inbound[i])
+	}
 	number := g.first + g.records - uint64(len(g.events))
 	for i := range g.events {
 		a.event(&g.events[i], number)

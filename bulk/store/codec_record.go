@@ -20,7 +20,7 @@ const (
 	recordHorizon     = 8
 	recordIdempotency = 9  // reserved: key and body hash of an accept
 	recordCampaign    = 10 // reserved: campaign created
-	recordInbound     = 11 // reserved: MO
+	recordInbound     = 11 // MO
 	recordMoney       = 12 // reserved: top-up, reserve, refund
 )
 
@@ -42,6 +42,7 @@ type record struct {
 	event   message.Event // kinds 1 to 6; Msg is set for accept only
 	receipt message.Receipt
 	horizon horizon
+	inbound inboundRecord
 }
 
 // horizon is a lane's durable permission to send up to a lane sequence.
@@ -137,6 +138,9 @@ func decodeRecord(kind byte, payload []byte) (record, error) {
 	case recordParked:
 		d.version()
 		r.receipt = d.receipt()
+	case recordInbound:
+		d.version()
+		r.inbound = d.inbound()
 	case recordHorizon:
 		d.version()
 		r.horizon.lane.Connector = d.u16()

@@ -75,7 +75,18 @@ func records() map[byte][]byte {
 	all[recordHorizon] = payloadOf(func(g *journal.Group) {
 		addHorizon(g, horizon{message.Lane{Connector: 3, Priority: message.Low}, 1000})
 	})
+	in := inboundRecord{msg: fullInbound()}
+	all[recordInbound] = payloadOf(func(g *journal.Group) { addInbound(g, &in) })
 	return all
+}
+
+func fullInbound() *message.Inbound {
+	return &message.Inbound{
+		ID: 77, Connector: 3, Source: message.Address{TON: 1, NPI: 1, Addr: "79161234567"}, Dest: message.Address{Addr: "1000"},
+		DataCoding: 8, ESMClass: 0x40, ProtocolID: 1, Octets: []byte{0, 65, 0, 0}, ReceivedAt: 1_790_000_000_000,
+		Ref: 0xBEEF, Wide: true, Total: 3, Seq: 2, Parts: 1, Consumed: []message.ID{5, 6},
+		InboundState: message.InboundState{Status: message.InboundOpen, Account: 9, Route: 4, URL: "https://example.com/mo", DoneAt: 7},
+	}
 }
 
 // encode is the inverse of decodeRecord.
@@ -86,6 +97,8 @@ func encode(r record) []byte {
 			addReceipt(g, &r.receipt)
 		case recordHorizon:
 			addHorizon(g, r.horizon)
+		case recordInbound:
+			addInbound(g, &r.inbound)
 		default:
 			if r.event.Msg == nil {
 				r.event.Msg = &message.Message{ID: r.id}
@@ -144,6 +157,7 @@ func FuzzDecodeRecord(f *testing.F) {
 	for kind, payload := range records() {
 		f.Add(kind, payload)
 	}
+	f.Add(byte(recordInbound), encode(record{kind: recordInbound, inbound: inboundRecord{change: message.InboundChange{ID: 5, InboundState: fullInbound().InboundState}}}))
 	f.Add(byte(recordSubmitted), encode(record{kind: recordSubmitted, id: 5, event: message.Event{Kind: message.Submitted, SMSCID: "x", Dup: true}}))
 	f.Fuzz(func(t *testing.T, kind byte, payload []byte) {
 		r, err := decodeRecord(kind, payload)
@@ -154,7 +168,7 @@ func FuzzDecodeRecord(f *testing.F) {
 		if err != nil {
 			t.Fatalf("what was decoded does not decode again: %v", err)
 		}
-		if diff := cmp.Diff(r, second, unexported, cmp.AllowUnexported(record{}, horizon{})); diff != "" {
+		if diff := cmp.Diff(r, second, unexported, cmp.AllowUnexported(record{}, horizon{}, inboundRecord{})); diff != "" {
 			t.Errorf("(-first +second):\n%s", diff)
 		}
 	})

@@ -14,7 +14,7 @@ import (
 
 // schemaVersion is PRAGMA user_version of a database this code writes. A higher one is
 // refused, a lower one would be migrated.
-const schemaVersion = 1
+const schemaVersion = 2
 
 const (
 	pageSize        = 8192
@@ -83,6 +83,25 @@ CREATE TABLE objects (
 	kind TEXT, key TEXT, value BLOB NOT NULL, PRIMARY KEY (kind, key)
 ) WITHOUT ROWID;
 `
+
+// upgrades brings a database of version i+1 to the next.
+func upgrades() []string {
+	return []string{
+		`
+CREATE TABLE inbound (
+	id      INTEGER PRIMARY KEY,
+	account INTEGER NOT NULL, -- 0: nobody's
+	status  INTEGER NOT NULL, -- message.InboundStatus
+	route   INTEGER NOT NULL,
+	url     TEXT NOT NULL,    -- webhook; empty: SMPP
+	done_at INTEGER NOT NULL,
+	body    BLOB NOT NULL     -- see codec_inbound.go
+);
+CREATE INDEX inbound_waiting ON inbound (status, id) WHERE status < 3;
+CREATE INDEX inbound_account ON inbound (account, id);
+`,
+	}
+}
 
 // tableSchema makes messages_n and index_n. Rows that wait, await a receipt or have an
 // open outbox entry are few, so partial indexes serve those; everything else is found
@@ -216,15 +235,31 @@ func migrate(conn *database) error {
 	case version == schemaVersion:
 		return nil
 	}
+	return transaction(conn, func() error {
+		if version == 0 {
+			if err := create(conn); err != nil {
+				return err
+			}
+			version = 1
+		}
+		for _, script := range upgrades()[version-1:] {
+			if err := sqlitex.ExecuteScript(conn.Conn, script, nil); err != nil {
+				return fmt.Errorf("upgrade schema %d: %w", version, err)
+			}
+		}
+		return sqlitex.ExecuteScript(conn.Conn, fmt.Sprintf("PRAGMA user_version=%d;", schemaVersion), nil)
+	})
+}
+
+// create makes the first version of the schema.
+func create(conn *database) error {
 	var random [24]byte
 	rand.Read(random[:])
-	return transaction(conn, func() error {
-		if err := sqlitex.ExecuteScript(conn.Conn, schema+fmt.Sprintf("PRAGMA user_version=%d;", schemaVersion), nil); err != nil {
-			return fmt.Errorf("create schema: %w", err)
-		}
-		return exec(conn, "INSERT INTO state VALUES (1, ?, ?, 0, 0, 0, 1, 1, 0)",
-			random[:16], int64(binary.LittleEndian.Uint64(random[16:])))
-	})
+	if err := sqlitex.ExecuteScript(conn.Conn, schema, nil); err != nil {
+		return fmt.Errorf("create schema: %w", err)
+	}
+	return exec(conn, "INSERT INTO state VALUES (1, ?, ?, 0, 0, 0, 1, 1, 0)",
+		random[:16], int64(binary.LittleEndian.Uint64(random[16:])))
 }
 
 func intPragma(conn *database, name string) (n int64, err error) {

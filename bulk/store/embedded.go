@@ -27,6 +27,7 @@ type Embedded struct {
 	books    books
 	receipts receiptIndex
 	parked   parked
+	inbox    inbox
 	dirty    dirtyList
 	open     atomic.Int64 // messages with an open outbox entry in the live table
 
@@ -103,6 +104,7 @@ func newEmbedded(opts Options) *Embedded {
 	e.stop, e.abandon = context.WithCancel(context.Background())
 	e.live.init()
 	e.parked.init()
+	e.inbox.init()
 	e.queue.init()
 	e.dirty.now = opts.Now
 	return e
@@ -133,7 +135,7 @@ func (e *Embedded) load() (*materialiser, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("open journal: %w", err), conn.Close())
 	}
-	e.ids = message.NewIDSource(e.opts.Node, max(m.maxID, e.highestLive()), e.opts.Now)
+	e.ids = message.NewIDSource(e.opts.Node, max(m.maxID, e.highestLive(), e.inbox.highest), e.opts.Now)
 	e.asOf.Store(e.opts.Now().UnixMilli())
 	e.checkDisk()
 	return m, nil

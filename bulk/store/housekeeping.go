@@ -26,6 +26,9 @@ func (m *materialiser) keep() error {
 	if first {
 		m.e.matchParked()
 	}
+	if err := m.purgeInbound(now); err != nil {
+		return err
+	}
 	return m.retain(now)
 }
 

@@ -44,6 +44,7 @@ type materialiser struct {
 	lanesSaved map[message.Lane][2]uint64 // horizon and next, as stored
 	walBytes   int64                      // written since the last checkpoint, about
 	nextKeep   time.Time                  // of housekeeping
+	nextPurge  time.Time                  // of inbound messages past retention
 }
 
 // image is a message's row, copied under its shard's lock.
@@ -143,6 +144,7 @@ func (m *materialiser) transact(b batch, ops []op) error {
 		m.e.catalog.Store(m.cat)
 	}
 	m.e.dirty.written(b)
+	m.e.inbox.written()
 	m.e.asOf.Store(b.asOf.UnixMilli())
 	m.e.released.Store(b.upTo.record)
 	m.release()
@@ -177,6 +179,9 @@ func (m *materialiser) write(b batch, ops []op) error {
 		return err
 	}
 	if err := m.parked(); err != nil {
+		return err
+	}
+	if err := m.inboundRows(); err != nil {
 		return err
 	}
 	m.st.at = b.upTo

@@ -16,19 +16,21 @@ const maxQueued = 300_000
 type pending struct {
 	events   []message.Event
 	receipts []message.Receipt
+	inbound  []inboundRecord
 	horizons []horizon
 	dones    []func(error)
 }
 
 func (p *pending) empty() bool {
-	return len(p.events) == 0 && len(p.receipts) == 0 && len(p.horizons) == 0 && len(p.dones) == 0
+	return len(p.events) == 0 && len(p.receipts) == 0 && len(p.inbound) == 0 && len(p.horizons) == 0 && len(p.dones) == 0
 }
 
 func (p *pending) reset() {
 	clear(p.events)
 	clear(p.receipts)
+	clear(p.inbound)
 	clear(p.dones)
-	p.events, p.receipts = p.events[:0], p.receipts[:0]
+	p.events, p.receipts, p.inbound = p.events[:0], p.receipts[:0], p.inbound[:0]
 	p.horizons, p.dones = p.horizons[:0], p.dones[:0]
 }
 

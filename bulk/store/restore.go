@@ -35,7 +35,7 @@ func (e *Embedded) restore(conn *database) (*materialiser, error) {
 	if m.maxID, err = highestRow(conn, cat); err != nil {
 		return nil, err
 	}
-	return m, errors.Join(e.restoreLanes(conn), e.restoreLedger(conn), e.restoreParked(conn, st.orphans))
+	return m, errors.Join(e.restoreLanes(conn), e.restoreLedger(conn), e.restoreParked(conn, st.orphans), e.restoreInbound(conn))
 }
 
 func highestRow(conn *database, cat *catalog) (highest message.ID, err error) {
@@ -166,6 +166,8 @@ func (r *replayer) record(pos journal.Pos, kind byte, payload []byte) error {
 		r.applier.receipt(&rec.receipt)
 	case recordHorizon:
 		r.applier.horizon(rec.horizon)
+	case recordInbound:
+		r.e.inbox.apply(&rec.inbound)
 	default:
 		err = r.event(&rec, number)
 	}

@@ -24,6 +24,7 @@ const (
 type group struct {
 	pending *pending
 	events  []message.Event // part of pending.events
+	inbound []inboundRecord // part of pending.inbound
 	first   uint64          // record number of the first record
 	start   journal.Pos     // position before its first record
 	end     journal.Pos     // position after its last record
@@ -89,18 +90,35 @@ func (w *writer) commit(p *pending) {
 	for i := range p.receipts {
 		addReceipt(&w.buf, &p.receipts[i])
 	}
+	inbound := w.inbound(p)
 	from := 0
 	for i := range p.events {
 		ev := &p.events[i]
 		w.number(ev)
 		addEvent(&w.buf, ev)
 		if w.buf.Size() >= w.limit {
-			w.append(&group{pending: p, events: p.events[from : i+1]})
+			w.append(&group{pending: p, events: p.events[from : i+1], inbound: inbound})
+			inbound = nil
 			from = i + 1
 			w.buf.Reset()
 		}
 	}
-	w.append(&group{pending: p, events: p.events[from:], last: true})
+	w.append(&group{pending: p, events: p.events[from:], inbound: inbound, last: true})
+}
+
+// inbound encodes p's inbound records and returns those that go with the group begun; the
+// others are handed on.
+func (w *writer) inbound(p *pending) []inboundRecord {
+	from := 0
+	for i := range p.inbound {
+		addInbound(&w.buf, &p.inbound[i])
+		if w.buf.Size() >= w.limit {
+			w.append(&group{pending: p, inbound: p.inbound[from : i+1]})
+			from = i + 1
+			w.buf.Reset()
+		}
+	}
+	return p.inbound[from:]
 }
 
 // number gives a message that begins to wait its place in the lane.

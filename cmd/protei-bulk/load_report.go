@@ -17,6 +17,7 @@ import (
 
 	"protei-bulk/load"
 	"protei-bulk/load/report"
+	"protei-bulk/load/scenario"
 	"protei-bulk/load/stats"
 )
 
@@ -37,7 +38,7 @@ func (t *loadTest) fill(res *load.Result, ctx context.Context) {
 		}
 	}
 	if res.Aborted != "" {
-		r.Stopped = res.Aborted
+		r.Stopped, r.Aborted = res.Aborted, res.Aborted
 	}
 	r.Machine = generatorMachine()
 	r.Whole = c.Summary(c.Whole())
@@ -55,6 +56,9 @@ func (t *loadTest) fill(res *load.Result, ctx context.Context) {
 		r.Receipts.Off = "--no-receipts"
 	}
 	r.Failures, r.Exceptions = t.recorder.Failures(), t.recorder.Exceptions()
+	if file, ok := t.messages.(*scenario.Run); ok {
+		r.Answers = file.FailingAnswers()
+	}
 	t.fillTarget(&r.Target)
 	r.Generator.Workers, r.Generator.OpenFiles = 1, t.limit
 	r.Generator.WindowFull = t.messages.WindowFull()

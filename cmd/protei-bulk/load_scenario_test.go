@@ -83,14 +83,14 @@ func TestRatesOfAFile(t *testing.T) {
 		load, users string
 		args        []string
 		plan        string
-		least, most int
+		starts      int
 	}{
-		"shared":        {"{rate: 50/s, max_users: 9, run_time: 2s}", "  U:\n" + class, nil, "iterations at 50/s, for 2 s", 99, 101},
-		"of a class":    {"{run_time: 2s}", "  U:\n    rate: 30/s\n    max_users: 2\n" + class, nil, "iterations at 30/s of U, for 2 s", 59, 61},
-		"both at once":  {"{rate: 20/s, run_time: 2s}", "  U:\n    rate: 30/s\n" + class + "  V:\n" + class, nil, "iterations at 20/s, 30/s of U, for 2 s", 99, 101},
-		"flag before":   {"{rate: 5000/s, run_time: 1h}", "  U:\n" + class, []string{"--rate", "10/s", "-t", "2s"}, "iterations at 10/s, for 2 s", 19, 21},
-		"ends by ramp":  {"{rate: '0s:0,2s:40/s'}", "  U:\n" + class, nil, "iterations at 0s:0,2s:40/s", 39, 41},
-		"class ends it": {"{users: 5}", "  U:\n    rate: 0s:20,2s:20/s\n" + class, nil, "iterations at 0s:20,2s:20/s of U", 39, 41},
+		"shared":        {"{rate: 50/s, max_users: 9, run_time: 2s}", "  U:\n" + class, nil, "iterations at 50/s, for 2 s", 100},
+		"of a class":    {"{run_time: 2s}", "  U:\n    rate: 30/s\n    max_users: 2\n" + class, nil, "iterations at 30/s of U, for 2 s", 60},
+		"both at once":  {"{rate: 20/s, run_time: 2s}", "  U:\n    rate: 30/s\n" + class + "  V:\n" + class, nil, "iterations at 20/s, 30/s of U, for 2 s", 100},
+		"flag before":   {"{rate: 5000/s, run_time: 1h}", "  U:\n" + class, []string{"--rate", "10/s", "-t", "2s"}, "iterations at 10/s, for 2 s", 20},
+		"ends by ramp":  {"{rate: '0s:0,2s:40/s'}", "  U:\n" + class, nil, "iterations at 0s:0,2s:40/s", 40},
+		"class ends it": {"{users: 5}", "  U:\n    rate: 0s:20,2s:20/s\n" + class, nil, "iterations at 0s:20,2s:20/s of U", 40},
 	} {
 		file := strings.ReplaceAll(name, " ", "-") + ".yaml"
 		if err := os.WriteFile(file, []byte("host: "+p.URL+"\nload: "+tc.load+"\nusers:\n"+tc.users), 0o600); err != nil {
@@ -109,8 +109,8 @@ func TestRatesOfAFile(t *testing.T) {
 			t.Fatalf("%s: %v: %d %s\n%s", name, err, code, errs, out)
 		}
 		n := run.Whole.Aggregate.Requests + run.Whole.Dropped
-		if code != 0 || !strings.Contains(out, tc.plan) || n < tc.least || n > tc.most {
-			t.Errorf("%s: %d %s: %d started, want %d to %d\n%s", name, code, errs, n, tc.least, tc.most, out)
+		if code != 0 || !strings.Contains(out, tc.plan) || n < tc.starts*3/4 || n > tc.starts+1 { // a busy machine may miss the last ones
+			t.Errorf("%s: %d %s: %d started, want %d\n%s", name, code, errs, n, tc.starts, out)
 		}
 	}
 }

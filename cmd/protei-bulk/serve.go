@@ -171,7 +171,7 @@ func greet(w io.Writer, cfg bulk.Config, opts *serveOptions, p *bulk.Platform) {
 			first.Account.Name, first.APIKey, first.Password)
 	}
 	if cfg.Upstream == "" && !opts.dev {
-		fmt.Fprintln(w, "  no --upstream: messages are refused until there is a connector")
+		fmt.Fprintln(w, "  no --upstream: messages are refused until there is a connector (protei-bulk connector add)")
 	}
 }
 

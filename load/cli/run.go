@@ -165,7 +165,7 @@ func (t *test) finish(res *load.Result) (int, error) {
 	r.Started, r.Ended = res.Started, res.Ended
 	switch {
 	case res.Aborted != "":
-		r.Stopped = res.Aborted
+		r.Stopped, r.Aborted = res.Aborted, res.Aborted
 	case res.Stopped:
 		r.Stopped = "Ctrl-C"
 	}
@@ -196,8 +196,6 @@ func (t *test) finish(res *load.Result) (int, error) {
 	switch {
 	case err != nil:
 		code = 1
-	case res.Aborted != "":
-		code = report.ExitFail
 	case res.Stopped:
 		code = exitInterrupted
 	case res.Max != nil && res.Max.Rate > 0:

@@ -20,9 +20,19 @@ type Response struct {
 	Sent       time.Duration // before the connection was opened or the request written
 	Done       time.Duration // after the last byte, or when the exchange failed
 
-	client *Client
-	in     *buffer
-	head   int // bytes of in that are the answer's head
+	client  *Client
+	request *Request
+	in      *buffer
+	head    int // bytes of in that are the answer's head
+}
+
+// Request is the whole request as it was sent, valid until Release or the Client's next
+// exchange, also after an error.
+func (r *Response) Request() []byte {
+	if r.request == nil {
+		return nil
+	}
+	return r.request.out
 }
 
 // Head is the status line and the headers as they came, valid as long as Body; empty
@@ -49,8 +59,16 @@ func (r *Response) Header(name string) []byte {
 	return nil
 }
 
-// Release gives the body's buffer back.
+// Release gives the buffers of request and body back.
 func (r *Response) Release() {
+	r.releaseBody()
+	if r.request != nil {
+		r.client.target.releaseRequest(r.request)
+		r.request = nil
+	}
+}
+
+func (r *Response) releaseBody() {
 	if r.in != nil {
 		r.client.target.release(r.in)
 		r.in, r.Body = nil, nil
@@ -179,11 +197,11 @@ func (c *Client) Do(h *Head, r *Request) (*Response, error) {
 	start := clock()
 	c.res.Status, c.res.Body, c.res.RetryAfter, c.res.Sent = 0, nil, 0, start
 	err := c.exchange(h, r.out, start)
-	c.target.releaseRequest(r)
+	c.res.request = r
 	c.res.Done = clock()
 	c.idle = c.res.Done
 	if err != nil {
-		c.res.Release()
+		c.res.releaseBody()
 		return &c.res, err
 	}
 	return &c.res, nil
@@ -201,7 +219,7 @@ func (c *Client) exchange(h *Head, out []byte, start time.Duration) error {
 	}
 	c.drop()
 	if kind := err.Kind; kept && safeToRepeat(h.method) && (kind == KindClosed || kind == KindReset) {
-		c.res.Release()
+		c.res.releaseBody()
 		if err = c.attempt(h, out, deadline); err == nil {
 			return nil
 		}

@@ -39,12 +39,6 @@ type Request struct {
 	out    []byte
 }
 
-// Append appends the whole request as Client.Do would send it.
-func (r *Request) Append(dst []byte, h *Head) []byte {
-	r.render(h)
-	return append(dst, r.out...)
-}
-
 const lengthHeader = "Content-Length: "
 
 // render builds the whole request in r.out.

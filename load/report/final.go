@@ -19,6 +19,9 @@ func (t *Terminal) Final(run *Run) {
 		t.heading("Error report, whole run")
 		t.printLines(lines)
 	}
+	if n := len(run.Answers); n > 0 {
+		t.println(wrap("The first failing answer of each kind ("+formatCount(uint64(n))+") is in the reports of --html and --json-file, with its request.", t.opts.Width))
+	}
 	if len(run.Exceptions) > 0 {
 		t.heading("Broken tasks")
 		for _, e := range run.Exceptions {
@@ -122,6 +125,9 @@ func (t *Terminal) verdict(run *Run) {
 		t.println(text + " " + t.paint.grade(r.Grade, r.Grade.String()))
 	}
 	t.println("")
+	if run.Stopped != "" {
+		t.println(wrap("Stopped early: "+printable(run.Stopped)+".", t.opts.Width))
+	}
 	for _, why := range v.Reasons() {
 		t.println(wrap(printable(why), t.opts.Width))
 	}

@@ -3,6 +3,7 @@ package report
 import (
 	"math"
 	"math/rand/v2"
+	"strings"
 	"testing"
 	"time"
 
@@ -196,6 +197,9 @@ func (f *fixture) run() *Run {
 		Generator: Generator{Workers: 1, OpenFiles: 65536, Facts: []Fact{{"HTTP connections", "1,900"}, {"SMPP binds", "25"}}},
 		Notes:     []string{"Canary: HTTP receipt after 31 ms, SMPP receipt after 27 ms."},
 	}
+	if f.failing > 0 {
+		r.Answers = failingAnswers()
+	}
 	if w, ok := f.collector.Measured(5 * time.Second); ok {
 		r.Measured = f.collector.Summary(w)
 	}
@@ -223,4 +227,19 @@ func saturated() scene {
 func small(s scene) scene {
 	s.users, s.ramp, s.steady, s.drain = 19, 3, 20, 2
 	return s
+}
+
+func failingAnswers() []FailingAnswer {
+	request := "POST /api/v1/messages HTTP/1.1\r\nHost: 127.0.0.1:8080\r\nX-API-Key: HIDDEN\r\nContent-Length: 92\r\n\r\n" +
+		`{"from":"LoadTest","to":"966512345678","text":"Protei_Bulk load test, message 17","client_ref":"a-0-h"}`
+	return []FailingAnswer{
+		{
+			Method: "POST", Name: "/api/v1/messages", Error: "503 Service Unavailable: the store's backlog is full", At: 4 * time.Second, Sent: request,
+			Answer: "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nContent-Type: application/problem+json\r\n\r\n" +
+				`{"type":"about:blank","title":"Service Unavailable","status":503,"code":"store_full","detail":"the store's backlog is full"}`,
+		},
+		{Method: "POST", Name: "/api/v1/messages", Error: "timeout after 10 s", At: 15 * time.Second, Sent: request},
+		{Method: "GET", Name: "/api/v1/messages", Error: "HTTP 500", At: 16 * time.Second, Sent: "GET /api/v1/messages HTTP/1.1\r\n\r\n", Answer: "HTTP/1.0 500 Oops\r\n\r\n\x00\x1b[31m<b>\xff```"},
+		{Method: "GET", Name: "/api/v1/messages/[id]", Error: "answer is text/html, not JSON", At: 17 * time.Second, Answer: strings.Repeat("<p>", 600)},
+	}
 }

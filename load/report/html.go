@@ -76,6 +76,8 @@ type page struct {
 	Setup       []Fact
 	Failures    []failureRow
 	MoreErrors  int
+	Answers     []answerRow
+	MoreAnswers int
 }
 
 type tile struct {
@@ -159,6 +161,7 @@ func newPage(run *Run) *page {
 		p.Responses, p.ResponsesOf = newDistribution(run.Whole.Total.Response), "whole run"
 	}
 	p.TargetInfo, p.Health, p.Setup = targetFacts(run), healthFacts(run), setupFacts(run)
+	p.Answers, p.MoreAnswers = answerRows(run)
 	for i, f := range run.Failures {
 		if i == failuresShown {
 			p.MoreErrors = len(run.Failures) - i

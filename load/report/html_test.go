@@ -36,7 +36,7 @@ func TestPageIsSelfContained(t *testing.T) {
 	}
 	for _, want := range []string{
 		"FAIL", "Missed: ", "p95 &lt; 100 ms", "submit_sm", "/api/v1/messages/bulk", "timeout after 10 s", "messages sent",
-		"Requests a second", "Response time", "Distribution of response times", "bench-1", "protei-bulk load -H", "lateness p50",
+		"Failing answers", "store_full", "No answer came.", "X-API-Key: HIDDEN", "Requests a second", "Response time", "Distribution of response times", "bench-1", "protei-bulk load -H", "lateness p50",
 	} {
 		if !strings.Contains(page, want) {
 			t.Errorf("the page lacks %q", want)
@@ -56,6 +56,7 @@ func TestHostileTextIsEscaped(t *testing.T) {
 	run.Failures = []stats.Failure{{Method: evil, Name: evil, Error: evil, Occurrences: 1}}
 	run.Exceptions = []stats.Exception{{Count: 1, Message: evil, Traceback: evil}}
 	run.Target.Facts = []Fact{{evil, evil}}
+	run.Answers = []FailingAnswer{{Method: evil, Name: evil, Error: evil, Sent: evil, Answer: evil}}
 	for i := range run.Measured.Entries {
 		run.Measured.Entries[i].Name, run.Measured.Entries[i].Method = evil, evil
 	}
@@ -124,13 +125,20 @@ func TestPageOfALongRunStaysBelowAMegabyte(t *testing.T) {
 		run.Measured.Entries, run.Whole.Entries = append(run.Measured.Entries, e), append(run.Whole.Entries, e)
 		run.Failures = append(run.Failures, stats.Failure{Method: "POST", Name: e.Name, Error: strings.Repeat("reason ", 40), Occurrences: 1})
 	}
+	run.Answers = nil
+	for range 20 {
+		run.Answers = append(run.Answers, FailingAnswer{Error: "HTTP 500", Sent: strings.Repeat("<", 2048), Answer: strings.Repeat("&", 2048)})
+	}
 	Judge(run, GuideTargets())
 	page := render(t, run)
-	if len(page) > 900_000 {
+	if len(page) > 970_000 {
 		t.Errorf("%d bytes, want < 1 MB with room to spare", len(page))
 	}
 	if !strings.Contains(page, "logarithmic axis") {
 		t.Error("p99 is 20 times p50: no logarithmic axis")
+	}
+	if !strings.Contains(page, "more are in the JSON report") {
+		t.Error("the page does not say that answers were left out")
 	}
 	if m := strings.Count(page, "further kinds of error"); m != 1 {
 		t.Error("the page does not say that failures were left out")
@@ -160,7 +168,11 @@ func TestJSONIsWhole(t *testing.T) {
 					} `json:"response_ms"`
 				}
 			}
-			Series []struct{ Requests float64 }
+			Series  []struct{ Requests float64 }
+			Answers []struct {
+				Method, Name, Error, Request, Answer string
+				At                                   float64 `json:"at_s"`
+			} `json:"failing_answers"`
 		}
 		if err := json.Unmarshal(b.Bytes(), &doc); err != nil {
 			t.Fatalf("%s: %v", name, err)
@@ -173,6 +185,9 @@ func TestJSONIsWhole(t *testing.T) {
 				t.Error("figures of an empty run are not null")
 			}
 			continue
+		}
+		if a := doc.Answers; len(a) != len(run.Answers) || a[0].At != 4 || a[0].Error != run.Answers[0].Error || a[0].Answer != run.Answers[0].Answer || a[0].Request != run.Answers[0].Sent {
+			t.Errorf("failing answers %+v", a)
 		}
 		total := run.Measured.Total
 		if m := doc.Measured; m.Aggregate.Requests != total.Requests ||

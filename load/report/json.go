@@ -45,6 +45,7 @@ type document struct {
 	DLR        *jsonLatency  `json:"submit_to_dlr_ms"`
 	Search     *jsonSearch   `json:"find_max,omitempty"`
 	Failures   []jsonFailure `json:"failures"`
+	Answers    []jsonAnswer  `json:"failing_answers"`
 	Machine    Machine       `json:"machine"`
 	Notes      []string      `json:"notes,omitempty"`
 	Series     []jsonSecond  `json:"series"`
@@ -170,7 +171,7 @@ func newDocument(run *Run) document {
 		},
 		Whole: newJSONWindow(&run.Whole), Ledger: &run.Ledger, NoReceipts: run.Receipts.Off, DLR: newJSONLatency(run.DLRLatency),
 		Search:   newJSONSearch(run.Search),
-		Failures: []jsonFailure{}, Machine: run.Machine, Notes: run.Notes, Series: []jsonSecond{},
+		Failures: []jsonFailure{}, Answers: newJSONAnswers(run.Answers), Machine: run.Machine, Notes: run.Notes, Series: []jsonSecond{},
 		Intervals: []jsonIntervals{},
 	}
 	for _, r := range v.Rows {

@@ -117,6 +117,12 @@ func newSuite(run *Run, name string, d time.Duration) junitSuite {
 
 func targetSuite(run *Run, strict bool) junitSuite {
 	s := newSuite(run, "targets", run.Measured.Covered)
+	if run.Verdict.Aborted != "" {
+		s.Cases = append(s.Cases, junitCase{
+			Class: "protei-bulk.load.targets", Name: "not aborted", Time: seconds(run.Whole.Covered),
+			Failure: &junitMessage{"aborted: " + run.Verdict.Aborted, ""},
+		})
+	}
 	for _, r := range run.Verdict.Rows {
 		if !r.Decides {
 			continue

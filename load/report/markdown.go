@@ -28,6 +28,7 @@ func WriteMarkdown(w io.Writer, run *Run) error {
 	markdownRequests(b, run)
 	markdownLedger(b, run)
 	markdownErrors(b, run)
+	markdownAnswers(b, run)
 	markdownSetup(b, run)
 	if _, err := io.WriteString(w, b.String()); err != nil {
 		return fmt.Errorf("write Markdown report: %w", err)

@@ -36,7 +36,7 @@ func JudgeRequests(run *Run, list []RequestTargets) {
 	}
 	v.Rows = append(v.Rows[:decisive:decisive], append(rows, v.Rows[decisive:]...)...)
 	v.Named = true
-	v.Overall = overall(v.Rows, true)
+	v.Overall = v.worst()
 }
 
 // RequestSummary is a summary of the requests of one name; false: there were none.

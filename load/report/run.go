@@ -19,6 +19,7 @@ type Run struct {
 	Started  time.Time
 	Ended    time.Time
 	Stopped  string // why it ended early ("Ctrl-C"), "" = as planned
+	Aborted  string // the target that ended it, with what it found; "" = none did
 	Scaled   string // why the load was scaled down, "" = it was not
 	Machine  Machine
 
@@ -38,6 +39,7 @@ type Run struct {
 
 	Failures   []stats.Failure
 	Exceptions []stats.Exception
+	Answers    []FailingAnswer // the first of each kind
 
 	Target    TargetSystem
 	Generator Generator

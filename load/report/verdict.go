@@ -57,6 +57,7 @@ type Verdict struct {
 	Host      string // note on steal, "" = none
 	Scaled    string // why the load was scaled down, "" = it was not
 	Failures  uint64 // failed requests of the whole run
+	Aborted   string // the target that ended the run, "" = none: the verdict is FAIL then
 }
 
 // Limits of a generator that can be trusted.
@@ -68,7 +69,7 @@ const (
 // Judge sets run.Verdict. decisive are the targets that decide the exit code (nil: none was named); the guide's set is
 // always judged and shown.
 func Judge(run *Run, decisive []Target) {
-	v := Verdict{Named: len(decisive) > 0, Scaled: run.Scaled, Failures: run.Whole.Total.Failures}
+	v := Verdict{Named: len(decisive) > 0, Scaled: run.Scaled, Failures: run.Whole.Total.Failures, Aborted: run.Aborted}
 	v.Saturated = saturation(&run.Measured)
 	v.Host = hostNote(&run.Measured)
 	for _, t := range decisive {
@@ -79,7 +80,7 @@ func Judge(run *Run, decisive []Target) {
 			v.Rows = append(v.Rows, judge(run, t, v.Saturated, false))
 		}
 	}
-	v.Overall = overall(v.Rows, v.Named)
+	v.Overall = v.worst()
 	run.Verdict = v
 }
 
@@ -202,6 +203,14 @@ func delivery(run *Run, m Metric) (v float64, why string) {
 	}
 }
 
+// worst is the grade of the run: that of its rows, unless a target ended it.
+func (v *Verdict) worst() Grade {
+	if v.Aborted != "" {
+		return Fail
+	}
+	return overall(v.Rows, v.Named)
+}
+
 // overall is the worst of the rows that decide. What was asked for and could not be measured about requests is no pass:
 // it makes the run invalid. Rows about the target's resources and receipts that could not be measured are left out.
 func overall(rows []Row, named bool) Grade {
@@ -237,6 +246,8 @@ const (
 // ExitCode of a finished run; strict makes ACCEPTABLE a failure.
 func (v Verdict) ExitCode(strict bool) int {
 	switch {
+	case v.Aborted != "":
+		return ExitFail
 	case !v.Named && v.Failures > 0:
 		return ExitFailures
 	case !v.Named, v.Overall == Pass, v.Overall == Acceptable && !strict:
@@ -252,6 +263,7 @@ func (v Verdict) ExitCode(strict bool) int {
 func (v Verdict) Word() string {
 	word := v.Overall.String()
 	switch {
+	case v.Aborted != "":
 	case v.Named && v.Overall == NotMeasured:
 		word = Invalid.String()
 	case !v.Named && v.Failures > 0:
@@ -268,6 +280,8 @@ func (v Verdict) Word() string {
 // grade is the colour of the word.
 func (v Verdict) grade() Grade {
 	switch {
+	case v.Aborted != "":
+		return Fail
 	case v.Named && v.Overall == NotMeasured:
 		return Invalid
 	case v.Named:

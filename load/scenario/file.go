@@ -42,6 +42,8 @@ type File struct {
 	dlrSlot         int
 	idSlot          int
 	keySlot         int
+	secrets         []string // of vars and the environment, by their names
+	secretSlots     []int    // of variables whose names say that they are secret
 }
 
 // FileTarget is one target of a file.
@@ -121,8 +123,19 @@ func ReadFile(name string, opts ParseOptions) (*File, error) {
 
 // Parse compiles a file's text.
 func Parse(name string, data []byte, opts ParseOptions) (*File, error) {
-	r := &reader{env: template.NewEnv(opts.Getenv), readFile: opts.ReadFile, getenv: opts.Getenv}
-	f := &File{Name: strings.TrimSuffix(filepath.Base(name), filepath.Ext(name)), env: r.env}
+	f := &File{Name: strings.TrimSuffix(filepath.Base(name), filepath.Ext(name))}
+	getenv := opts.Getenv
+	if getenv != nil {
+		getenv = func(name string) string {
+			value := opts.Getenv(name)
+			if secretName(name) {
+				f.secrets = append(f.secrets, value)
+			}
+			return value
+		}
+	}
+	f.env = template.NewEnv(getenv)
+	r := &reader{env: f.env, readFile: opts.ReadFile}
 	if root := r.parseYAML(data); root != nil {
 		p := fileParser{reader: r, file: f}
 		p.root(root, opts.Vars)
@@ -215,6 +228,9 @@ func (p *fileParser) vars(n ast.Node, given []string) {
 		if v, ok := set[key]; ok {
 			value = v
 		}
+		if secretName(key) {
+			p.file.secrets = append(p.file.secrets, value)
+		}
 		p.env.Const(key, value)
 	}
 }
@@ -303,7 +319,10 @@ func (p *fileParser) savedNames(n ast.Node) {
 	}
 	for _, kv := range m.Values {
 		if t := kv.Key.GetToken(); t != nil && template.ValidName(t.Value) && p.env.Vars() < 1000 {
-			p.env.Var(t.Value)
+			slot := p.env.Var(t.Value)
+			if secretName(t.Value) {
+				p.file.secretSlots = append(p.file.secretSlots, slot)
+			}
 		}
 	}
 }
@@ -393,10 +412,20 @@ func (p *fileParser) target(n ast.Node, t FileTarget) FileTarget {
 		return t
 	}
 	t.Targets = list
+	for _, one := range list {
+		if t.Abort && afterDrain(one.Metric) {
+			p.fault(n, "targets: abort: %s is known after the drain only", one.Metric)
+		}
+	}
 	if t.Name != "" && slices.ContainsFunc(list, func(one report.Target) bool { return !perRequest(one.Metric) }) {
 		p.fault(n, "targets: a target of one request is tps, avg, p50, p95, p99, errors or throttled")
 	}
 	return t
+}
+
+// afterDrain says that a metric has no value while the run goes on.
+func afterDrain(m report.Metric) bool {
+	return m == report.MetricLost || m == report.MetricPending || m == report.MetricDelivered
 }
 
 // perRequest says whether a metric can be had of one request name.

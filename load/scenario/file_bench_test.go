@@ -5,6 +5,7 @@ import (
 	"net"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -51,6 +52,7 @@ func runIterations(b *testing.B, classes []load.UserClass, rec *stats.Recorder, 
 	b.Helper()
 	b.ReportAllocs()
 	b.ResetTimer()
+	before := cpuTime(b)
 	_, err := load.Run(context.Background(), load.Options{
 		Classes: classes, Shape: load.Flat{Users: 1, SpawnRate: 1000}, Iterations: uint64(b.N),
 		Recorder: rec, Ledger: ledger, Clock: clock, StopTimeout: time.Second, NoDrain: true,
@@ -58,6 +60,16 @@ func runIterations(b *testing.B, classes []load.UserClass, rec *stats.Recorder, 
 	if err != nil {
 		b.Fatal(err)
 	}
+	b.ReportMetric(float64(cpuTime(b)-before)/float64(b.N), "cpu-ns/op") // server included
+}
+
+// cpuTime is what the process has used so far.
+func cpuTime(b *testing.B) time.Duration {
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		b.Fatal(err)
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
 // BenchmarkRequest compares a single message from the built-in scenario and from a file.

@@ -96,8 +96,8 @@ func (d *debugger) user(ctx context.Context, u *fileUser, title string, steps []
 }
 
 func (d *debugger) show(t traced) {
-	secrets := d.run.samples.secrets
-	fmt.Fprintln(d.w, indent("> ", mask(clipText(t.request), secrets)))
+	secrets := t.user.secrets()
+	fmt.Fprintln(d.w, indent("> ", mask(clipText(t.res.Request()), secrets)))
 	if t.err != nil {
 		fmt.Fprintf(d.w, "! %v\n\n", t.err)
 		return

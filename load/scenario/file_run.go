@@ -57,7 +57,6 @@ func Open(ctx context.Context, f *File, opts Options) (*Run, error) {
 		file: f, opts: opts, heads: make([]*httpload.Head, f.steps), entries: make([]stats.Entry, f.steps),
 		smpp: map[*fileClass]*Messaging{}, pools: map[*fileClass]*pool{}, initial: make([][]byte, f.env.Vars()),
 	}
-	r.samples.secrets = []string{opts.APIKey}
 	r.ctx, r.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	if err := r.open(ctx); err != nil {
 		r.cancel()
@@ -346,9 +345,6 @@ func (r *Run) Notes() []string {
 				notes = append(notes, line)
 			}
 		}
-	}
-	for _, s := range r.samples.list() {
-		notes = append(notes, s.String())
 	}
 	return notes
 }

@@ -9,12 +9,14 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"protei-bulk/load"
+	"protei-bulk/load/report"
 	"protei-bulk/load/scenario"
 	"protei-bulk/load/scenario/scenariotest"
 	"protei-bulk/load/stats"
@@ -426,21 +428,57 @@ func TestDebugShowsEverything(t *testing.T) {
 	}
 }
 
-// TestFirstFailingAnswers: one of each kind, cut, secrets masked.
+// TestFirstFailingAnswers: one of each kind, request and answer, cut, secrets masked
+// wherever they stand.
 func TestFirstFailingAnswers(t *testing.T) {
-	e := newEcho(t, func(w http.ResponseWriter, _ *http.Request, _ string) {
-		w.Header().Set("Set-Cookie", "sid=topsecret")
-		w.WriteHeader(500)
-		fmt.Fprintf(w, `{"code":"broken","password":"topsecret","echo":"dev-api-key"}%s`, strings.Repeat("x", 5000))
+	e := newEcho(t, func(w http.ResponseWriter, r *http.Request, body string) {
+		switch {
+		case r.URL.Path == "/in":
+			fmt.Fprint(w, `{"session":"s3cret-session"}`)
+		case strings.HasPrefix(r.URL.Path, "/closed"):
+			panic(http.ErrAbortHandler)
+		default:
+			w.Header().Set("Set-Cookie", "sid=topsecret")
+			w.WriteHeader(500)
+			// The last secret is cut in two by the bound.
+			fmt.Fprintf(w, `{"code":"broken","password":"topsecret","echo":"dev-api-key","all":%q,"x":"%s","token":"%s"}`,
+				r.URL.String()+body+r.Header.Get("X-Own"), strings.Repeat("x", 900), strings.Repeat("topsecret", 500))
+		}
 	})
-	b := openFile(t, parse(t, "users:\n  U:\n    wait: 0.01\n    tasks:\n      - get: /\n"), e.srv.URL, "", nil)
-	b.run(t, 2, 100*time.Millisecond)
-	notes := b.Notes()
-	if len(notes) != 1 || !strings.Contains(notes[0], "First answer of GET /: HTTP 500 broken") {
-		t.Fatalf("%q", notes)
+	f := parse(t, `
+vars: {my_key: very-s3cret, city: Jeddah}
+setup: [{get: /in, save: {access_token: $.session}}]
+users:
+  U:
+    wait: 0.01
+    tasks:
+      - {post: "/out/${access_token}", name: /out, form: {client_secret: s3cret-form, city: "${city}", k: "${my_key}"}}
+      - get: /closed
+`)
+	b := openFile(t, f, e.srv.URL, "", func(o *scenario.Options) { o.Header = []string{"X-Own: s3cret-header"} })
+	if err := b.Canary(t.Context()); err != nil {
+		t.Fatal(err)
 	}
-	if strings.Contains(notes[0], "topsecret") || strings.Contains(notes[0], "dev-api-key") || len(notes[0]) > 2200 {
-		t.Errorf("%d bytes: %.300s", len(notes[0]), notes[0])
+	for b.run(t, 4, 200*time.Millisecond); len(b.FailingAnswers()) < 2; {
+		b.run(t, 4, 200*time.Millisecond)
+	}
+	answers := b.FailingAnswers()
+	slices.SortFunc(answers, func(a, b report.FailingAnswer) int { return strings.Compare(a.Name, b.Name) })
+	if len(answers) != 2 || answers[0].Answer != "" || answers[1].Error != "HTTP 500 broken" || answers[1].Method != "POST" {
+		t.Fatalf("%+v", answers)
+	}
+	if got := answers[1].Sent; !strings.HasPrefix(got, "POST /out/HIDDEN HTTP/1.1\r\n") || !strings.Contains(got, "city=Jeddah") {
+		t.Errorf("request %q", got)
+	}
+	if !strings.HasPrefix(answers[0].Sent, "GET /closed HTTP/1.1") || !strings.Contains(answers[0].Error, "without an answer") {
+		t.Errorf("%+v", answers[0])
+	}
+	for _, a := range answers {
+		for _, text := range []string{a.Sent, a.Answer} {
+			if strings.Contains(text, "s3cret") || strings.Contains(text, "topsecret") || strings.Contains(text, "dev-api-key") || len(text) > 2100 {
+				t.Errorf("%d bytes: %s", len(text), text)
+			}
+		}
 	}
 }
 
@@ -477,6 +515,7 @@ func TestMistakesHaveTheirPlaces(t *testing.T) {
 		{"users: {U: {tasks: [{get: /, weight: 0}]}}\n", "all weights are 0"},
 		{"targets: [p96=5]\nusers: {U: {tasks: [{get: /}]}}\n", "1:11: targets: target \"p96=5\": unknown metric"},
 		{"load: {shape: 'x'}\nusers: {U: {tasks: [{get: /}]}}\n", "1:15: load: shape"},
+		{"targets:\n  - {target: lost=0, abort: true}\nusers: {U: {tasks: [{get: /}]}}\n", "2:5: targets: abort: lost is known after the drain only"},
 		{"load: {rate: soon}\nusers: {U: {tasks: [{get: /}]}}\n", "1:14: load: rate \"soon\""},
 		{"load: {rate: 0/s}\nusers: {U: {tasks: [{get: /}]}}\n", "1:14: load: rate: nothing ever starts"},
 		{"load:\n  rate:\n    - {at: 0s, rate: 1/s}\n    - {at: 5s}\nusers: {U: {tasks: [{get: /}]}}\n", "4:7: load: rate: rate is missing"},

@@ -42,8 +42,8 @@ type fileUser struct {
 
 // traced is one exchange, for debug.
 type traced struct {
+	user     *fileUser
 	step     *httpStep
-	request  []byte
 	res      *httpload.Response
 	err      error
 	fault    string
@@ -220,10 +220,6 @@ func (s *httpStep) do(c *fileUser) bool {
 	if s.body != nil {
 		r.Body = s.body.Append(r.Body, sc)
 	}
-	var request []byte
-	if c.trace != nil {
-		request = r.Append(nil, run.heads[s.id])
-	}
 	res, err := cl.Do(run.heads[s.id], r)
 	defer res.Release()
 	var ok bool
@@ -237,7 +233,7 @@ func (s *httpStep) do(c *fileUser) bool {
 		c.fault = s.method + " " + s.name + ": " + fault
 	}
 	if c.trace != nil {
-		c.trace(traced{s, request, res, err, fault, messages})
+		c.trace(traced{c, s, res, err, fault, messages})
 	}
 	return ok
 }
@@ -272,6 +268,7 @@ func (c *fileUser) failed(s *httpStep, res *httpload.Response, err error, messag
 	if c.u != nil && fail.Kind != httpload.KindAborted {
 		e := c.run.entries[s.id]
 		c.u.Fail(e, text)
+		c.run.samples.keep(c, s, text, res)
 		c.u.Record(e, res.Sent, res.Done, stats.Sample{Outcome: stats.Failed})
 	}
 	c.book(!fail.Sent, messages)
@@ -326,7 +323,7 @@ func (c *fileUser) answered(s *httpStep, res *httpload.Response, messages int) (
 	if fault != "" && smp.Outcome != stats.Throttled {
 		smp.Outcome = stats.Failed
 		c.u.Fail(e, fault)
-		c.run.samples.keep(s, fault, res)
+		c.run.samples.keep(c, s, fault, res)
 	}
 	c.u.Record(e, res.Sent, res.Done, smp)
 	return fault == "", fault

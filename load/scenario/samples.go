@@ -1,77 +1,60 @@
 package scenario
 
 import (
-	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 	"sync"
 
 	"protei-bulk/load/httpload"
+	"protei-bulk/load/report"
 )
-
-// Sample is the first failing answer of its kind.
-type Sample struct {
-	Method, Name, Fault string
-	Answer              string // at most 2 kB of it, secrets masked
-}
-
-// String is the sample on one line.
-func (s Sample) String() string {
-	return fmt.Sprintf("First answer of %s %s: %s:\n%s", s.Method, s.Name, s.Fault, s.Answer)
-}
 
 const (
 	maxSamples     = 20
 	maxSampleBytes = 2 << 10
+	sampleMargin   = 2 << 10 // looked at beyond that, so that a secret at the cut is seen whole
 )
 
 // samples keeps the first failing answer of each kind.
 type samples struct {
-	secrets []string
-
 	mu   sync.Mutex
-	kept []Sample // guarded by mu
+	kept []report.FailingAnswer // guarded by mu
 }
 
-func (s *samples) keep(step *httpStep, fault string, res *httpload.Response) {
+// keep keeps an exchange that failed, when it is the first of its kind.
+func (s *samples) keep(c *fileUser, step *httpStep, fault string, res *httpload.Response) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	same := func(k Sample) bool { return k.Method == step.method && k.Name == step.name && k.Fault == fault }
+	same := func(k report.FailingAnswer) bool {
+		return k.Method == step.method && k.Name == step.name && k.Error == fault
+	}
 	if len(s.kept) >= maxSamples || slices.ContainsFunc(s.kept, same) {
 		return
 	}
-	head := res.Head()
-	body := res.Body
-	text := string(head[:min(len(head), maxSampleBytes)]) + string(body[:min(len(body), maxSampleBytes)])
-	text = mask(text, s.secrets)
+	secrets := c.secrets()
+	s.kept = append(s.kept, report.FailingAnswer{
+		Method: step.method, Name: step.name, Error: fault, At: res.Done,
+		Sent: clip(secrets, res.Request()), Answer: clip(secrets, res.Head(), res.Body),
+	})
+}
+
+// clip is at most 2 kB of text, secrets masked.
+func clip(secrets []string, parts ...[]byte) string {
+	var b []byte
+	for _, p := range parts {
+		b = append(b, p[:min(len(p), maxSampleBytes+sampleMargin-len(b))]...)
+	}
+	text := mask(strings.ToValidUTF8(string(b), "?"), secrets)
 	if len(text) > maxSampleBytes {
 		text = strings.ToValidUTF8(text[:maxSampleBytes], "") + "…"
 	}
-	s.kept = append(s.kept, Sample{step.method, step.name, fault, text})
+	return text
 }
 
-func (s *samples) list() []Sample {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return slices.Clone(s.kept)
-}
-
-// hidden stands for a secret.
-const hidden = "HIDDEN"
-
-// mask hides secrets in a request or answer: the ones given, headers with credentials, and
-// members of JSON and forms whose names say that they are secret.
-func mask(text string, secrets []string) string {
-	for _, s := range secrets {
-		if len(s) >= 4 {
-			text = strings.ReplaceAll(text, s, hidden)
-		}
-	}
-	headers := regexp.MustCompile(`(?im)^((?:proxy-)?authorization|cookie|set-cookie|x-api-key|api-key|x-auth-token)(: *).*?(\r?)$`)
-	text = headers.ReplaceAllString(text, "${1}${2}"+hidden+"${3}")
-	members := regexp.MustCompile(`(?i)("[^"]*(?:password|passwd|secret|token|api_?key|authorization)[^"]*"\s*:\s*)"(?:[^"\\]|\\.)*"`)
-	text = members.ReplaceAllString(text, `${1}"`+hidden+`"`)
-	forms := regexp.MustCompile(`(?i)\b((?:password|passwd|secret|token|access_token|api_?key)=)[^&\s"]*`)
-	return forms.ReplaceAllString(text, "${1}"+hidden)
+// FailingAnswers are the first failing answers of each kind: 20 of them, request and
+// answer 2 kB each, secrets masked.
+func (r *Run) FailingAnswers() []report.FailingAnswer {
+	r.samples.mu.Lock()
+	defer r.samples.mu.Unlock()
+	return slices.Clone(r.samples.kept)
 }

@@ -49,7 +49,6 @@ const (
 type reader struct {
 	env      *template.Env
 	readFile func(name string) ([]byte, error)
-	getenv   func(string) string
 
 	mistakes []Mistake
 	anchors  map[string]ast.Node

@@ -22,18 +22,18 @@ type CollectorOptions struct {
 	Start    time.Time // of the run, with a monotonic reading
 	Recorder *Recorder
 	Ledger   *Ledger // nil: no receipts
+	Source   Source  // instead of Recorder and Ledger
 	MaxBytes int     // of the timeline, default 64 MiB
 	// Series that the ticks bring values of, MaxSeries at most; more are left out.
 	Series []SeriesInfo
 }
 
-// Collector drains recorder and ledger into the timeline, and answers questions about it. All methods are safe for
-// concurrent use; [Collector.Tick] is called once a second by the owner of the run, [Collector.Finish] at its end.
+// Collector drains its source, recorder and ledger, into the timeline, and answers questions about it. All methods are
+// safe for concurrent use; [Collector.Tick] is called once a second by the owner of the run, [Collector.Finish] at its end.
 type Collector struct {
-	start    time.Time
-	recorder *Recorder
-	ledger   *Ledger
-	series   []SeriesInfo
+	start  time.Time
+	source Source
+	series []SeriesInfo
 
 	mu         sync.Mutex // guards all below
 	timeline   timeline
@@ -45,8 +45,7 @@ type Collector struct {
 	cumulative map[Entry]*EntryStats
 	total      *EntryStats
 	dlr        *Histogram
-	receipts   uint64 // of the ledger, at the last tick
-	drops      uint64
+	receipts   uint64    // of the ledger, at the last tick
 	follow     *follower // nil: nobody follows
 }
 
@@ -55,8 +54,11 @@ func NewCollector(o CollectorOptions) *Collector {
 	if o.MaxBytes <= 0 {
 		o.MaxBytes = defaultBytes
 	}
+	if o.Source == nil {
+		o.Source = NewSource(o.Recorder, o.Ledger)
+	}
 	return &Collector{
-		start: o.Start, recorder: o.Recorder, ledger: o.Ledger, series: o.Series[:min(len(o.Series), MaxSeries)],
+		start: o.Start, source: o.Source, series: o.Series[:min(len(o.Series), MaxSeries)],
 		timeline:   timeline{maxBytes: o.MaxBytes},
 		cumulative: make(map[Entry]*EntryStats),
 		total:      &EntryStats{Name: Aggregated, Service: NewHistogram(), Response: NewHistogram()},
@@ -77,31 +79,17 @@ func (c *Collector) tick(t Tick, all bool) {
 	if to <= from {
 		to = from + time.Millisecond // a tick that came twice: keep the rows in order
 	}
-	m := c.harvest(all)
-	r := c.row(m, t, from, to)
+	sec := c.source.Take(all)
+	r := c.row(c.merge(&sec), t, from, to)
 	c.timeline.add(r)
 	c.peak.add(t.Users, t.Rate, t.Phase, from, to)
 	c.last, c.elapsed = t, to
-	if c.ledger != nil {
-		c.ledger.Compact()
-	}
 }
 
-// harvest drains everything into a merger and adds it to the cumulative figures.
-func (c *Collector) harvest(all bool) *merger {
+// merge makes a merger of a second and adds it to the cumulative figures.
+func (c *Collector) merge(sec *Second) *merger {
 	m := newMerger()
-	buffers := []uint32{c.recorder.swap()}
-	if all {
-		buffers = append(buffers, buffers[0]^1)
-	}
-	for _, which := range buffers {
-		c.recorder.drainLateness(which, m.lateness)
-		for e := range Entry(c.recorder.known()) {
-			if h, ok := c.recorder.drain(e, which); ok {
-				m.addHarvest(&h)
-			}
-		}
-	}
+	m.entries, m.lateness, m.dlr, m.dropped = sec.Entries, sec.Lateness, sec.DLR, sec.Dropped
 	for e, s := range m.entries {
 		c.accumulate(e, s)
 	}
@@ -112,16 +100,10 @@ func (c *Collector) harvest(all bool) *merger {
 	return m
 }
 
-func (m *merger) addHarvest(h *harvest) {
-	s := m.entries[h.entry]
-	if s == nil {
-		s = &EntryStats{Service: NewHistogram(), Response: NewHistogram()}
-		m.entries[h.entry] = s
-	}
-	s.add(&EntryStats{
-		Requests: h.requests, Failures: h.failed, Throttled: h.throttled,
-		Messages: h.messages, Segments: h.segments, Bytes: h.bytes, Service: h.service, Response: h.response,
-	})
+// key returns what e was registered as.
+func (c *Collector) key(e Entry) entryKey {
+	method, name := c.source.Name(e)
+	return entryKey{method, name}
 }
 
 // accumulate adds a second to an entry's figures since the start. What was handed out by Live is never changed: the sum
@@ -129,7 +111,7 @@ func (m *merger) addHarvest(h *harvest) {
 func (c *Collector) accumulate(e Entry, s *EntryStats) {
 	old := c.cumulative[e]
 	if old == nil {
-		k := c.recorder.key(e)
+		k := c.key(e)
 		old = &EntryStats{Method: k.method, Name: k.name}
 	}
 	c.cumulative[e] = joined(old, s)
@@ -161,8 +143,6 @@ func (c *Collector) row(m *merger, t Tick, from, to time.Duration) row {
 	if m.iterations > 0 {
 		m.seconds = 1
 	}
-	drops := c.recorder.drops.Load()
-	m.dropped, c.drops = drops-c.drops, drops
 	if m.lateness.Quantile(0.95) > lateAfter {
 		m.late = 1
 	}
@@ -172,16 +152,13 @@ func (c *Collector) row(m *merger, t Tick, from, to time.Duration) row {
 	m.gauges.add(t.Gauges, t.Gauges, width)
 	m.series.add(seriesValues(t.Series, len(c.series)), nil, width)
 	last := row{point: Point{Users: t.Users, Rate: t.Rate, Phase: t.Phase}}
-	if c.ledger != nil {
-		counts := c.ledger.Counts()
-		last.point.Open = counts.Open
-		m.receipts, c.receipts = sub(counts.Receipts, c.receipts), counts.Receipts
-		c.ledger.drainLatency(m.dlr, t.Phase == PhaseDrain)
-		if m.dlr.Count() > 0 {
-			sum := c.dlr.Clone()
-			sum.Merge(m.dlr)
-			c.dlr = sum
-		}
+	counts := c.source.Counts()
+	last.point.Open = counts.Open
+	m.receipts, c.receipts = sub(counts.Receipts, c.receipts), max(c.receipts, counts.Receipts)
+	if m.dlr.Count() > 0 {
+		sum := c.dlr.Clone()
+		sum.Merge(m.dlr)
+		c.dlr = sum
 	}
 	return m.row(&last)
 }
@@ -215,7 +192,7 @@ func (c *Collector) Live() Live {
 	l := Live{
 		At: c.last.At, Elapsed: c.elapsed, Loaded: c.loaded, Users: c.last.Users, Rate: c.last.Rate, Phase: c.last.Phase,
 		Total: *c.total, DLRLatency: c.dlr, Recent: c.recent(),
-		Failures: c.recorder.Failures(), Exceptions: c.recorder.Exceptions(),
+		Failures: c.source.Failures(), Exceptions: c.source.Exceptions(), Ledger: c.source.Counts(),
 		SeriesInfo: c.seriesState(),
 	}
 	if rows := c.timeline.seconds; len(rows) > 0 {
@@ -226,9 +203,6 @@ func (c *Collector) Live() Live {
 		l.Entries = append(l.Entries, *s)
 	}
 	sortEntries(l.Entries)
-	if c.ledger != nil {
-		l.Ledger = c.ledger.Counts()
-	}
 	return l
 }
 
@@ -243,7 +217,7 @@ func (c *Collector) recent() Summary {
 		from = rows[0].point.At
 	}
 	t := timeline{seconds: rows}
-	return t.summary(Window{From: from, To: c.elapsed}, c.recorder.key)
+	return t.summary(Window{From: from, To: c.elapsed}, c.key)
 }
 
 // Points returns the chart points so far, in order of time.
@@ -266,7 +240,7 @@ func (c *Collector) Measured(warmup time.Duration) (w Window, ok bool) {
 // Summary recombines a window from the timeline's rows that lie wholly inside it.
 func (c *Collector) Summary(w Window) Summary {
 	t := timeline{seconds: c.snapshot(w)}
-	return t.summary(w, c.recorder.key)
+	return t.summary(w, c.key)
 }
 
 // snapshot are the rows that lie wholly inside w. A row is never changed once it is in the timeline, so they may be

@@ -61,7 +61,7 @@ func (c *Collector) Followed(entries bool) (whole, measured Summary) {
 	measured = f.window.figures()
 	measured.Total = f.window.total()
 	if entries {
-		measured.Entries = f.window.copies(c.recorder.key)
+		measured.Entries = f.window.copies(c.key)
 	}
 	return whole, measured
 }

@@ -36,7 +36,7 @@ func (c *Collector) Intervals(w Window) []EntryIntervals {
 			sum.add(&one)
 			list := byEntry[e.entry]
 			if list == nil {
-				k := c.recorder.key(e.entry)
+				k := c.key(e.entry)
 				list = &EntryIntervals{Method: k.method, Name: k.name, Intervals: emptyIntervals(rows)}
 				byEntry[e.entry] = list
 			}

@@ -48,6 +48,9 @@ type LedgerOptions struct {
 	// NoReceipts says that nobody waits for receipts: an accepted message stays open and
 	// keeps nothing but its state.
 	NoReceipts bool
+	// Shared says that receipts by SMSC id may come here that are for messages of other
+	// workers, and the other way round: see [Ledger.Strays].
+	Shared bool
 }
 
 func (o *LedgerOptions) setDefaults() {
@@ -80,6 +83,7 @@ type Ledger struct {
 	run    uint32
 	worker uint16
 	brief  bool // LedgerOptions.NoReceipts
+	shared bool // LedgerOptions.Shared
 
 	next    atomic.Uint64 // sequence numbers issued
 	chunks  atomic.Pointer[[]*ledgerChunk]
@@ -104,7 +108,7 @@ type ledgerStripe struct {
 // NewLedger makes a ledger.
 func NewLedger(o LedgerOptions) *Ledger {
 	o.setDefaults()
-	l := &Ledger{run: o.Run, worker: o.Worker, brief: o.NoReceipts, stripes: make([]ledgerStripe, o.Stripes)}
+	l := &Ledger{run: o.Run, worker: o.Worker, brief: o.NoReceipts, shared: o.Shared, stripes: make([]ledgerStripe, o.Stripes)}
 	l.chunks.Store(&[]*ledgerChunk{})
 	for i := range l.latency {
 		l.latency[i] = make([]liveHistogram, o.Stripes)
@@ -225,7 +229,11 @@ func (l *Ledger) Receipt(seq uint64, f Final, at time.Duration) Effect {
 
 // ReceiptID notes a final receipt found by the SMSC's message id, as deliver_sm carries it.
 func (l *Ledger) ReceiptID(id []byte, f Final, at time.Duration) Effect {
-	seq, match := l.ids.receipt(l.ids.hash(id), parkedReceipt{final: f, at: at})
+	p := parkedReceipt{final: f, at: at, next: at + firstOffer}
+	if l.shared {
+		p.id = string(id)
+	}
+	seq, match := l.ids.receipt(l.ids.hash(id), p)
 	s := l.stripe(seq)
 	s.receipts.Add(1)
 	switch match {

@@ -3,7 +3,7 @@ package stats
 // Counts are the ledger's totals. They close, also while messages are under way:
 //
 //	Issued   = Accepted + Rejected + Unanswered + Awaiting
-//	Accepted = Delivered + Failed + Open + Pending + Lost
+//	Accepted = Delivered + Failed + Open + Pending + Lost + Unverified
 //
 // A receipt proves that its message was accepted, whether the answer is still awaited, never came or comes later.
 type Counts struct {
@@ -17,6 +17,8 @@ type Counts struct {
 	Open       uint64 `json:"open"` // accepted, the receipt may still come
 	Pending    uint64 `json:"pending"`
 	Lost       uint64 `json:"lost"`
+	// Unverified are open messages of a worker that was lost: nobody knows what became of them.
+	Unverified uint64 `json:"unverified,omitempty"`
 
 	Receipts        uint64 `json:"receipts"`                // all that came, duplicates and unknown ones included
 	Duplicates      uint64 `json:"duplicate_receipts"`      // for messages settled before

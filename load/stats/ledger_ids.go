@@ -40,8 +40,11 @@ type idShard struct {
 }
 
 type parkedReceipt struct {
-	final Final
-	at    time.Duration
+	final  Final
+	at     time.Duration
+	id     string        // of a shared ledger
+	next   time.Duration // when it is offered to other workers
+	offers int
 }
 
 func (t *idTable) init(maxIDs, maxParked int) {

@@ -55,7 +55,7 @@ type EntryPoint struct {
 func (c *Collector) Series(method, name string) (points []EntryPoint, ok bool) {
 	rows := c.snapshot(c.Whole())
 	points = make([]EntryPoint, 0, len(rows))
-	e, ok := c.recorder.lookup(method, name)
+	e, ok := c.source.Lookup(method, name)
 	for i := range rows {
 		p := EntryPoint{At: rows[i].point.At, Width: rows[i].point.Width}
 		for j := range rows[i].entries {

@@ -117,8 +117,8 @@ func (r *Recorder) Entry(method, name string) Entry {
 	return e
 }
 
-// lookup finds what was registered; "(other)" is there from the start.
-func (r *Recorder) lookup(method, name string) (Entry, bool) {
+// Lookup finds what was registered; "(other)" is there from the start.
+func (r *Recorder) Lookup(method, name string) (Entry, bool) {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
 	e, ok := r.byKey[entryKey{method, name}]

@@ -15,7 +15,7 @@ func (c *Collector) Reset() {
 	if c.follow != nil {
 		c.follow = newFollower()
 	}
-	c.recorder.failures.reset()
+	c.source.Forget()
 }
 
 // Whole is the window of the whole run so far, or since the last reset.

@@ -27,6 +27,7 @@ type SeriesInfo struct {
 	Label  string // for people: "connections"
 	Source string // what is asked, for grouping; secrets masked: "postgres://app@db:5432/bulk"
 	Level  bool   // a level, of which the peak counts, and not a rate or a share, of which the mean does
+	More   bool   // more is better: a target that names no direction asks for at least
 	Off    string // why it was not measured in the last second, "" = it was; set in Live only
 }
 

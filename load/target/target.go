@@ -1,6 +1,10 @@
-// Package target samples the system under test over its Prometheus page: CPU, memory and
-// what the platform says about itself. A [Sampler] owns one goroutine that asks once a
-// second; a target without a readable /metrics is simply not measured.
+// Package target samples the system under test beside the requests, once a second.
+//
+// A [Sampler] reads the target's own Prometheus page: CPU, memory and what the platform says
+// about itself. A [Watcher] reads what stands behind it, as [ParseSpec] takes it from --watch
+// or a scenario file: Prometheus pages, PostgreSQL, Redis, local processes. Both own their
+// goroutines, one for each source, and end them in Stop; what can not be read is simply not
+// measured, with the reason, and no text that they return shows a secret.
 package target
 
 import (

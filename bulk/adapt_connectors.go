@@ -1,0 +1,139 @@
+package bulk
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"protei-bulk/bulk/connector"
+	"protei-bulk/bulk/route"
+	"protei-bulk/bulk/store"
+)
+
+// connectorObjects is the kind under which the store keeps connectors.
+const connectorObjects = "connector"
+
+// connectorStore is the embedded store as package connector wants it.
+type connectorStore struct {
+	store *store.Embedded
+	vault *vault
+}
+
+// storedConnector is a row with its secrets encrypted.
+type storedConnector struct {
+	connector.Row
+	Sealed string `json:"sealed,omitempty"`
+}
+
+func connectorPlace(id uint16) string { return fmt.Sprintf("connector %d", id) }
+
+// LoadConnectors implements connector.Store.
+func (s connectorStore) LoadConnectors(ctx context.Context) ([]connector.Row, error) {
+	objects, err := s.store.Objects(ctx, connectorObjects)
+	if err != nil {
+		return nil, err
+	}
+	rows := make([]connector.Row, 0, len(objects))
+	for key, text := range objects {
+		r := storedConnector{Row: connector.Row{Spec: connector.Defaults()}}
+		if err := json.Unmarshal(text, &r); err != nil {
+			return nil, fmt.Errorf("connector %s: %w", key, err)
+		}
+		plain, err := s.vault.open(connectorPlace(r.ID), r.Sealed)
+		if err != nil {
+			return nil, fmt.Errorf("secrets of connector %s: %w", r.Spec.Name, err)
+		}
+		if plain != "" {
+			if err := json.Unmarshal([]byte(plain), &r.Secrets); err != nil {
+				return nil, fmt.Errorf("secrets of connector %s: %w", r.Spec.Name, err)
+			}
+		}
+		rows = append(rows, r.Row)
+	}
+	return rows, nil
+}
+
+// SaveConnector implements connector.Store.
+func (s connectorStore) SaveConnector(ctx context.Context, row connector.Row) error {
+	secrets, err := json.Marshal(row.Secrets)
+	if err != nil {
+		return err
+	}
+	text, err := json.Marshal(storedConnector{Row: row, Sealed: s.vault.seal(connectorPlace(row.ID), string(secrets))})
+	if err != nil {
+		return err
+	}
+	return s.store.PutObject(ctx, connectorObjects, strconv.Itoa(int(row.ID)), text)
+}
+
+// defaultConnector is the name of the connector that the setting upstream describes.
+const defaultConnector = "default"
+
+// openConnectors reads the connectors. Those of the setting connectors go into a store
+// that has none.
+func (p *Platform) openConnectors(ctx context.Context) error {
+	o := connector.Options{Store: connectorStore{p.store, p.vault}, Logger: p.log}
+	if p.cfg.Upstream != "" {
+		spec, err := connector.FromURL(defaultConnector, p.cfg.Upstream)
+		if err != nil {
+			return err
+		}
+		o.Fixed = &spec
+	}
+	for _, lane := range p.store.Recovery() {
+		o.Taken = max(o.Taken, lane.Lane.Connector)
+	}
+	d, err := connector.Open(ctx, o)
+	if err != nil {
+		return err
+	}
+	p.connector = d
+	stored, err := p.store.Objects(ctx, connectorObjects)
+	if err != nil || len(stored) > 0 {
+		return err
+	}
+	return p.seedConnectors(ctx)
+}
+
+func (p *Platform) seedConnectors(ctx context.Context) error {
+	for _, line := range p.cfg.Connectors {
+		name, address, _ := strings.Cut(line, "=")
+		spec, err := connector.FromURL(name, address)
+		if err == nil {
+			_, err = p.connector.Create(ctx, spec)
+		}
+		if err != nil {
+			return fmt.Errorf("setting connectors: %w", err)
+		}
+	}
+	return nil
+}
+
+// checkConnectors looks whether each line is name=URL.
+func checkConnectors(lines []string) error {
+	var errs []error
+	for _, line := range lines {
+		name, address, ok := strings.Cut(line, "=")
+		if !ok || strings.Contains(name, "://") {
+			errs = append(errs, errors.New("each is name=smpp://system_id:password@host:port?…"))
+			continue
+		}
+		if _, err := connector.FromURL(name, address); err != nil {
+			errs = append(errs, err)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func (p *Platform) wireRoutes(context.Context) error {
+	table, err := route.NewTable(nil)
+	if err != nil {
+		return err
+	}
+	p.router, err = route.NewRouter(table)
+	p.fleet = newFleet(p)
+	return err
+}

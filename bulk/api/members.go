@@ -1,0 +1,91 @@
+package api
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"reflect"
+	"strings"
+
+	"protei-bulk/bulk/intake"
+)
+
+// into reads the members of a body into the fields of a struct that have their JSON
+// names, and into extra, and returns which were set. Members without a field become
+// warnings; an unknown name inside a member is a fault. It is for calls that are not hot.
+func (c *call) into(spec any, extra map[string]any) (set map[string]bool, err error) {
+	fields := make(map[string]any, len(extra))
+	v := reflect.ValueOf(spec).Elem()
+	for i := range v.NumField() {
+		if name, _, _ := strings.Cut(v.Type().Field(i).Tag.Get("json"), ","); name != "" && name != "-" {
+			fields[name] = v.Field(i).Addr().Interface()
+		}
+	}
+	for name, field := range extra {
+		fields[name] = field
+	}
+	set = make(map[string]bool)
+	readers := make(map[string]func(string), len(fields))
+	for name, field := range fields {
+		readers[name] = func(n string) {
+			set[n] = true
+			c.dec.value(n, field)
+		}
+	}
+	return set, c.object(maxAdminBody, readers)
+}
+
+// value reads the next value as encoding/json does.
+func (d *decoder) value(name string, into any) {
+	d.space()
+	from := d.pos
+	d.skip()
+	if d.err != nil {
+		return
+	}
+	target := reflect.ValueOf(into).Elem()
+	target.SetZero() // a map or list replaces the one before, it is not merged
+	dec := json.NewDecoder(strings.NewReader(d.text[from:d.pos]))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(into); err != nil {
+		d.faults = append(d.faults, valueFault(name, err))
+	}
+}
+
+func valueFault(name string, err error) intake.Refusal {
+	var wrong *json.UnmarshalTypeError
+	if errors.As(err, &wrong) {
+		place := name
+		if wrong.Field != "" {
+			place += "/" + strings.ReplaceAll(wrong.Field, ".", "/")
+		}
+		return intake.Refusal{Code: intake.WrongType, Field: name, Pointer: "/" + place, Detail: fmt.Sprintf("is a JSON %s where %s is needed", wrong.Value, typeWord(wrong.Type))}
+	}
+	return intake.Refusal{Code: "invalid_" + intake.Code(name), Field: name, Detail: strings.TrimPrefix(err.Error(), "json: ")}
+}
+
+// typeWord names a Go type as JSON's readers do.
+func typeWord(t reflect.Type) string {
+	switch t.Kind() {
+	case reflect.String:
+		return "a string"
+	case reflect.Bool:
+		return "true or false"
+	case reflect.Slice, reflect.Array:
+		return "an array"
+	case reflect.Map, reflect.Struct:
+		return "an object"
+	default:
+		return "a number"
+	}
+}
+
+// copyUnset copies the fields of from to into whose JSON names are not in set.
+func copyUnset[T any](into, from *T, set map[string]bool) {
+	to, src := reflect.ValueOf(into).Elem(), reflect.ValueOf(from).Elem()
+	for i := range to.NumField() {
+		if name, _, _ := strings.Cut(to.Type().Field(i).Tag.Get("json"), ","); name != "-" && !set[name] {
+			to.Field(i).Set(src.Field(i))
+		}
+	}
+}
