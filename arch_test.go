@@ -71,6 +71,7 @@ var outside = map[string][]string{
 	"github.com/google/go-cmp":        {"..."},
 	"github.com/rogpeppe/go-internal": {"..."},
 	"golang.org/x/":                   {"..."},
+	"github.com/nats-io/":             {"load/fleet"},
 	"gopkg.in/natefinch/lumberjack":   {"cmd"},
 }
 

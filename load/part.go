@@ -90,12 +90,16 @@ func (p *Part) Follow(s Share) {
 func (a *arrivals) follow(s Share) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	rate, base := a.rate, remoteFirstLead
 	if a.shared {
-		a.rate, a.base = s.Rate, s.Base
-	} else {
-		a.base = remoteFirstLead
+		rate, base = s.Rate, s.Base
 	}
-	a.index, a.of, a.from = uint64(s.Index), uint64(s.Of), max(s.From, a.base)
+	from := max(s.From, base)
+	if a.of == uint64(s.Of) && a.index == uint64(s.Index) && a.from == from && a.base == base && a.rate.same(rate) {
+		return // nothing new: what is due since from has been started
+	}
+	a.rate, a.base = rate, base
+	a.index, a.of, a.from = uint64(s.Index), uint64(s.Of), from
 	a.bound = max(a.bound, (poolBound(a.rate, a.most)+s.Of-1)/s.Of)
 	if a.rate != nil {
 		ready := int(math.Ceil(a.rate.Peak() * readyTime.Seconds() / float64(s.Of)))

@@ -94,6 +94,14 @@ func (s Stages) Rate() (*Rate, error) {
 	return RampRate(stages...)
 }
 
+// same says that two rates make the same starts; both may be nil.
+func (r *Rate) same(o *Rate) bool {
+	if r == nil || o == nil {
+		return r == o
+	}
+	return r.endless == o.endless && slices.Equal(r.corners, o.corners)
+}
+
 // At is the rate at a time since the start, in starts a second.
 func (r *Rate) At(elapsed time.Duration) float64 {
 	i := r.segment(elapsed)
