@@ -16,6 +16,7 @@ import (
 	"protei-bulk/load"
 	"protei-bulk/load/report"
 	"protei-bulk/load/scenario"
+	"protei-bulk/load/target"
 )
 
 // loadOptions are the flags of the load command.
@@ -54,7 +55,7 @@ type loadOptions struct {
 	html, csv, jsonFile   string
 	csvFullHistory        bool
 	onlySummary, progress bool
-	target                []string
+	target, watch         []string
 	strict                bool
 	seed                  uint64
 	scaled, logLevel      string
@@ -65,8 +66,9 @@ type loadOptions struct {
 	scenario              *scenario.File          // nil: the built-in one
 	requestTargets        []report.RequestTargets // of the file
 	targets               []report.Target
-	notes                 []string // about flags that have no effect here
-	command               string   // the command line, secrets masked
+	specs                 []*target.Spec // of what is watched
+	notes                 []string       // about flags that have no effect here
+	command               string         // the command line, secrets masked
 	usersGiven            bool
 }
 
@@ -163,7 +165,7 @@ func (o *loadOptions) finish(env *environment, cmd *cobra.Command) error {
 	fault(o.rate != "" && o.findMax, "--find-max chooses the rate itself: leave --rate out")
 	fault(o.exitOnError < 0 || o.exitOnError > 255, "--exit-code-on-error %d: want 0 to 255", o.exitOnError)
 	fault(o.tableEvery < time.Second, "--console-stats-interval: want a second at least")
-	errs = append(errs, o.completeTargets(), o.completeScenario(), o.completeLoad())
+	errs = append(errs, o.completeTargets(), o.completeScenario(), o.completeLoad(), o.completeWatch())
 	var err error
 	if o.apiKey == "" && !o.list && !o.showRatio && !o.showRatioJSON && !o.version {
 		if o.apiKey, err = scenario.DevAPIKey(o.host); o.scenario == nil { // a file may need none
@@ -262,6 +264,8 @@ func masked(flag, value string) string {
 			return a.SystemID + ":HIDDEN@" + a.Addr
 		}
 		return "HIDDEN"
+	case "watch":
+		return maskWatch(value)
 	case "header":
 		name, _, _ := strings.Cut(value, ":")
 		return name + ": HIDDEN"

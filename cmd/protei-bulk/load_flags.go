@@ -60,6 +60,7 @@ func (o *loadOptions) registerTarget(f *pflag.FlagSet) {
 	f.Var((*timespan)(&o.timeout), "timeout", "of one request")
 	f.StringVar(&o.apiKey, "api-key", "", "API `key` (default: that of serve --dev, only against loopback)")
 	f.StringVar(&o.smpp, "smpp", "", "`[smpps://]id:password@host:port` of SMPPUsers (default: the dev account on port 2775 of a loopback host)")
+	f.StringArrayVar(&o.watch, "watch", nil, "watch what stands behind the target, `[NAME=]SOURCE`: http://…/metrics#METRIC, postgres://…, redis://…#stream:KEY, pid:N, pidfile:PATH, process:EXECUTABLE; repeatable")
 	f.StringVar(&o.dlrListen, "dlr-listen", "", "`address` to listen on for delivery receipts (default: a free port facing the target)")
 	f.StringVar(&o.dlrURL, "dlr-url", "", "`URL` that the target is told to post receipts to (default: that address)")
 	f.BoolVar(&o.noReceipts, "no-receipts", false, "do not follow delivery receipts; those rows are not measured")
@@ -70,7 +71,7 @@ func (o *loadOptions) registerTarget(f *pflag.FlagSet) {
 
 func (o *loadOptions) registerOutput(f *pflag.FlagSet) {
 	f.StringVar(&o.html, "html", "", "write the report to `file`; {u} {r} {t} are replaced")
-	f.StringVar(&o.csv, "csv", "", "write Locust's four CSV files with this `prefix`")
+	f.StringVar(&o.csv, "csv", "", "write Locust's four CSV files with this `prefix`, and with --watch PREFIX_target.csv")
 	f.BoolVar(&o.csvFullHistory, "csv-full-history", false, "with --csv: every request name in the history")
 	f.BoolVar(&o.json, "json", false, "print the summary as JSON; the rest goes to stderr")
 	f.StringVar(&o.jsonFile, "json-file", "", "write the summary as JSON to `file`")
@@ -81,7 +82,7 @@ func (o *loadOptions) registerOutput(f *pflag.FlagSet) {
 	f.BoolVar(&o.onlySummary, "only-summary", false, "print no table while running")
 	o.tableEvery = 10 * time.Second
 	f.Var((*seconds)(&o.tableEvery), "console-stats-interval", "`seconds` between two tables while running")
-	f.StringArrayVar(&o.target, "target", nil, "`guide`, or NAME=LIMIT[:ACCEPTABLE] as p95=100ms:200ms; decides the exit code; repeatable")
+	f.StringArrayVar(&o.target, "target", nil, "`guide`, or NAME=LIMIT[:ACCEPTABLE] as p95=100ms:200ms or postgres.cache_hits>=0.99; decides the exit code; repeatable")
 	f.BoolVar(&o.strict, "strict", false, "acceptable is not enough: exit code 3")
 	o.checkRPS, o.checkFails, o.checkAvg = math.NaN(), math.NaN(), math.NaN()
 	f.Var((*number)(&o.checkRPS), "check-rps", "least successful requests a second; as --target tps")

@@ -51,6 +51,7 @@ func (t *loadTest) fill(res *load.Result, ctx context.Context) {
 		r.Measured, r.Intervals = c.Summary(w), c.Intervals(w)
 	}
 	r.Points = c.Points()
+	r.Series = t.series()
 	r.Ledger, r.DLRLatency = t.ledger.Counts(), c.DLRLatency()
 	if o.noReceipts {
 		r.Receipts.Off = "--no-receipts"

@@ -35,6 +35,7 @@ type loadTest struct {
 	messages loadScenario
 	classes  []load.UserClass
 	target   *target.Sampler
+	watcher  *target.Watcher // nil without --watch
 	self     *load.SelfWatch
 	csv      *report.CSV
 	page     *metricsPage // nil without --metrics-listen
@@ -205,6 +206,7 @@ func (t *loadTest) openScenario(ctx context.Context) error {
 }
 
 func (t *loadTest) close() {
+	t.stopWatch()
 	if t.messages != nil {
 		t.messages.Close()
 	}
@@ -270,6 +272,11 @@ func (t *loadTest) prepare(ctx context.Context) error {
 			return err
 		}
 	}
+	if t.csv != nil && len(o.specs) > 0 {
+		if err := t.csv.WatchSeries(o.csv, target.SeriesOf(o.specs)); err != nil {
+			return err
+		}
+	}
 	if o.metricsListen != "" {
 		if t.page, err = listenMetrics(o.metricsListen, t.logger); err != nil {
 			return err
@@ -290,7 +297,7 @@ func (t *loadTest) prepare(ctx context.Context) error {
 		t.run.Target.Off = t.targetOff
 		t.note("The target's CPU and memory are not measured: %v", err)
 	}
-	return nil
+	return t.startWatch(ctx)
 }
 
 // note prints a line and keeps it for the report.
@@ -325,6 +332,7 @@ func (t *loadTest) plan(offer load.Offer) report.Plan {
 	if url := t.messages.ReceiptURL(); url != "" {
 		p.Lines = append(p.Lines, "receipts: posted to "+url)
 	}
+	p.Lines = append(p.Lines, t.opts.watchLines()...)
 	if t.page != nil {
 		p.Lines = append(p.Lines, "metrics: http://"+t.page.addr+"/metrics")
 	}
@@ -368,6 +376,8 @@ func (t *loadTest) perform(ctx, kill context.Context) error {
 				t.watch.started(c)
 			}
 		},
+		Series:  t.series(),
+		Sample:  t.samples,
 		OnTick:  t.tick,
 		OnPhase: t.phase,
 		Resolve: func(ctx context.Context) {
@@ -387,6 +397,7 @@ func (t *loadTest) perform(ctx, kill context.Context) error {
 	res, err := t.engine.Run(ctx)
 	keys.close()
 	t.target.Stop()
+	t.stopWatch()
 	if err != nil {
 		return &exitError{code: 2, err: err}
 	}

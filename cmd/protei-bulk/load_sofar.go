@@ -26,6 +26,7 @@ func (t *loadTest) soFar(c *stats.Collector, whole bool) *report.Run {
 	t.mu.Unlock()
 	r.Target.Off = t.targetOff
 	t.fillTarget(&r.Target)
+	r.Series = t.series()
 	r.Whole, r.Measured = c.Followed(len(o.requestTargets) > 0)
 	if whole {
 		r.Machine = generatorMachine()

@@ -139,7 +139,7 @@ func (t *test) missed(s *load.Step) string {
 	var why []string
 	for _, row := range run.Verdict.Rows {
 		if row.Decides && (row.Grade == report.Fail || row.Grade == report.Invalid) {
-			why = append(why, row.Label()+" "+row.Target.Metric.Format(row.Measured))
+			why = append(why, row.Label()+" "+row.Target.Format(row.Measured))
 		}
 	}
 	return strings.Join(why, ", ")

@@ -16,6 +16,7 @@ const (
 	chartSide   = 1000
 	maxDrawn    = 500 // points of a drawn line; longer ones are thinned by largest triangle
 	maxHovered  = 800 // points that the cursor can stand on
+	manySeries  = 20  // above it, lines and cursor have half as many points
 	logFrom     = 10  // p99 above this many times p50 puts a latency on a log axis
 	axisTicks   = 4
 	headroom    = 1.08
@@ -30,6 +31,7 @@ const (
 	msUnit        unitName = "ms"
 	percentUnit   unitName = "percent"
 	countUnit     unitName = "count"
+	numberUnit    unitName = "number" // with up to two decimals
 )
 
 // chart is one drawing with its axes.
@@ -130,10 +132,15 @@ type timeAxis struct {
 	ticks   []tick
 	markers []tick
 	band    *band
+	drawn   int // points of a line
 }
 
 func newTimeAxis(run *Run) *timeAxis {
-	a := &timeAxis{points: run.Points}
+	a := &timeAxis{points: run.Points, drawn: maxDrawn}
+	hovered := maxHovered
+	if len(run.Series) > manySeries { // the page stays below 1 MB
+		a.drawn, hovered = maxDrawn/2, maxHovered/2
+	}
 	if n := len(a.points); n > 0 {
 		a.span = a.points[n-1].At + a.points[n-1].Width
 	}
@@ -141,7 +148,7 @@ func newTimeAxis(run *Run) *timeAxis {
 	for i, p := range a.points {
 		a.xs[i] = a.x(p.At + p.Width/2)
 	}
-	a.hovered = worstOfGroups(a.points, maxHovered)
+	a.hovered = worstOfGroups(a.points, hovered)
 	a.ticks = a.timeTicks()
 	for _, m := range run.Markers {
 		if m.At >= 0 && m.At <= a.span && a.span > 0 {
@@ -276,7 +283,7 @@ func (a *timeAxis) path(values []float64, s scale) (path, area string) {
 		for j < len(values) && !math.IsNaN(values[j]) {
 			j++
 		}
-		a.stretch(&lines, &areas, thin(a.xs[i:j], values[i:j], maxDrawn), s)
+		a.stretch(&lines, &areas, thin(a.xs[i:j], values[i:j], a.drawn), s)
 		i = j
 	}
 	return lines.String(), areas.String()

@@ -36,7 +36,7 @@ func TestThinKeepsPeaksAndEnds(t *testing.T) {
 
 func TestGapsAreGaps(t *testing.T) {
 	nan := math.NaN()
-	a := &timeAxis{xs: []float64{0, 100, 200, 300, 400, 500}}
+	a := &timeAxis{xs: []float64{0, 100, 200, 300, 400, 500}, drawn: maxDrawn}
 	path, area := a.path([]float64{nan, 1, 2, nan, 3, nan}, linearScale(4))
 	if n := strings.Count(path, "M"); n != 2 {
 		t.Errorf("%d strokes in %s, want 2", n, path)

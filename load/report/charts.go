@@ -13,9 +13,9 @@ func charts(run *Run) []chart {
 	if len(a.points) == 0 {
 		return nil
 	}
-	plans := []plan{
-		a.requests(run), a.latency(run), a.messages(), a.users(), a.open(), a.target(run), a.lateness(), a.generator(),
-	}
+	plans := []plan{a.requests(run), a.latency(run), a.messages(), a.users(), a.open(), a.target(run)}
+	plans = append(plans, a.series(run)...)
+	plans = append(plans, a.lateness(), a.generator())
 	out := make([]chart, len(plans))
 	for i, p := range plans {
 		out[i] = a.draw(p)

@@ -22,9 +22,9 @@ func TestJUnitAndMarkdown(t *testing.T) {
 		targets []Target
 		strict  bool
 	}{
-		"pass":       {small(passing()), []Target{{MetricP95, Below, 0.1, 0.2}, {MetricLost, AtMost, 0, 0}}, false},
-		"fail":       {small(failing()), []Target{{MetricP95, Below, 0.1, 0.2}, {MetricTPS, AtLeast, 100, 50}, {MetricLost, AtMost, 0, 0}}, true},
-		"saturated":  {small(saturated()), []Target{{MetricP95, Below, 0.05, 0.06}}, false},
+		"pass":       {small(passing()), []Target{{Metric: MetricP95, Op: Below, Limit: 0.1, Acceptable: 0.2}, {Metric: MetricLost, Op: AtMost, Limit: 0, Acceptable: 0}}, false},
+		"fail":       {small(failing()), []Target{{Metric: MetricP95, Op: Below, Limit: 0.1, Acceptable: 0.2}, {Metric: MetricTPS, Op: AtLeast, Limit: 100, Acceptable: 50}, {Metric: MetricLost, Op: AtMost, Limit: 0, Acceptable: 0}}, true},
+		"saturated":  {small(saturated()), []Target{{Metric: MetricP95, Op: Below, Limit: 0.05, Acceptable: 0.06}}, false},
 		"untargeted": {small(failing()), nil, false},
 	} {
 		t.Run(name, func(t *testing.T) {

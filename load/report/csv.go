@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -50,6 +51,7 @@ const notAvailable = "N/A"
 type CSV struct {
 	full    bool
 	history *os.File
+	series  *os.File // nil without watched series
 	tables  [3]csvTable
 	buf     bytes.Buffer
 }
@@ -97,16 +99,46 @@ func OpenCSV(prefix string, fullHistory bool) (*CSV, error) {
 // Write rewrites the tables and appends to the history: once a second with the state after the tick. Everything is in
 // the files when it returns.
 func (c *CSV) Write(live stats.Live) error {
-	if err := errors.Join(c.rewrite(&live), c.appendHistory(historyRows(&live, c.full))); err != nil {
+	err := errors.Join(c.rewrite(&live), c.appendHistory(historyRows(&live, c.full)))
+	if c.series != nil {
+		err = errors.Join(err, c.appendTo(c.series, [][]string{seriesCells(&live)}))
+	}
+	if err != nil {
 		return fmt.Errorf("write CSV files: %w", err)
 	}
 	return nil
 }
 
+// WatchSeries adds a fifth file, PREFIX_target.csv: a row a second with the values of what is watched of the target
+// system, empty where one was not measured. Shares are 0..1, the other units are those of the series.
+func (c *CSV) WatchSeries(prefix string, infos []stats.SeriesInfo) error {
+	header := []string{"Timestamp"}
+	for _, info := range infos {
+		header = append(header, info.Name)
+	}
+	var err error
+	if c.series, err = os.Create(prefix + "_target.csv"); err != nil {
+		return fmt.Errorf("--csv %s: %w", prefix, err)
+	}
+	return c.appendTo(c.series, [][]string{header})
+}
+
+func seriesCells(live *stats.Live) []string {
+	cells := []string{strconv.FormatInt(live.At.Unix(), 10)}
+	for i := range live.SeriesInfo {
+		text := ""
+		if i < len(live.Last.Series) && !math.IsNaN(live.Last.Series[i]) {
+			text = strconv.FormatFloat(live.Last.Series[i], 'f', -1, 64)
+		}
+		cells = append(cells, text)
+	}
+	return cells
+}
+
 // Close closes the files.
 func (c *CSV) Close() error {
 	var errs []error
-	for _, f := range []*os.File{c.tables[0].file, c.tables[1].file, c.tables[2].file, c.history} {
+	for _, f := range []*os.File{c.tables[0].file, c.tables[1].file, c.tables[2].file, c.history, c.series} {
 		if f != nil {
 			errs = append(errs, f.Close())
 		}
@@ -130,11 +162,13 @@ func (c *CSV) rewrite(live *stats.Live) error {
 	return nil
 }
 
-func (c *CSV) appendHistory(rows [][]string) error {
+func (c *CSV) appendHistory(rows [][]string) error { return c.appendTo(c.history, rows) }
+
+func (c *CSV) appendTo(f *os.File, rows [][]string) error {
 	if err := c.encode(rows); err != nil {
 		return err
 	}
-	_, err := c.history.Write(c.buf.Bytes())
+	_, err := f.Write(c.buf.Bytes())
 	return err
 }
 

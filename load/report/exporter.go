@@ -4,6 +4,7 @@ import (
 	"log/slog"
 	"math"
 	"net/http"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -100,6 +101,18 @@ func (c *runCollector) Collect(ch chan<- prometheus.Metric) {
 		ch <- prometheus.MustNewConstMetric(phase, prometheus.GaugeValue, v, p.String())
 	}
 	collectLedger(ch, &live.Ledger)
+	collectSeries(ch, live)
+}
+
+// collectSeries shows what is watched of the target system; what is not measured now is left out.
+func collectSeries(ch chan<- prometheus.Metric, live *stats.Live) {
+	desc := prometheus.NewDesc(exportPrefix+"target_series", "What is watched of the target system, in the last second.", []string{"series", "unit", "source"}, nil)
+	for i, info := range live.SeriesInfo {
+		if i < len(live.Last.Series) && !math.IsNaN(live.Last.Series[i]) {
+			source := strings.ToValidUTF8(info.Source, "?") // as it was typed
+			ch <- prometheus.MustNewConstMetric(desc, prometheus.GaugeValue, live.Last.Series[i], info.Name, info.Unit, source)
+		}
+	}
 }
 
 func collectLedger(ch chan<- prometheus.Metric, c *stats.Counts) {

@@ -31,6 +31,7 @@ func (t *Terminal) Final(run *Run) {
 	if run.Search != nil {
 		t.search(run.Search)
 	}
+	t.series(run)
 	t.println("")
 	t.summary(run)
 	t.println("")
@@ -119,9 +120,8 @@ func (t *Terminal) verdict(run *Run) {
 			t.println(t.paint.dim("the guide's other targets, for reference:"))
 		}
 		decided = r.Decides
-		m := r.Target.Metric
 		text := line(r.Grade.sign()+" "+r.Label(), r.Target.limitText(r.Target.Limit), r.Target.limitText(r.Target.Acceptable),
-			m.Format(r.Measured), m.Format(r.Whole))
+			r.Target.Format(r.Measured), r.Target.Format(r.Whole))
 		t.println(text + " " + t.paint.grade(r.Grade, r.Grade.String()))
 	}
 	t.println("")

@@ -44,6 +44,39 @@ type scene struct {
 	latePart float64 // share of steady seconds that start late
 	lost     uint64
 	cpu      float64
+	watched  bool // series of a database and a queue
+}
+
+// watchedSeries are those of a scene that is watched; the last one never answers.
+func watchedSeries() []stats.SeriesInfo {
+	const db, queue = "postgres://app:HIDDEN@db:5432/bulk", "redis://:HIDDEN@queue:6379"
+	return []stats.SeriesInfo{
+		{Name: "postgres.connections", Label: "connections", Source: db, Level: true},
+		{Name: "postgres.cache_hits", Unit: stats.UnitShare, Label: "cache hit ratio", Source: db, More: true},
+		{Name: "postgres.transactions", Unit: stats.UnitRate, Label: "transactions", Source: db, More: true},
+		{Name: "postgres.longest_query", Unit: stats.UnitSeconds, Label: "longest query", Source: db, Level: true},
+		{Name: "postgres.size", Unit: stats.UnitBytes, Label: "database size", Source: db, Level: true},
+		{Name: "queue.depth", Label: "list lane", Source: queue, Level: true},
+		{Name: "app.cpu", Unit: "cores", Label: "CPU", Source: "pid:4711"},
+	}
+}
+
+// watchedValues are their values in second i.
+func watchedValues(i int, load float64) []stats.SeriesValue {
+	x := float64(i)
+	depth := stats.SeriesValue{Value: math.Round(40*load + 60*math.Pow(math.Sin(x/9), 8))}
+	if i%10 == 7 {
+		depth = stats.NotMeasured("no answer in time")
+	}
+	return []stats.SeriesValue{
+		{Value: math.Round(4 + 60*load)},
+		{Value: 0.992 + 0.004*math.Sin(x/5)},
+		{Value: 5400 * load},
+		{Value: 0.004 + 0.02*load},
+		{Value: 84e6 + 1.1e6*x},
+		depth,
+		stats.NotMeasured("there is no process 4711"),
+	}
 }
 
 // play runs a scene through the real collector, deterministically, and returns the finished run.
@@ -70,7 +103,11 @@ func newFixture(s scene) *fixture {
 	f := &fixture{scene: s, rng: rand.New(rand.NewPCG(7, 7))}
 	f.recorder = stats.NewRecorder(stats.RecorderOptions{Shards: 1})
 	f.ledger = stats.NewLedger(stats.LedgerOptions{Run: 42, Stripes: 1})
-	f.collector = stats.NewCollector(stats.CollectorOptions{Start: fixtureStart, Recorder: f.recorder, Ledger: f.ledger})
+	o := stats.CollectorOptions{Start: fixtureStart, Recorder: f.recorder, Ledger: f.ledger}
+	if s.watched {
+		o.Series = watchedSeries()
+	}
+	f.collector = stats.NewCollector(o)
 	for _, r := range fixtureMix {
 		f.entries = append(f.entries, f.recorder.Entry(r.method, r.name))
 	}
@@ -106,6 +143,7 @@ func (f *fixture) second(i int, see func(stats.Live)) {
 	}
 	f.collector.Tick(stats.Tick{
 		At: fixtureStart.Add(time.Duration(i+1) * time.Second), Users: users, Phase: phase, Gauges: f.gauges(i, users),
+		Series: watchedValues(i, float64(users)/float64(max(f.users, 1))),
 	})
 	if see != nil {
 		see(f.collector.Live())
@@ -199,6 +237,10 @@ func (f *fixture) run() *Run {
 	}
 	if f.failing > 0 {
 		r.Answers = failingAnswers()
+	}
+	if f.watched {
+		r.Series = watchedSeries()
+		r.Series[5].Off, r.Series[6].Off = "no answer in time", "there is no process 4711"
 	}
 	if w, ok := f.collector.Measured(5 * time.Second); ok {
 		r.Measured = f.collector.Summary(w)

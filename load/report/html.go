@@ -72,6 +72,7 @@ type page struct {
 	Responses   *distribution // of all requests
 	ResponsesOf string        // what they are taken from
 	TargetInfo  []Fact
+	Watched     []seriesRow
 	Health      []Fact
 	Setup       []Fact
 	Failures    []failureRow
@@ -160,6 +161,7 @@ func newPage(run *Run) *page {
 	if run.Measured.Covered <= 0 {
 		p.Responses, p.ResponsesOf = newDistribution(run.Whole.Total.Response), "whole run"
 	}
+	p.Watched = seriesRows(run)
 	p.TargetInfo, p.Health, p.Setup = targetFacts(run), healthFacts(run), setupFacts(run)
 	p.Answers, p.MoreAnswers = answerRows(run)
 	for i, f := range run.Failures {
@@ -206,10 +208,9 @@ func sentence(run *Run) string {
 }
 
 func newVerdictRow(r Row) verdictRow {
-	m := r.Target.Metric
 	out := verdictRow{
 		Label: r.Label(), Target: r.Target.limitText(r.Target.Limit), Acceptable: r.Target.limitText(r.Target.Acceptable),
-		Measured: m.Format(r.Measured), Whole: m.Format(r.Whole), Grade: r.Grade.String(), Sign: r.Grade.sign(),
+		Measured: r.Target.Format(r.Measured), Whole: r.Target.Format(r.Whole), Grade: r.Grade.String(), Sign: r.Grade.sign(),
 		Class: gradeClass(r.Grade), Why: r.Why,
 	}
 	return out
@@ -220,7 +221,7 @@ func tiles(run *Run, a *timeAxis) []tile {
 	row := func(m Metric) (value, unit, class string) {
 		for _, r := range run.Verdict.Rows {
 			if r.Target.Metric == m {
-				text := m.Format(r.Measured)
+				text := r.Target.Format(r.Measured)
 				value, unit, _ = strings.Cut(text, " ")
 				return value, unit, gradeClass(r.Grade)
 			}

@@ -207,7 +207,7 @@ func TestHTMLSamples(t *testing.T) {
 		run := play(t, s)
 		targets := GuideTargets()
 		if name == "fail" {
-			targets = []Target{{MetricP95, Below, 0.1, 0.2}, {MetricErrors, Below, 0.001, 0.01}, {MetricLost, AtMost, 0, 0}}
+			targets = []Target{{Metric: MetricP95, Op: Below, Limit: 0.1, Acceptable: 0.2}, {Metric: MetricErrors, Op: Below, Limit: 0.001, Acceptable: 0.01}, {Metric: MetricLost, Op: AtMost, Limit: 0, Acceptable: 0}}
 		}
 		Judge(run, targets)
 		if err := os.WriteFile(filepath.Join(dir, name+".html"), []byte(render(t, run)), 0o644); err != nil {

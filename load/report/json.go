@@ -49,6 +49,8 @@ type document struct {
 	Machine    Machine       `json:"machine"`
 	Notes      []string      `json:"notes,omitempty"`
 	Series     []jsonSecond  `json:"series"`
+	// TargetSeries are what was watched of the target system.
+	TargetSeries []jsonTargetSeries `json:"target_series,omitempty"`
 	// Intervals are the seconds of the measured window by request name, the total first.
 	Intervals []jsonIntervals `json:"measured_intervals"`
 }
@@ -86,6 +88,8 @@ type jsonRow struct {
 	Grade      string   `json:"grade"`
 	Why        string   `json:"why,omitempty"`
 	Decides    bool     `json:"decides"`
+	Statistic  string   `json:"statistic,omitempty"` // of a series: mean or peak
+	Unit       string   `json:"unit,omitempty"`      // likewise
 }
 
 type jsonWindow struct {
@@ -172,12 +176,12 @@ func newDocument(run *Run) document {
 		Whole: newJSONWindow(&run.Whole), Ledger: &run.Ledger, NoReceipts: run.Receipts.Off, DLR: newJSONLatency(run.DLRLatency),
 		Search:   newJSONSearch(run.Search),
 		Failures: []jsonFailure{}, Answers: newJSONAnswers(run.Answers), Machine: run.Machine, Notes: run.Notes, Series: []jsonSecond{},
-		Intervals: []jsonIntervals{},
+		Intervals: []jsonIntervals{}, TargetSeries: newJSONTargetSeries(run),
 	}
 	for _, r := range v.Rows {
 		d.Verdict.Rows = append(d.Verdict.Rows, jsonRow{
 			r.Target.Metric, r.Target.Op.String(), jsNumber(r.Target.Limit), jsNumber(r.Target.Acceptable),
-			jsNumber(r.Measured), jsNumber(r.Whole), r.Grade.String(), r.Why, r.Decides,
+			jsNumber(r.Measured), jsNumber(r.Whole), r.Grade.String(), r.Why, r.Decides, r.Target.Series.Stat, r.Target.Series.Unit,
 		})
 	}
 	if run.Measured.Covered > 0 {

@@ -127,12 +127,11 @@ func targetSuite(run *Run, strict bool) junitSuite {
 		if !r.Decides {
 			continue
 		}
-		m := r.Target.Metric
 		c := junitCase{
 			Class: "protei-bulk.load.targets", Name: r.Label() + " " + r.Target.limitText(r.Target.Limit), Time: seconds(run.Measured.Covered),
-			Out: "measured " + m.Format(r.Measured) + ", whole run " + m.Format(r.Whole) + ", acceptable " + r.Target.limitText(r.Target.Acceptable),
+			Out: "measured " + r.Target.Format(r.Measured) + ", whole run " + r.Target.Format(r.Whole) + ", acceptable " + r.Target.limitText(r.Target.Acceptable),
 		}
-		text := "measured " + m.Format(r.Measured) + ", wanted " + r.Target.limitText(r.Target.Limit)
+		text := "measured " + r.Target.Format(r.Measured) + ", wanted " + r.Target.limitText(r.Target.Limit)
 		switch {
 		case r.Grade == Fail, r.Grade == Acceptable && strict:
 			c.Failure = &junitMessage{r.Grade.String() + ": " + text, r.Why}

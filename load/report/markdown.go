@@ -27,6 +27,7 @@ func WriteMarkdown(w io.Writer, run *Run) error {
 	markdownSearch(b, run.Search)
 	markdownRequests(b, run)
 	markdownLedger(b, run)
+	markdownSeries(b, run)
 	markdownErrors(b, run)
 	markdownAnswers(b, run)
 	markdownSetup(b, run)
@@ -43,13 +44,12 @@ func markdownTargets(b *strings.Builder, run *Run) {
 		if run.Verdict.Named && !r.Decides {
 			continue
 		}
-		m := r.Target.Metric
 		grade := r.Grade.sign() + " " + r.Grade.String()
 		if r.Grade == NotMeasured {
 			grade = r.Grade.String() + ": " + markdownText(r.Why)
 		}
 		fmt.Fprintf(b, "| %s | %s | %s | %s | %s | %s |\n", r.Label(), markdownText(r.Target.limitText(r.Target.Limit)),
-			markdownText(r.Target.limitText(r.Target.Acceptable)), m.Format(r.Measured), m.Format(r.Whole), grade)
+			markdownText(r.Target.limitText(r.Target.Acceptable)), r.Target.Format(r.Measured), r.Target.Format(r.Whole), grade)
 	}
 }
 

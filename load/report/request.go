@@ -60,11 +60,11 @@ func Broken(targets []Target, request string, live *stats.Live) string {
 	if request != "" {
 		s, _ = RequestSummary(&s, request)
 	}
-	run := &Run{Whole: s, Measured: s, Ledger: live.Ledger}
+	run := &Run{Whole: s, Measured: s, Ledger: live.Ledger, Series: live.SeriesInfo}
 	var out []string
 	for _, t := range targets {
 		if r := judge(run, t, "", true); r.Grade == Fail {
-			out = append(out, fmt.Sprintf("%s %s, wanted %s", r.Label(), t.Metric.Format(r.Measured), t.limitText(t.Acceptable)))
+			out = append(out, fmt.Sprintf("%s %s, wanted %s", r.Label(), t.Format(r.Measured), t.limitText(t.Acceptable)))
 		}
 	}
 	return strings.Join(out, "; ")

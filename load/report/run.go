@@ -41,7 +41,10 @@ type Run struct {
 	Exceptions []stats.Exception
 	Answers    []FailingAnswer // the first of each kind
 
-	Target    TargetSystem
+	Target TargetSystem
+	// Series are the further figures of the target system, in the order of Point.Series. Off is the last reason for which
+	// one was not measured in a second, also when it was in others.
+	Series    []stats.SeriesInfo
 	Generator Generator
 	Notes     []string // canary, clock, limits: whatever a reader must know
 

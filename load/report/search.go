@@ -49,7 +49,7 @@ func Missed(targets []Target, s *stats.Summary, ledger *stats.Counts, receipts M
 			continue
 		}
 		if r := judge(run, t, "", true); r.Grade == Fail || r.Grade == Acceptable {
-			out = append(out, fmt.Sprintf("%s %s, wanted %s", r.Label(), t.Metric.Format(r.Measured), t.limitText(t.Limit)))
+			out = append(out, fmt.Sprintf("%s %s, wanted %s", r.Label(), t.Format(r.Measured), t.limitText(t.Limit)))
 		}
 	}
 	return strings.Join(out, "; ")

@@ -11,7 +11,7 @@ import (
 
 func TestMissedNamesWhatAStepMisses(t *testing.T) {
 	good, bad := play(t, small(passing())), play(t, small(failing()))
-	targets := append(SearchTargets(), Target{MetricTPS, AtLeast, 1e9, 1e9})
+	targets := append(SearchTargets(), Target{Metric: MetricTPS, Op: AtLeast, Limit: 1e9, Acceptable: 1e9})
 	if why := Missed(targets, &good.Measured, &good.Ledger, Measurement{}); why != "" {
 		t.Errorf("a good step misses %s", why)
 	}

@@ -104,6 +104,15 @@ func (m Metric) info() (metricInfo, bool) {
 	return metricTable[i], true
 }
 
+// info of what the target is about; a series is part of the target system.
+func (t Target) info() metricInfo {
+	if t.Series.Text != "" {
+		return metricInfo{metric: t.Metric, group: groupTarget}
+	}
+	i, _ := t.Metric.info()
+	return i
+}
+
 // Label is the metric's name in tables.
 func (m Metric) Label() string {
 	i, _ := m.info()
@@ -155,6 +164,9 @@ func (t Target) limitText(v float64) string {
 	if v == 0 && t.Op == AtMost {
 		return "0"
 	}
+	if t.Series.Text != "" {
+		return t.Op.String() + " " + formatSeriesLimit(v, t.Series.Unit)
+	}
 	return t.Op.String() + " " + t.Metric.formatLimit(v)
 }
 
@@ -165,10 +177,30 @@ type Target struct {
 	Op         Op
 	Limit      float64
 	Acceptable float64
+	Series     SeriesTarget // of a target about a series; then Metric is its name
+}
+
+// Label is what the target is about, for tables.
+func (t Target) Label() string {
+	if t.Series.Text == "" {
+		return t.Metric.Label()
+	}
+	return string(t.Metric)
+}
+
+// Format writes a value of what the target is about, NaN as a dash.
+func (t Target) Format(v float64) string {
+	if t.Series.Text == "" {
+		return t.Metric.Format(v)
+	}
+	return formatUnit(v, t.Series.Unit)
 }
 
 // String is the form that ParseTarget reads.
 func (t Target) String() string {
+	if t.Series.Text != "" {
+		return t.Series.Text
+	}
 	s := string(t.Metric) + "=" + t.flagValue(t.Limit)
 	if t.Acceptable != t.Limit {
 		s += ":" + t.flagValue(t.Acceptable)
@@ -189,17 +221,17 @@ func (t Target) flagValue(v float64) string {
 func GuideTargets() []Target {
 	ms := func(n float64) float64 { return n / 1000 }
 	return []Target{
-		{MetricTPS, AtLeast, 10_000, 5_000},
-		{MetricAvg, Below, ms(50), ms(100)},
-		{MetricP95, Below, ms(100), ms(200)},
-		{MetricP99, Below, ms(500), ms(1000)},
-		{MetricErrors, Below, 0.001, 0.01},
-		{MetricThrottled, Below, 0.001, 0.01},
-		{MetricCPU, Below, 0.70, 0.85},
-		{MetricMemory, Below, 0.80, 0.90},
-		{MetricDelivered, AtLeast, 0.99, 0.95},
-		{MetricLost, AtMost, 0, 0},
-		{MetricPending, AtMost, 0, 0},
+		{Metric: MetricTPS, Op: AtLeast, Limit: 10_000, Acceptable: 5_000},
+		{Metric: MetricAvg, Op: Below, Limit: ms(50), Acceptable: ms(100)},
+		{Metric: MetricP95, Op: Below, Limit: ms(100), Acceptable: ms(200)},
+		{Metric: MetricP99, Op: Below, Limit: ms(500), Acceptable: ms(1000)},
+		{Metric: MetricErrors, Op: Below, Limit: 0.001, Acceptable: 0.01},
+		{Metric: MetricThrottled, Op: Below, Limit: 0.001, Acceptable: 0.01},
+		{Metric: MetricCPU, Op: Below, Limit: 0.70, Acceptable: 0.85},
+		{Metric: MetricMemory, Op: Below, Limit: 0.80, Acceptable: 0.90},
+		{Metric: MetricDelivered, Op: AtLeast, Limit: 0.99, Acceptable: 0.95},
+		{Metric: MetricLost, Op: AtMost, Limit: 0, Acceptable: 0},
+		{Metric: MetricPending, Op: AtMost, Limit: 0, Acceptable: 0},
 	}
 }
 
@@ -218,7 +250,7 @@ func ParseTargets(values []string) ([]Target, error) {
 		if err != nil {
 			return nil, err
 		}
-		if slices.ContainsFunc(out, func(o Target) bool { return o.Metric == t.Metric }) {
+		if slices.ContainsFunc(out, func(o Target) bool { return o.Metric == t.Metric && o.Series.Stat == t.Series.Stat }) {
 			return nil, fmt.Errorf("target %q: %s is named twice", v, t.Metric)
 		}
 		out = append(out, t)
@@ -227,15 +259,25 @@ func ParseTargets(values []string) ([]Target, error) {
 }
 
 // ParseTarget reads NAME=LIMIT[:ACCEPTABLE], for example p95=100ms:200ms, tps=10000:5000, errors=0.1%, lost=0. A
-// latency without a unit is in milliseconds; shares are 0.001 or 0.1%.
+// latency without a unit is in milliseconds; shares are 0.001 or 0.1%. A name with a point in it is that of a series of
+// the target system, postgres.cache_hits>=0.99:0.95: [ResolveTargets] completes it.
 func ParseTarget(s string) (Target, error) {
-	name, value, ok := strings.Cut(s, "=")
-	info, known := Metric(strings.TrimSpace(name)).info()
-	if !known {
-		return Target{}, fmt.Errorf("target %q: unknown metric %q, known are %s", s, name, knownMetrics())
-	}
-	if !ok {
+	name, op, value := cutTarget(s)
+	name = strings.TrimSpace(name)
+	info, known := Metric(name).info()
+	switch {
+	case !known && !strings.ContainsRune(name, '.'):
+		return Target{}, fmt.Errorf("target %q: unknown metric %q, known are %s, and watched series as postgres.connections", s, name, knownMetrics())
+	case op == ">":
+		return Target{}, fmt.Errorf("target %q: write %s>=%s", s, name, value)
+	case op == "" && !known:
+		return Target{}, fmt.Errorf("target %q: no limit; write %s=100:200", s, name)
+	case op == "":
 		return Target{}, fmt.Errorf("target %q: no limit; write %s=%s", s, name, info.example())
+	case !known:
+		return parseSeriesTarget(s, name, op, value)
+	case op == ">=" && info.op != AtLeast, op[0] == '<' && info.op == AtLeast:
+		return Target{}, fmt.Errorf("target %q: the direction of %s is fixed; write %s=%s", s, name, name, info.example())
 	}
 	limit, acceptable, two := strings.Cut(value, ":")
 	t := Target{Metric: info.metric, Op: info.op}

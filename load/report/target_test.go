@@ -9,16 +9,16 @@ import (
 
 func TestParseTarget(t *testing.T) {
 	tests := map[string]Target{
-		"p95=100ms:200ms":   {MetricP95, Below, 0.1, 0.2},
-		"p99=1s":            {MetricP99, Below, 1, 1},
-		"avg=50":            {MetricAvg, Below, 0.05, 0.05},
-		"tps=10,000:5000":   {MetricTPS, AtLeast, 10000, 5000},
-		"errors=0.1%:1%":    {MetricErrors, Below, 0.001, 0.01},
-		"throttled=0.001":   {MetricThrottled, Below, 0.001, 0.001},
-		"cpu=70%:85%":       {MetricCPU, Below, 0.7, 0.85},
-		"delivered=99%:0.9": {MetricDelivered, AtLeast, 0.99, 0.9},
-		"lost=0":            {MetricLost, AtMost, 0, 0},
-		" lost = 0 : 5 ":    {MetricLost, AtMost, 0, 5},
+		"p95=100ms:200ms":   {Metric: MetricP95, Op: Below, Limit: 0.1, Acceptable: 0.2},
+		"p99=1s":            {Metric: MetricP99, Op: Below, Limit: 1, Acceptable: 1},
+		"avg=50":            {Metric: MetricAvg, Op: Below, Limit: 0.05, Acceptable: 0.05},
+		"tps=10,000:5000":   {Metric: MetricTPS, Op: AtLeast, Limit: 10000, Acceptable: 5000},
+		"errors=0.1%:1%":    {Metric: MetricErrors, Op: Below, Limit: 0.001, Acceptable: 0.01},
+		"throttled=0.001":   {Metric: MetricThrottled, Op: Below, Limit: 0.001, Acceptable: 0.001},
+		"cpu=70%:85%":       {Metric: MetricCPU, Op: Below, Limit: 0.7, Acceptable: 0.85},
+		"delivered=99%:0.9": {Metric: MetricDelivered, Op: AtLeast, Limit: 0.99, Acceptable: 0.9},
+		"lost=0":            {Metric: MetricLost, Op: AtMost, Limit: 0, Acceptable: 0},
+		" lost = 0 : 5 ":    {Metric: MetricLost, Op: AtMost, Limit: 0, Acceptable: 5},
 	}
 	for in, want := range tests {
 		got, err := ParseTarget(in)

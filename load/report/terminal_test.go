@@ -47,7 +47,7 @@ func TestTerminalOfAWholeRun(t *testing.T) {
 	}{
 		"pass-80":       {small(passing()), GuideTargets(), 80},
 		"pass-140":      {small(passing()), GuideTargets(), 140},
-		"fail-80":       {small(failing()), []Target{{MetricP95, Below, 0.1, 0.2}, {MetricLost, AtMost, 0, 0}}, 80},
+		"fail-80":       {small(failing()), []Target{{Metric: MetricP95, Op: Below, Limit: 0.1, Acceptable: 0.2}, {Metric: MetricLost, Op: AtMost, Limit: 0, Acceptable: 0}}, 80},
 		"untargeted-80": {small(passing()), nil, 80},
 	}
 	for name, tt := range tests {

@@ -43,9 +43,9 @@ type Row struct {
 // Label is the row's name.
 func (r Row) Label() string {
 	if r.Request != "" {
-		return r.Target.Metric.Label() + " of " + r.Request
+		return r.Target.Label() + " of " + r.Request
 	}
-	return r.Target.Metric.Label()
+	return r.Target.Label()
 }
 
 // Verdict is the judgement on a run.
@@ -109,11 +109,15 @@ func hostNote(s *stats.Summary) string {
 
 func judge(run *Run, t Target, saturated string, decides bool) Row {
 	r := Row{Target: t, Decides: decides, Whole: math.NaN(), Measured: math.NaN()}
-	info, _ := t.Metric.info()
-	if info.group == groupDelivery {
+	info := t.info()
+	switch {
+	case t.Series.Text != "":
+		r.Whole, _ = seriesFigure(run, &run.Whole, &t)
+		r.Measured, r.Why = seriesFigure(run, &run.Measured, &t)
+	case info.group == groupDelivery:
 		r.Measured, r.Why = delivery(run, t.Metric)
 		r.Whole = r.Measured
-	} else {
+	default:
 		r.Whole, _ = figure(&run.Whole, t.Metric)
 		r.Measured, r.Why = figure(&run.Measured, t.Metric)
 		if run.Target.Off != "" && info.group == groupTarget && math.IsNaN(r.Measured) {
@@ -231,7 +235,7 @@ func overall(rows []Row, named bool) Grade {
 // voids says that a row makes the run invalid: it was missed by a saturated generator, or is about requests and could
 // not be measured.
 func (r Row) voids() bool {
-	info, _ := r.Target.Metric.info()
+	info := r.Target.info()
 	return r.Grade == Invalid || r.Grade == NotMeasured && (info.group == groupSpeed || info.group == groupErrors)
 }
 

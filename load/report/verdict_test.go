@@ -49,7 +49,7 @@ func TestVerdict(t *testing.T) {
 			}
 		}
 	}
-	p95 := []Target{{MetricP95, Below, 0.1, 0.2}}
+	p95 := []Target{{Metric: MetricP95, Op: Below, Limit: 0.1, Acceptable: 0.2}}
 	tests := map[string]struct {
 		change  func(*Run)
 		targets []Target
@@ -75,7 +75,7 @@ func TestVerdict(t *testing.T) {
 		"no measured window":                   {func(r *Run) { r.Measured = stats.Summary{} }, p95, "INVALID", 4, 4},
 		"no requests":                          {func(r *Run) { r.Measured.Total = stats.EntryStats{} }, p95, "INVALID", 4, 4},
 		"without receipts the rest decides":    {func(r *Run) { r.Receipts.Off = "--no-receipts" }, GuideTargets(), "PASS", 0, 0},
-		"only what was not measured was asked": {func(r *Run) { r.Receipts.Off = "--no-receipts" }, []Target{{MetricLost, AtMost, 0, 0}}, "INVALID", 4, 4},
+		"only what was not measured was asked": {func(r *Run) { r.Receipts.Off = "--no-receipts" }, []Target{{Metric: MetricLost, Op: AtMost, Limit: 0, Acceptable: 0}}, "INVALID", 4, 4},
 		"target without metrics":               {func(r *Run) { r.Measured.Mean.TargetCPU = math.NaN() }, GuideTargets(), "PASS", 0, 0},
 		"pending after the drain":              {func(r *Run) { r.Ledger.Open = 1 }, GuideTargets(), "FAIL", 3, 3},
 		"no targets, no failures":              {slow(time.Minute), nil, "DONE", 0, 0},

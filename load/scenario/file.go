@@ -14,6 +14,7 @@ import (
 	"protei-bulk/load"
 	"protei-bulk/load/report"
 	"protei-bulk/load/scenario/template"
+	"protei-bulk/load/target"
 )
 
 // File is a compiled scenario file: user classes and what they do. It is read-only and
@@ -30,6 +31,8 @@ type File struct {
 	Rate      string // as --rate takes it
 	MaxUsers  int
 	Targets   []FileTarget
+	// Watch is what is to be watched behind the target.
+	Watch []*target.Spec
 	// Warnings are no mistakes, but probably not meant.
 	Warnings []string
 
@@ -160,7 +163,7 @@ type fileParser struct {
 }
 
 // The keys of a file.
-var rootKeys = []string{"name", "host", "load", "vars", "feeds", "headers", "messaging", "users", "setup", "teardown", "targets"}
+var rootKeys = []string{"name", "host", "load", "vars", "feeds", "headers", "messaging", "users", "setup", "teardown", "watch", "targets"}
 
 func (p *fileParser) root(n ast.Node, vars []string) {
 	m := p.mapping(n, "scenario", rootKeys...)
@@ -178,6 +181,7 @@ func (p *fileParser) root(n ast.Node, vars []string) {
 	p.messaging(m.values["messaging"])
 	f.setup = p.steps(m.values["setup"], "setup", nil)
 	f.teardown = p.steps(m.values["teardown"], "teardown", nil)
+	p.watch(m.values["watch"])
 	p.targets(m.values["targets"])
 	users := p.pairs(m.values["users"], "users")
 	if len(users.order) == 0 {
@@ -417,6 +421,7 @@ func (p *fileParser) target(n ast.Node, t FileTarget) FileTarget {
 			p.fault(n, "targets: abort: %s is known after the drain only", one.Metric)
 		}
 	}
+	p.checkSeries(n, list)
 	if t.Name != "" && slices.ContainsFunc(list, func(one report.Target) bool { return !perRequest(one.Metric) }) {
 		p.fault(n, "targets: a target of one request is tps, avg, p50, p95, p99, errors or throttled")
 	}

@@ -146,7 +146,7 @@ func (p *processSource) search(ctx context.Context) error {
 		return fmt.Errorf("list processes: %w", err)
 	}
 	for _, pid := range pids {
-		if p.watched[pid] != nil {
+		if p.watched[pid] != nil || int(pid) == os.Getpid() { // the load tester is not what is tested
 			continue
 		}
 		proc := &process.Process{Pid: pid}

@@ -11,6 +11,7 @@
   const show = (unit, v) => v == null ? '–'
     : unit === 'ms' ? (v >= 999.5 ? digits(v / 1000, 3) + ' s' : v === 0 ? '0 ms' : v < 0.995 ? v.toFixed(2) + ' ms' : digits(v, 3) + ' ms')
     : unit === 'percent' ? (v < 9.95 ? v.toFixed(1) : v.toFixed(0)) + ' %'
+    : unit === 'number' ? v.toLocaleString('en', { maximumFractionDigits: v < 100 ? 2 : 0 })
     : v.toLocaleString('en', { maximumFractionDigits: v > 0 && v < 100 && unit === 'rate' ? 1 : 0 });
   const charts = [...document.querySelectorAll('.chart')].map((el, i) => ({
     ...chartData[i], plot: el.querySelector('.plot'), at: el.querySelector('.at'),
