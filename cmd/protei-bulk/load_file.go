@@ -7,7 +7,6 @@ import (
 	"os"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -25,17 +24,6 @@ const defaultScenario = "scenario.yaml"
 func isScenarioFile(name string) bool {
 	lower := strings.ToLower(name)
 	return strings.HasSuffix(lower, ".yaml") || strings.HasSuffix(lower, ".yml")
-}
-
-// loadScenario is what a run does: the built-in scenario or a file.
-type loadScenario interface {
-	Classes() ([]load.UserClass, error)
-	Canary(ctx context.Context) error
-	Resolve(ctx context.Context) scenario.Resolution
-	ReceiptURL() string
-	WindowFull() time.Duration
-	Notes() []string
-	Close()
 }
 
 // takeFile reads the scenario file that -f names, or ./scenario.yaml. What the command
@@ -153,17 +141,9 @@ func (o *loadOptions) guards() (list []load.Guard) {
 }
 
 // open makes the scenario of a run.
-func (o *loadOptions) open(ctx context.Context, opts scenario.Options) (loadScenario, error) {
+func (o *loadOptions) open(ctx context.Context, opts scenario.Options) (*scenario.Run, error) {
 	if o.scenario != nil {
-		r, err := scenario.Open(ctx, o.scenario, opts)
-		if err != nil {
-			return nil, err
-		}
-		return r, nil
+		return scenario.Open(ctx, o.scenario, opts)
 	}
-	m, err := scenario.New(ctx, opts)
-	if err != nil {
-		return nil, err
-	}
-	return m, nil
+	return scenario.New(ctx, opts)
 }

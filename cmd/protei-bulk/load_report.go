@@ -17,7 +17,6 @@ import (
 
 	"protei-bulk/load"
 	"protei-bulk/load/report"
-	"protei-bulk/load/scenario"
 	"protei-bulk/load/stats"
 )
 
@@ -57,9 +56,7 @@ func (t *loadTest) fill(res *load.Result, ctx context.Context) {
 		r.Receipts.Off = "--no-receipts"
 	}
 	r.Failures, r.Exceptions = t.recorder.Failures(), t.recorder.Exceptions()
-	if file, ok := t.messages.(*scenario.Run); ok {
-		r.Answers = file.FailingAnswers()
-	}
+	r.Answers = t.messages.FailingAnswers()
 	t.fillTarget(&r.Target)
 	r.Generator.Workers, r.Generator.OpenFiles = 1, t.limit
 	r.Generator.WindowFull = t.messages.WindowFull()

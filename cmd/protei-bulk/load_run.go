@@ -32,7 +32,7 @@ type loadTest struct {
 	clock    *load.Clock
 	shape    load.Shape
 	peak     int
-	messages loadScenario
+	messages *scenario.Run
 	classes  []load.UserClass
 	target   *target.Sampler
 	watcher  *target.Watcher // nil without --watch

@@ -5,11 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"sync"
 	"time"
 
-	"protei-bulk/load/httpload"
 	"protei-bulk/load/smppload"
 	"protei-bulk/load/stats"
 	"protei-bulk/smpp"
@@ -68,17 +68,19 @@ type CanaryError struct {
 
 func (e *CanaryError) Error() string { return e.Protocol + " canary: " + e.Why }
 
-// Canary sends one message per protocol that the run uses and waits for its receipt, at
-// most Options.CanaryTimeout. With NoReceipts it only sees that the message is accepted. A *CanaryError
-// says what is wrong and where to look. It must not run beside users.
-func (m *Messaging) Canary(ctx context.Context) error {
-	defer m.canary.Store(nil)
-	var errs []error
-	if m.runs(MessagingUser) {
-		errs = append(errs, m.canaryHTTP(ctx))
+// Canary runs setup, and sends one message per protocol that the run sends any over; it
+// waits for the receipts, each at most Options.CanaryTimeout. With NoReceipts it only sees
+// that the message is accepted. A *CanaryError says what is wrong and where to look. It
+// must not run beside users.
+func (r *Run) Canary(ctx context.Context) error {
+	if err := r.setup(ctx); err != nil {
+		return err
 	}
-	if m.runs(SMPPUser) {
-		errs = append(errs, m.canarySMPP(ctx))
+	errs := []error{r.canaryHTTP(ctx)}
+	for _, c := range r.classes {
+		if g := r.smpp[c]; g != nil {
+			errs = append(errs, r.canarySMPP(ctx, c, g))
+		}
 	}
 	return errors.Join(errs...)
 }
@@ -87,75 +89,117 @@ func newCanary(ref string) *canary {
 	return &canary{ref: ref, done: make(chan stats.Final, 1), early: map[string]stats.Final{}}
 }
 
-func (m *Messaging) canaryHTTP(ctx context.Context) error {
-	c := newCanary(fmt.Sprintf("canary-%08x", rand.Uint32()))
-	m.canary.Store(c)
-	client := m.target.NewClient(ctx)
-	defer client.Close()
-	stop := context.AfterFunc(ctx, client.Abort)
-	defer stop()
-	r := client.Request()
-	r.Body = fmt.Appendf(r.Body, `%s%s,%s00000000%scanary","client_ref":"%s"}`,
-		m.parts.single, m.parts.dlr, m.parts.to, m.parts.text, c.ref)
-	res, err := client.Do(m.heads.single, r)
-	if err != nil {
-		return &CanaryError{"HTTP", fmt.Sprintf("%s does not answer: %v", m.opts.Host, err)}
+// canaryStep is the first step that sends a message, one of a single message if possible.
+func (r *Run) canaryStep() (found *httpStep, class *fileClass) {
+	for _, c := range r.classes {
+		c.each(func(s step) {
+			h, ok := s.(*httpStep)
+			if ok && h.mostMsgs > 0 && (found == nil || found.bulk && !h.bulk) {
+				found, class = h, c
+			}
+		})
 	}
-	if res.Status < 200 || res.Status > 299 {
-		return &CanaryError{"HTTP", m.refusal(res)}
-	}
-	id := string(member(res.Body, "message_id"))
-	res.Release()
-	if id == "" {
-		return &CanaryError{"HTTP", fmt.Sprintf("%s answers without a message_id: is it a messaging API?", m.opts.Host)}
-	}
-	if m.opts.NoReceipts {
+	return found, class
+}
+
+func (r *Run) canaryHTTP(ctx context.Context) error {
+	step, class := r.canaryStep()
+	if step == nil {
 		return nil
 	}
-	f, err := c.wait(ctx, m.opts.CanaryTimeout)
+	defer r.canary.Store(nil)
+	ref := fmt.Sprintf("canary-%08x", rand.Uint32())
+	known := newCanary(ref)
+	if r.file.api.byID {
+		known = newCanary("")
+	}
+	r.canary.Store(known)
+	u := r.newUser(class, nil, rand.New(rand.NewPCG(rand.Uint64(), 1)))
+	u.canary, u.scope.Ref = true, ref
+	defer u.drop()
+	stop := context.AfterFunc(ctx, u.Abort)
+	defer stop()
+	for _, s := range class.onStart {
+		if !s.do(u) {
+			return &CanaryError{"HTTP", "on_start of " + class.name + ": " + u.fault}
+		}
+	}
+	why := ""
+	u.trace = func(t traced) { why = r.refused(t) }
+	if !step.do(u) {
+		return &CanaryError{"HTTP", why}
+	}
+	known.named(u.gotID)
+	if r.opts.NoReceipts {
+		return nil
+	}
+	f, err := known.wait(ctx, r.opts.CanaryTimeout)
 	if err != nil {
-		return &CanaryError{"HTTP", m.noReceipt(client, id)}
+		return &CanaryError{"HTTP", r.noReceipt(ctx, u.gotID)}
 	}
 	return finalCanary("HTTP", f)
 }
 
-// refusal explains a negative answer to the canary.
-func (m *Messaging) refusal(res *httpload.Response) string {
-	detail := string(member(res.Body, "detail"))
-	if detail == "" {
-		detail = string(member(res.Body, "title"))
+// refused explains a canary that was not accepted.
+func (r *Run) refused(t traced) string {
+	where := t.step.method + " " + t.step.name
+	if t.err != nil {
+		return fmt.Sprintf("%s does not answer %s: %v", r.opts.Host, where, t.err)
 	}
-	text := statusText(res)
-	if detail != "" {
-		text += ": " + detail
+	text := where + ": " + t.fault
+	detail := member(t.res.Body, "detail")
+	if detail == nil {
+		detail = member(t.res.Body, "title")
+	}
+	if len(detail) > 0 && !t.step.check.expects(t.res.Status) {
+		text += ": " + string(detail)
 	}
 	switch {
-	case res.Status == 401 || res.Status == 403:
-		return text + " (is --api-key right?)"
+	case t.res.Status == 401 || t.res.Status == 403:
+		return text + " (is --api-key right, and `messaging: auth` of the scenario?)"
 	case strings.Contains(text, "dlr_url") || strings.Contains(text, "webhook"):
-		return text + fmt.Sprintf("; the platform refuses the receipt URL %s: allow it there (webhooks.allow) or give --dlr-url", m.ReceiptURL())
+		return text + fmt.Sprintf("; the platform refuses the receipt URL %s: allow it there (webhooks.allow) or give --dlr-url", r.ReceiptURL())
+	case t.step.check.expects(t.res.Status):
+		return text + ": is it a messaging API? (where is the id? see `messaging: id` and `ids` of the scenario; `protei-bulk load debug` shows the exchange)"
 	}
 	return text
 }
 
 // noReceipt explains a receipt that did not come, after a look at the message's status.
-func (m *Messaging) noReceipt(client *httpload.Client, id string) string {
-	status := "unknown"
-	r := client.Request()
-	r.Path = append(r.Path, id...)
-	if res, err := client.Do(m.heads.status, r); err == nil && res.Status == 200 {
-		status = string(member(res.Body, "status"))
-	}
-	text := fmt.Sprintf("message %s was accepted, its receipt did not come within %v", id, m.opts.CanaryTimeout)
+func (r *Run) noReceipt(ctx context.Context, id string) string {
+	state, pending := r.stateOf(ctx, id)
+	text := fmt.Sprintf("message %s was accepted, its receipt did not come within %v", id, r.opts.CanaryTimeout)
 	switch {
-	case status == "PENDING" || status == "SENT" || status == "SCHEDULED":
-		return text + fmt.Sprintf(": the target says it is still %s (is its SMSC connected and does it return receipts?)", status)
-	case m.hook.bad.Load() > 0:
-		return text + ": webhook calls came, but not of the expected form {\"events\":[…]}"
-	case status == "unknown":
-		return text + fmt.Sprintf(" at %s, and the target does not say what became of it", m.ReceiptURL())
+	case pending:
+		return text + fmt.Sprintf(": the target says it is still %s (is its SMSC connected and does it return receipts?)", state)
+	case r.hook.bad.Load() > 0:
+		return text + ": calls came, but not of the expected form (see `messaging: receipts` of the scenario)"
+	case state == "":
+		return text + fmt.Sprintf(" at %s (unreachable from there? see --dlr-listen and --dlr-url), and the target does not say what became of it", r.ReceiptURL())
 	}
-	return text + fmt.Sprintf(": the target says %s but nothing was posted to %s (unreachable from there? see --dlr-listen and --dlr-url)", status, m.ReceiptURL())
+	return text + fmt.Sprintf(": the target says %s but nothing was posted to %s (unreachable from there? see --dlr-listen and --dlr-url)", state, r.ReceiptURL())
+}
+
+// stateOf asks the target about a message; "" when it does not say.
+func (r *Run) stateOf(ctx context.Context, id string) (state string, pending bool) {
+	api := &r.file.api
+	if api.statusPath == nil {
+		return "", false
+	}
+	u := r.newUser(nil, nil, rand.New(rand.NewPCG(1, 4)))
+	client := r.target.NewClient(ctx)
+	defer client.Close()
+	stop := context.AfterFunc(ctx, client.Abort)
+	defer stop()
+	u.scope.Vars[r.file.idSlot] = []byte(id)
+	req := client.Request()
+	req.Path = api.statusPath.Append(req.Path, u.scope)
+	res, err := client.Do(r.status, req)
+	if err != nil || res.Status != 200 {
+		return "", false
+	}
+	state = string(found(&api.statusState, res.Body))
+	return state, slices.Contains(api.pending, state)
 }
 
 // wait waits for the receipt.
@@ -177,48 +221,72 @@ func finalCanary(protocol string, f stats.Final) error {
 	return &CanaryError{protocol, "the message was accepted, but its receipt says that it was not delivered"}
 }
 
-func (m *Messaging) canarySMPP(ctx context.Context) error {
-	c := newCanary("")
-	m.canary.Store(c)
+// firstSubmit is the first submit_sm of a class; nil: it has none.
+func (c *fileClass) firstSubmit() (found *smppStep) {
+	c.each(func(s step) {
+		if sm, ok := s.(*smppStep); ok && found == nil {
+			found = sm
+		}
+	})
+	return found
+}
+
+func (r *Run) canarySMPP(ctx context.Context, class *fileClass, g *smppGroup) error {
+	known := newCanary("")
+	g.canary.Store(known)
+	defer g.canary.Store(nil)
 	answers := make(chan error, 1)
-	binds := m.newBinds(m.opts.Recorder.Shard(0), func(a *smppload.Answer) {
+	binds := g.newBinds(r.opts.Recorder.Shard(0), func(a *smppload.Answer) {
 		if a.Late {
 			return
 		}
 		if a.Err == nil && a.Status == smpp.ROK {
-			c.named(string(a.ID))
+			known.named(string(a.ID))
 		}
 		answers <- answerError(a)
 	})
-	where := fmt.Sprintf("%s as %s", m.opts.SMPP.Addr, m.opts.SMPP.SystemID)
+	where := fmt.Sprintf("%s as %s", r.opts.SMPP.Addr, r.opts.SMPP.SystemID)
 	defer closeBinds(context.WithoutCancel(ctx), binds)
 	for _, b := range binds {
 		if err := b.client.Bind(ctx); err != nil {
-			return &CanaryError{"SMPP", fmt.Sprintf("bind to %s: %s (see --smpp, or name MessagingUser to run without SMPP)", where, smppErrorText(err))}
+			return &CanaryError{"SMPP", fmt.Sprintf("bind to %s: %s (see --smpp, or name other user classes to run without SMPP)", where, smppErrorText(err))}
 		}
 	}
-	sender := senderOf(binds)
-	if sender == nil {
+	step := class.firstSubmit()
+	if step == nil {
 		return nil // what a receiver gets is not ours to ask for
 	}
-	if err := m.submitCanary(ctx, sender, answers); err != nil {
+	if err := r.submitCanary(ctx, class, senderOf(binds), answers); err != nil {
 		return &CanaryError{"SMPP", fmt.Sprintf("submit_sm to %s: %s", where, smppErrorText(err))}
 	}
-	if m.opts.NoReceipts {
+	if r.opts.NoReceipts || step.unfollowed {
 		return nil
 	}
-	f, err := c.wait(ctx, m.opts.CanaryTimeout)
+	f, err := known.wait(ctx, r.opts.CanaryTimeout)
 	if err != nil {
-		return &CanaryError{"SMPP", fmt.Sprintf("submit_sm to %s was accepted, no deliver_sm with its receipt came within %v (is the SMSC behind it connected?)", where, m.opts.CanaryTimeout)}
+		return &CanaryError{"SMPP", fmt.Sprintf("submit_sm to %s was accepted, no deliver_sm with its receipt came within %v (is the SMSC behind it connected?)", where, r.opts.CanaryTimeout)}
 	}
 	return finalCanary("SMPP", f)
 }
 
-// submitCanary sends one submit_sm and waits for its answer.
-func (m *Messaging) submitCanary(ctx context.Context, client *smppload.Client, answers <-chan error) error {
-	pdu := m.newSubmit()
-	pdu.Dest.Addr = []byte(m.opts.Settings.ToPrefix + "00000000")
-	pdu.ShortMessage = []byte(m.opts.Settings.Text + "canary")
+// submitCanary sends the class's first submit_sm and waits for its answer. A text of
+// several parts is replaced: each part would have its own receipt.
+func (r *Run) submitCanary(ctx context.Context, class *fileClass, client *smppload.Client, answers <-chan error) error {
+	step := class.firstSubmit()
+	u := r.newUser(class, nil, rand.New(rand.NewPCG(rand.Uint64(), 6)))
+	u.scope.Ref = "canary"
+	u.buf = step.text.Append(u.buf[:0], u.scope)
+	how, err := step.encode(u)
+	if err == nil && len(u.ends) > 1 {
+		u.buf = append(u.buf[:0], "canary"...)
+		how, err = step.encode(u)
+	}
+	if err != nil {
+		return err
+	}
+	var pdu smpp.SubmitSM
+	step.fill(u, &pdu, how, !r.opts.NoReceipts)
+	step.part(u, &pdu, 0, how)
 	if _, err := client.Submit(ctx, &pdu, 0, 0); err != nil {
 		return err
 	}

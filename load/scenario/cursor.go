@@ -3,7 +3,6 @@ package scenario
 import (
 	"bytes"
 	"errors"
-	"strconv"
 )
 
 var errJSON = errors.New("no JSON of the expected form")
@@ -77,19 +76,6 @@ func (c *cursor) text() []byte {
 	}
 	c.skip()
 	return nil
-}
-
-// number reads a whole number; any other value is skipped and -1.
-func (c *cursor) number() int {
-	if ch := c.next(); ch < '0' || ch > '9' {
-		c.skip()
-		return -1
-	}
-	n, err := strconv.Atoi(string(c.scalar()))
-	if err != nil {
-		return -1
-	}
-	return n
 }
 
 // quoted reads a string whose opening quote is next.

@@ -3,11 +3,13 @@ package scenario
 import (
 	"bytes"
 	"encoding/json"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"protei-bulk/load"
 	"protei-bulk/load/stats"
 )
 
@@ -46,11 +48,16 @@ func TestWebhookBodies(t *testing.T) {
 }
 
 func TestFinalStates(t *testing.T) {
+	f, err := Parse("s.yaml", []byte("users: {U: {tasks: [{get: /}]}}"), ParseOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	api := &f.api
 	for status, want := range map[string]stats.Final{
 		"DELIVERED": stats.FinalDelivered, "FAILED": stats.FinalFailed, "EXPIRED": stats.FinalFailed,
 		"REJECTED": stats.FinalFailed, "CANCELLED": stats.FinalFailed, "UNKNOWN": stats.FinalFailed, "SENT": 0, "PENDING": 0, "": 0,
 	} {
-		if got, ok := (receipt{status: []byte(status)}).final(); got != want || ok != (want != 0) {
+		if got, ok := api.final([]byte(status)); got != want || ok != (want != 0) {
 			t.Errorf("%q: %v, %v", status, got, ok)
 		}
 	}
@@ -91,37 +98,36 @@ func FuzzWebhook(f *testing.F) {
 	})
 }
 
-func TestSplitBulk(t *testing.T) {
+// TestBulkAnswers: ids are taken in their order, those refused are left out by index.
+func TestBulkAnswers(t *testing.T) {
+	f, err := Parse("s.yaml", []byte("users: {U: {tasks: [{post: /, messages: 3, json: {$each: {}}}]}}"), ParseOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
 	for name, tc := range map[string]struct {
-		body     string
-		ids      []string
-		rejected []int
-		ok       bool
+		body                           string
+		accepted, rejected, unanswered uint64
+		fault                          string
 	}{
-		"all":          {`{"message_ids":["a","b","c"],"errors":[]}`, []string{"a", "b", "c"}, nil, true},
-		"errors first": {`{"errors":[{"code":"x","index":1}],"message_ids":["a","c"]}`, []string{"a", "c"}, []int{1}, true},
-		"null for one": {`{"message_ids":["a",null,"c"],"errors":[{"index":1}]}`, []string{"a", "c"}, []int{1}, true},
-		"odd errors":   {`{"message_ids":[],"errors":[{"index":-1},{"index":70},{"index":"1"},7,{}]}`, nil, nil, true},
-		"errors null":  {`{"message_ids":["a"],"errors":null}`, []string{"a"}, nil, true},
-		"ids null":     {`{"message_ids":null}`, nil, nil, false},
-		"no ids":       {`{"batch_id":"1"}`, nil, nil, false},
-		"no JSON":      {`oops`, nil, nil, false},
-		"cut":          {`{"message_ids":["a"`, []string{"a"}, nil, false},
+		"all":          {`{"message_ids":["a","b","c"],"errors":[]}`, 3, 0, 0, ""},
+		"errors first": {`{"errors":[{"code":"x","index":1}],"message_ids":["a","c"]}`, 2, 1, 0, "bulk accepted in part"},
+		"null for one": {`{"message_ids":["a",null,"c"],"errors":[{"index":1}]}`, 2, 1, 0, "bulk accepted in part"},
+		"numbers":      {`{"message_ids":[1,2,3]}`, 3, 0, 0, ""},
+		"odd errors":   {`{"message_ids":[],"errors":[{"index":-1},{"index":70},{"index":"x"},7,{}]}`, 0, 0, 3, "answer without message_ids"},
+		"errors null":  {`{"message_ids":["a"],"errors":null}`, 1, 0, 2, "answer with fewer ids than messages"},
+		"ids null":     {`{"message_ids":null}`, 0, 0, 3, "answer without message_ids"},
+		"no ids":       {`{"batch_id":"1"}`, 0, 0, 3, "answer without message_ids"},
+		"no JSON":      {`oops`, 0, 0, 3, "answer without message_ids"},
+		"cut":          {`{"message_ids":["a"`, 1, 0, 2, "answer with fewer ids than messages"},
+		"too many":     {`{"message_ids":["a","b","c","d"]}`, 3, 0, 0, ""},
 	} {
-		ids, rejected, ok := splitBulk([]byte(tc.body), 3)
-		var got []string
-		for ok && ids.item() {
-			if id := ids.text(); id != nil {
-				got = append(got, string(id))
-			}
-		}
-		if ok != tc.ok || ok && !slices.Equal(got, tc.ids) {
-			t.Errorf("%s: %q, %v", name, got, ok)
-		}
-		for i := range 3 {
-			if rejected.has(i) != slices.Contains(tc.rejected, i) {
-				t.Errorf("%s: index %d rejected: %v", name, i, rejected.has(i))
-			}
+		ledger := stats.NewLedger(stats.LedgerOptions{})
+		r := &Run{file: f, opts: Options{Ledger: ledger, Clock: load.NewClock()}}
+		c := r.newUser(nil, &load.User{}, rand.New(rand.NewPCG(1, 1)))
+		s := f.classes[0].tasks[0].steps[0].(*httpStep)
+		taken, _, fault := c.accepted(s, []byte(tc.body), c.issue(s))
+		if n := ledger.Counts(); n.Accepted != tc.accepted || n.Rejected != tc.rejected || n.Unanswered != tc.unanswered || uint64(taken) != tc.accepted || fault != tc.fault {
+			t.Errorf("%s: %d taken, %q, %+v", name, taken, fault, n)
 		}
 	}
 	var set indexSet

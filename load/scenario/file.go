@@ -46,7 +46,8 @@ type File struct {
 	idSlot          int
 	keySlot         int
 	secrets         []string // of vars and the environment, by their names
-	secretSlots     []int    // of variables whose names say that they are secret
+	builtIn         bool
+	secretSlots     []int // of variables whose names say that they are secret
 }
 
 // FileTarget is one target of a file.
@@ -160,6 +161,7 @@ type fileParser struct {
 	*reader
 	file        *File
 	maxUsersKey ast.Node // of load
+	quiet       bool     // compiles requests for a run without receipts
 }
 
 // The keys of a file.

@@ -23,6 +23,7 @@ type messagingAPI struct {
 	statusState       jsonPath
 	pending           []string
 	form              bool // receipts come as a form or in the query
+	plain             bool // receipts are as this project's platform writes them
 	events            jsonPath
 	ref, eventID      jsonPath // in an event; ref without steps: receipts are found by id
 	state             jsonPath
@@ -54,6 +55,7 @@ func (p *fileParser) messaging(n ast.Node) {
 		p.fault(m.values["ids"], "messaging: ids: want a path with [*], as $.message_ids[*] or $.messages[*].id")
 	}
 	p.statusCall(m)
+	a.plain = !m.has("receipts")
 	r := p.mappingOr(m.values["receipts"], "messaging: receipts", "format", "events", "ref", "id", "state", "delivered", "failed")
 	a.form = p.oneOf(r.values["format"], "messaging: receipts: format", "json", "form") == "form"
 	a.events = path(r, "events", "$.events[*]")
@@ -145,8 +147,11 @@ func withState(f stats.Final, state []byte) stats.Final {
 
 // eachReceipt calls fn for every event of a webhook's body.
 func (a *messagingAPI) eachReceipt(body []byte, query string, fn func(receipt)) error {
-	if a.form {
+	switch {
+	case a.form:
 		return a.formReceipt(body, query, fn)
+	case a.plain:
+		return eachReceipt(body, fn)
 	}
 	seen := false
 	a.events.each(body, func(event []byte, _ bool) bool {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"net"
 	"strconv"
-	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -22,7 +21,7 @@ func instant(b *testing.B) string {
 		b.Fatal(err)
 	}
 	b.Cleanup(func() { ln.Close() })
-	const body = `{"message_id":"0123456789abcdef","parts":1}`
+	const body = `{"message_id":"0123456789abcdef","parts":1,"message_ids":["0123456789abcdef","0123456789abcdef","0123456789abcdef","0123456789abcdef","0123456789abcdef","0123456789abcdef","0123456789abcdef","0123456789abcdef","0123456789abcdef","0123456789abcdef"]}`
 	answer := []byte("HTTP/1.1 201 Created\r\nContent-Length: " + strconv.Itoa(len(body)) + "\r\n\r\n" + body)
 	go func() {
 		for {
@@ -72,37 +71,27 @@ func cpuTime(b *testing.B) time.Duration {
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
-// BenchmarkRequest compares a single message from the built-in scenario and from a file.
+// BenchmarkRequest sends single messages and bulks of ten as the built-in scenario does.
 func BenchmarkRequest(b *testing.B) {
-	b.Run("go", func(b *testing.B) {
-		opts := benchOptions(instant(b))
-		opts.Settings = scenario.DefaultSettings()
-		opts.Settings.Mix, opts.Settings.WaitMin, opts.Settings.WaitMax = [5]int{1, 0, 0, 0, 0}, 0, 0
-		opts.Classes = []string{"MessagingUser"}
-		m, err := scenario.New(b.Context(), opts)
-		if err != nil {
-			b.Fatal(err)
-		}
-		defer m.Close()
-		classes, _ := m.Classes()
-		runIterations(b, classes, opts.Recorder, opts.Ledger, opts.Clock)
-	})
-	b.Run("file", func(b *testing.B) {
-		text, _ := scenario.Example("messaging")
-		quick := strings.ReplaceAll(string(text), "wait: 0.1-0.5", "wait: none")
-		for _, w := range []string{"5", "3", "2", "1"} {
-			quick = strings.ReplaceAll(quick, "        weight: "+w+"\n", "        weight: 0\n")
-		}
-		opts := benchOptions(instant(b))
-		opts.Classes = []string{"MessagingUser"}
-		r, err := scenario.Open(b.Context(), parse(b, quick), opts)
-		if err != nil {
-			b.Fatal(err)
-		}
-		defer r.Close()
-		classes, _ := r.Classes()
-		runIterations(b, classes, opts.Recorder, opts.Ledger, opts.Clock)
-	})
+	for name, mix := range map[string][5]int{"single": {1, 0, 0, 0, 0}, "bulk": {0, 1, 0, 0, 0}} {
+		b.Run(name, func(b *testing.B) {
+			opts := benchOptions(instant(b))
+			opts.Settings = scenario.DefaultSettings()
+			opts.Settings.Mix, opts.Settings.WaitMin, opts.Settings.WaitMax = mix, 0, 0
+			opts.Settings.BulkMin, opts.Settings.BulkMax = 10, 10
+			opts.Classes = []string{"MessagingUser"}
+			r, err := scenario.New(b.Context(), opts)
+			if err != nil {
+				b.Fatal(err)
+			}
+			defer r.Close()
+			classes, err := r.Classes()
+			if err != nil {
+				b.Fatal(err)
+			}
+			runIterations(b, classes, opts.Recorder, opts.Ledger, opts.Clock)
+		})
+	}
 }
 
 func benchOptions(url string) scenario.Options {

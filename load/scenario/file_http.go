@@ -25,16 +25,29 @@ var httpKeys = []string{"name", "headers", "query", "json", "form", "body", "mes
 type httpStep struct {
 	id                  int
 	method, name        string
-	path                *template.Template
-	static              string // the path when it is always the same
+	full, quiet         content // quiet is without what is ${dlr_url} alone
 	fixed               []string
 	headers             []headerLine // with something to fill in
-	body                *template.Template
-	leastMsgs, mostMsgs int  // messages that it sends; 0: none
-	bulk                bool // the answer has many ids
-	usesID              bool // a text names ${message_id}
+	leastMsgs, mostMsgs int          // messages that it sends; 0: none
+	bulk                bool         // the answer has many ids
+	usesID              bool         // a text names ${message_id}
 	save                []saved
 	check               check
+}
+
+// content is what a request asks for and sends.
+type content struct {
+	path   *template.Template
+	static string // the path when it is always the same
+	body   *template.Template
+}
+
+// content is what the step sends in a run.
+func (s *httpStep) content(r *Run) *content {
+	if r.quiet {
+		return &s.quiet
+	}
+	return &s.full
 }
 
 // headerLine is "Name: " and its value.
@@ -103,15 +116,19 @@ func (p *fileParser) httpStep(f fields, kind, what string, c *fileClass) step {
 		}
 	})
 	defer p.env.OnVar(nil)
-	p.path(s, f, kind, what)
-	contentType := p.body(s, f, what)
+	p.quiet = true
+	p.path(s, &s.quiet, f, kind, what)
+	p.body(s, &s.quiet, f, what)
+	p.quiet = false
+	p.path(s, &s.full, f, kind, what)
+	contentType := p.body(s, &s.full, f, what)
 	p.headerLines(s, f, what, contentType, c)
 	s.save = p.saves(f.values["save"], what+": save")
 	s.check = p.checks(f.values["check"], what+": check")
 	return s
 }
 
-func (p *fileParser) path(s *httpStep, f fields, kind, what string) {
+func (p *fileParser) path(s *httpStep, to *content, f fields, kind, what string) {
 	n := f.values[kind]
 	raw, _ := p.scalar(n)
 	if !strings.HasPrefix(raw, "/") {
@@ -137,16 +154,26 @@ func (p *fileParser) path(s *httpStep, f fields, kind, what string) {
 		s.name = groupName(path)
 	}
 	q := p.pairs2(f.values["query"], what+": query")
-	for i, key := range q.order {
+	for _, key := range q.order {
+		if p.leftOut(q.values[key]) {
+			continue
+		}
 		separator := "&"
-		if i == 0 && !asked {
-			separator = "?"
+		if !asked {
+			separator, asked = "?", true
 		}
 		b.Literal(separator + string(template.AppendQuery(nil, key)) + "=")
 		p.scalarInto(b, q.values[key], what+": query: "+key, template.Query)
 	}
-	s.path = b.Template()
-	s.static, _ = s.path.Static()
+	to.path = b.Template()
+	to.static, _ = to.path.Static()
+}
+
+// leftOut says that a member, field or parameter is nothing but the receipts' URL, and
+// there is none.
+func (p *fileParser) leftOut(n ast.Node) bool {
+	s, _ := p.scalar(n)
+	return p.quiet && s == "${dlr_url}"
 }
 
 // pairs2 is pairs for a part that may be left out.
@@ -185,7 +212,7 @@ func (p *fileParser) scalarInto(b *template.Builder, n ast.Node, what string, es
 }
 
 // body reads json, form or body and returns its content type.
-func (p *fileParser) body(s *httpStep, f fields, what string) (contentType string) {
+func (p *fileParser) body(s *httpStep, to *content, f fields, what string) (contentType string) {
 	var given []string
 	for _, key := range []string{"json", "form", "body"} {
 		if f.has(key) {
@@ -211,10 +238,13 @@ func (p *fileParser) body(s *httpStep, f fields, what string) (contentType strin
 		contentType = "application/json"
 	case "form":
 		form := p.pairs(n, what+": form")
-		for i, key := range form.order {
-			if i > 0 {
-				b.Literal("&")
+		separator := ""
+		for _, key := range form.order {
+			if p.leftOut(form.values[key]) {
+				continue
 			}
+			b.Literal(separator)
+			separator = "&"
 			b.Literal(string(template.AppendQuery(nil, key)) + "=")
 			p.scalarInto(b, form.values[key], what+": form: "+key, template.Query)
 		}
@@ -227,7 +257,7 @@ func (p *fileParser) body(s *httpStep, f fields, what string) (contentType strin
 	if s.bulk && given[0] != "json" {
 		p.fault(f.keys["messages"], "%s: many messages in one request need a json body", what)
 	}
-	s.body = b.Template()
+	to.body = b.Template()
 	return contentType
 }
 
@@ -360,13 +390,18 @@ func (j *jsonBody) object(b *template.Builder, n ast.Node, depth int) {
 		b.Literal("]")
 		return
 	}
-	b.Literal("{")
-	for i, key := range m.order {
-		if i > 0 {
-			b.Literal(",")
+	separator := "{"
+	for _, key := range m.order {
+		if j.leftOut(m.values[key]) {
+			continue
 		}
+		b.Literal(separator)
+		separator = ","
 		b.Literal(`"` + string(template.AppendJSON(nil, key)) + `":`)
 		j.value(b, m.values[key], depth+1)
+	}
+	if separator == "{" {
+		b.Literal("{")
 	}
 	b.Literal("}")
 }

@@ -17,19 +17,19 @@ import (
 	"protei-bulk/load/stats"
 )
 
-// Run is a run's instance of a scenario file: the counterpart of [Messaging]. It owns the
-// webhook listener and the binds; Close runs teardown and ends them.
+// Run is a run's instance of a scenario file. It owns the webhook listener and the binds; Close runs teardown and ends them.
 type Run struct {
 	file   *File
 	opts   Options
 	target *httpload.Target // nil when nothing goes over HTTP
 	hook   *webhook         // nil when no receipts come over HTTP
+	quiet  bool             // none are asked for
 	heads  []*httpload.Head // by step
 	status *httpload.Head
 	// entries of the recorder, by step; those of classes that do not run are not registered.
 	entries []stats.Entry
 	classes []*fileClass
-	smpp    map[*fileClass]*Messaging
+	smpp    map[*fileClass]*smppGroup
 	pools   map[*fileClass]*pool
 	initial [][]byte // values saved by setup, by slot
 	canary  atomic.Pointer[canary]
@@ -42,7 +42,7 @@ type Run struct {
 }
 
 // Open makes everything that users of the file need. Of the options Host may be empty
-// when the file names one; Settings are not used.
+// when the file names one; Settings are those of the built-in scenario only.
 func Open(ctx context.Context, f *File, opts Options) (*Run, error) {
 	if opts.Logger == nil {
 		opts.Logger = slog.New(slog.DiscardHandler)
@@ -55,7 +55,7 @@ func Open(ctx context.Context, f *File, opts Options) (*Run, error) {
 	}
 	r := &Run{
 		file: f, opts: opts, heads: make([]*httpload.Head, f.steps), entries: make([]stats.Entry, f.steps),
-		smpp: map[*fileClass]*Messaging{}, pools: map[*fileClass]*pool{}, initial: make([][]byte, f.env.Vars()),
+		smpp: map[*fileClass]*smppGroup{}, pools: map[*fileClass]*pool{}, initial: make([][]byte, f.env.Vars()),
 	}
 	r.ctx, r.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	if err := r.open(ctx); err != nil {
@@ -69,6 +69,7 @@ func (r *Run) open(ctx context.Context) error {
 	if err := r.choose(); err != nil {
 		return err
 	}
+	r.quiet = !r.hears()
 	if err := r.openHTTP(ctx); err != nil {
 		return err
 	}
@@ -82,12 +83,12 @@ func (r *Run) open(ctx context.Context) error {
 		}
 		r.smpp[c] = m
 	}
-	if r.hears() {
+	if !r.quiet {
 		listen := r.opts.DLRListen
 		if listen == "" {
 			listen = reachableAddr(r.target.Addr())
 		}
-		hook, err := listenWebhookAs(listen, r.opts.DLRURL, r.opts.Logger, r.receipt, r.file.api.eachReceipt)
+		hook, err := listenWebhook(listen, r.opts.DLRURL, r.opts.Logger, &r.file.api, r.receipt)
 		if err != nil {
 			return err
 		}
@@ -101,6 +102,9 @@ func (r *Run) choose() error {
 	var names []string
 	for _, c := range r.file.classes {
 		names = append(names, c.name)
+		if r.file.builtIn && c.smpp != nil && !r.opts.takesSMPP(c) {
+			continue
+		}
 		if len(r.opts.Classes) == 0 || slices.Contains(r.opts.Classes, c.name) {
 			r.classes = append(r.classes, c)
 			r.pools[c] = &pool{}
@@ -137,6 +141,9 @@ func (r *Run) eachHTTP(fn func(s *httpStep, recorded bool)) {
 func (r *Run) openHTTP(ctx context.Context) error {
 	used := false
 	r.eachHTTP(func(*httpStep, bool) { used = true })
+	if r.file.builtIn {
+		used = true // it is asked about open messages, whatever they went over
+	}
 	if !used {
 		return nil
 	}
@@ -156,7 +163,7 @@ func (r *Run) openHTTP(ctx context.Context) error {
 		return err
 	}
 	r.eachHTTP(func(s *httpStep, recorded bool) {
-		r.heads[s.id] = r.target.Head(s.method, s.static, s.fixed...)
+		r.heads[s.id] = r.target.Head(s.method, s.content(r).static, s.fixed...)
 		if recorded {
 			r.entries[s.id] = r.opts.Recorder.Entry(s.method, s.name)
 		}
@@ -202,21 +209,14 @@ func (f *File) ClassNames() (names []string) {
 }
 
 // binding makes what the SMPP users of a class share.
-func (r *Run) binding(ctx context.Context, c *fileClass) (*Messaging, error) {
+func (r *Run) binding(ctx context.Context, c *fileClass) (*smppGroup, error) {
 	if r.opts.SMPP == nil {
 		return nil, fmt.Errorf("%s needs --smpp id:password@host:port: the dev account is used only against loopback", c.name)
 	}
-	opts := r.opts
-	opts.Settings, opts.Classes = c.smpp.settings, []string{SMPPUser}
-	if opts.Settings.SMPPBind == BindTransmitters && !opts.NoReceipts {
+	if c.smpp.settings.SMPPBind == BindTransmitters && !r.opts.NoReceipts {
 		return nil, fmt.Errorf("%s binds as transmitter and gets no receipts: add --no-receipts, or bind tx+rx", c.name)
 	}
-	m := &Messaging{opts: opts, tls: opts.TLS}
-	if err := m.resolveSMPP(ctx); err != nil {
-		return nil, err
-	}
-	m.registerSMPP()
-	return m, nil
+	return newSMPPGroup(ctx, r.opts, c.smpp.settings)
 }
 
 // Classes are the user classes of the run.
@@ -326,8 +326,8 @@ func (r *Run) ReceiptURL() string {
 
 // WindowFull is the time that users waited for places in their own windows.
 func (r *Run) WindowFull() (sum time.Duration) {
-	for _, m := range r.smpp {
-		sum += m.WindowFull()
+	for _, g := range r.smpp {
+		sum += g.windowFull()
 	}
 	return sum
 }
@@ -335,14 +335,13 @@ func (r *Run) WindowFull() (sum time.Duration) {
 // Notes are what the report should say beside its tables.
 func (r *Run) Notes() []string {
 	var notes []string
-	for i, c := range r.classes {
-		if m := r.smpp[c]; m != nil {
-			for _, n := range m.Notes() {
+	if line := receiptTimes(r.opts.Ledger); line != "" {
+		notes = append(notes, line)
+	}
+	for _, c := range r.classes {
+		if g := r.smpp[c]; g != nil {
+			for _, n := range g.notes() {
 				notes = append(notes, c.name+": "+n)
-			}
-		} else if i == 0 && r.hook != nil {
-			if line := (&Messaging{opts: r.opts}).receiptTimes(); line != "" {
-				notes = append(notes, line)
 			}
 		}
 	}
@@ -351,72 +350,6 @@ func (r *Run) Notes() []string {
 
 // Host is the base URL of the run.
 func (r *Run) Host() string { return r.opts.Host }
-
-// Canary runs setup, and sends one message over HTTP when the file sends any.
-func (r *Run) Canary(ctx context.Context) error {
-	if err := r.setup(ctx); err != nil {
-		return err
-	}
-	step, class := r.canaryStep()
-	if step == nil {
-		return nil
-	}
-	defer r.canary.Store(nil)
-	ref := fmt.Sprintf("canary-%08x", rand.Uint32())
-	known := newCanary(ref)
-	if r.file.api.byID {
-		known = newCanary("")
-	}
-	r.canary.Store(known)
-	u := r.newUser(class, nil, rand.New(rand.NewPCG(rand.Uint64(), 1)))
-	u.canary, u.scope.Ref = true, ref
-	defer u.drop()
-	stop := context.AfterFunc(ctx, u.Abort)
-	defer stop()
-	for _, s := range class.onStart {
-		if !s.do(u) {
-			return &CanaryError{"HTTP", "on_start of " + class.name + ": " + u.fault}
-		}
-	}
-	if !step.do(u) {
-		return &CanaryError{"HTTP", r.explain(u.fault)}
-	}
-	known.named(u.gotID)
-	if r.opts.NoReceipts {
-		return nil
-	}
-	f, err := known.wait(ctx, r.opts.CanaryTimeout)
-	if err != nil {
-		return &CanaryError{"HTTP", fmt.Sprintf(
-			"message %s was accepted, no receipt for it came to %s within %v: can the target reach it (--dlr-listen, --dlr-url)? does `messaging: receipts:` name its fields? %d calls came that could not be read",
-			u.gotID, r.ReceiptURL(), r.opts.CanaryTimeout, r.hook.bad.Load())}
-	}
-	return finalCanary("HTTP", f)
-}
-
-// explain adds advice to the canary's failure.
-func (r *Run) explain(fault string) string {
-	switch {
-	case strings.Contains(fault, "HTTP 401"), strings.Contains(fault, "HTTP 403"):
-		return fault + " (is --api-key right, and messaging: auth?)"
-	case strings.Contains(fault, "answer without"):
-		return fault + " (where is the id? see messaging: id and ids)"
-	}
-	return fault + " (`protei-bulk load debug` shows the exchange)"
-}
-
-// canaryStep is the first step that sends a message, one of a single message if possible.
-func (r *Run) canaryStep() (found *httpStep, class *fileClass) {
-	for _, c := range r.classes {
-		c.each(func(s step) {
-			h, ok := s.(*httpStep)
-			if ok && h.mostMsgs > 0 && (found == nil || found.bulk && !h.bulk) {
-				found, class = h, c
-			}
-		})
-	}
-	return found, class
-}
 
 // setup runs the steps of setup, once.
 func (r *Run) setup(ctx context.Context) error {
@@ -465,7 +398,7 @@ func (r *Run) Close() { r.closing.Do(r.close) }
 func (r *Run) close() {
 	r.teardown()
 	for _, m := range r.smpp {
-		m.closeSMPP()
+		m.close()
 	}
 	for _, p := range r.pools {
 		p.close()
@@ -476,7 +409,10 @@ func (r *Run) close() {
 	r.cancel()
 }
 
-// Resolve asks the target's status call about the open messages; see [Messaging.Resolve].
+// Resolve asks the target's status call about the open messages and tells the ledger:
+// what it still holds is pending, what it says is final, or does not know, is lost. It
+// asks about at most 20,000 of them and for at most 10 s; the rest is pending when all
+// that were asked about are, else lost.
 func (r *Run) Resolve(ctx context.Context) Resolution {
 	if r.target == nil || r.file.api.statusPath == nil {
 		return r.giveUp()

@@ -9,10 +9,7 @@ import (
 	"github.com/goccy/go-yaml/ast"
 
 	"protei-bulk/gsm"
-	"protei-bulk/load"
 	"protei-bulk/load/scenario/template"
-	"protei-bulk/load/smppload"
-	"protei-bulk/load/stats"
 	"protei-bulk/smpp"
 )
 
@@ -137,63 +134,6 @@ func (p *fileParser) address(n ast.Node, what string) *smpp.Address {
 	}
 }
 
-// unfollowedTag marks submits that are not in the ledger.
-const unfollowedTag = ^uint64(0)
-
-// newFileSMPP is newSMPPUser for a class of a file: submits may be left out of the ledger.
-func (m *Messaging) newFileSMPP(u *load.User) *smppUser {
-	m.mu.Lock()
-	var c *smppUser
-	if n := len(m.parked); n > 0 {
-		c, m.parked = m.parked[n-1], m.parked[:n-1]
-	}
-	m.mu.Unlock()
-	if c != nil {
-		c.release()
-		c.user = u
-		return c
-	}
-	c = &smppUser{scenario: m, shard: u.Shard(), user: u}
-	c.pace = throttling{mode: m.opts.Settings.SMPPThrottle, ceiling: m.opts.Settings.SMPPRate}
-	c.binds = m.newBinds(c.shard, func(a *smppload.Answer) {
-		if a.Tag == unfollowedTag {
-			c.answerUnfollowed(a)
-		} else {
-			c.answer(a)
-		}
-	})
-	c.sender = senderOf(c.binds)
-	m.mu.Lock()
-	m.smppUsers = append(m.smppUsers, c)
-	m.mu.Unlock()
-	return c
-}
-
-// answerUnfollowed is answer for a message that is not in the ledger.
-func (c *smppUser) answerUnfollowed(a *smppload.Answer) {
-	if a.Late {
-		return
-	}
-	c.pace.answered(a)
-	smp := stats.Sample{Service: a.Done - a.Sent, Response: a.Done - a.Intended}
-	fault := ""
-	switch {
-	case a.Err != nil:
-		fault = smppErrorText(a.Err)
-	case a.Throttled():
-		smp.Outcome = stats.Throttled
-	case a.Status != smpp.ROK:
-		fault = a.Status.String()
-	default:
-		smp.Messages, smp.Segments = 1, 1
-	}
-	if fault != "" {
-		smp.Outcome = stats.Failed
-		c.scenario.opts.Recorder.Fail(c.scenario.entries.submit, fault, time.Now())
-	}
-	c.shard.Record(c.scenario.entries.submit, smp)
-}
-
 // short is one short_message: its octets and what the PDU says about them.
 type short struct {
 	coding  byte
@@ -207,7 +147,7 @@ func (s *smppStep) do(c *fileUser) bool {
 	if sm == nil || u == nil || !sm.bound(u) {
 		return false
 	}
-	m, now := sm.scenario, u.Now()
+	g, now := sm.group, u.Now()
 	intended := u.Intended(now)
 	if d := sm.pace.wait(now); d > 0 {
 		if !u.Sleep(d) {
@@ -218,7 +158,7 @@ func (s *smppStep) do(c *fileUser) bool {
 	}
 	first := unfollowedTag
 	if !s.unfollowed {
-		first = m.opts.Ledger.Issue(1, now)
+		first = g.opts.Ledger.Issue(1, now)
 	}
 	c.scope.First, c.scope.Seq, c.scope.Count = first, first, 1
 	c.buf = s.text.Append(c.buf[:0], c.scope)
@@ -227,11 +167,11 @@ func (s *smppStep) do(c *fileUser) bool {
 		sm.unsent(u, first, err)
 		return false
 	}
-	s.fill(c, &sm.pdu, how, !m.opts.NoReceipts)
+	s.fill(c, &sm.pdu, how, !g.opts.NoReceipts)
 	for i := range c.ends {
 		tag := first
 		if i > 0 && !s.unfollowed {
-			tag = m.opts.Ledger.Issue(1, now) // each part is accepted and delivered on its own
+			tag = g.opts.Ledger.Issue(1, now) // each part is accepted and delivered on its own
 		}
 		s.part(c, &sm.pdu, i, how)
 		sent, err := sm.sender.Submit(u.Context(), &sm.pdu, tag, min(intended, now))
@@ -240,7 +180,7 @@ func (s *smppStep) do(c *fileUser) bool {
 			return false
 		}
 		if sent-now > time.Millisecond && tag != unfollowedTag {
-			m.opts.Ledger.Sent(tag, sent)
+			g.opts.Ledger.Sent(tag, sent)
 		}
 	}
 	return true

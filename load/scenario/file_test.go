@@ -93,64 +93,6 @@ func (b *fileBench) entries() map[string]stats.EntryStats {
 	return out
 }
 
-// TestMessagingExampleIsTheBuiltIn: the printed file does what the built-in scenario does.
-func TestMessagingExampleIsTheBuiltIn(t *testing.T) {
-	text, ok := scenario.Example("messaging")
-	if !ok {
-		t.Fatal("no example")
-	}
-	quick := strings.ReplaceAll(strings.ReplaceAll(string(text), "wait: 0.1-0.5", "wait: 0-0.02"), "every: 100", "fixed_count: 2")
-	p := scenariotest.Start(t, scenariotest.Faults{APIKey: "dev-api-key"})
-	b := openFile(t, parse(t, quick), p.URL, p.SMPPAddr, nil)
-	if err := b.Canary(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	c := b.run(t, 10, time.Second)
-	if c.Issued < 500 || c.Delivered != c.Issued || c.Duplicates+c.UnknownReceipts+c.Rejected+c.Unanswered+c.Lost+c.Pending != 0 {
-		t.Errorf("ledger: %+v", c)
-	}
-	taken, twice := p.Messages()
-	if uint64(taken) != c.Issued+1 || twice != 0 { // and the canary
-		t.Errorf("the platform took %d messages, %d twice; issued %d", taken, twice, c.Issued)
-	}
-	for _, call := range []string{"POST /api/v1/messages", "POST /api/v1/messages/bulk", "GET /api/v1/messages/[id]", "GET /api/v1/messages", "POST /api/v1/campaigns", "SMPP submit_sm"} {
-		seen := uint64(p.Count(call))
-		if call == "POST /api/v1/messages" {
-			seen-- // the canary
-		}
-		if e := b.entries()[call]; e.Requests == 0 || e.Requests != seen || e.Failures > 0 {
-			t.Errorf("%s: %d recorded with %d failures, %d came: %+v", call, e.Requests, e.Failures, seen, b.opts.Recorder.Failures())
-		}
-	}
-}
-
-// TestFileLedgerSeesFaults: refusals, in a bulk by index, duplicates and losses.
-func TestFileLedgerSeesFaults(t *testing.T) {
-	text, _ := scenario.Example("messaging")
-	quick := strings.ReplaceAll(string(text), "wait: 0.1-0.5", "wait: 0-0.02")
-	for name, tc := range map[string]struct {
-		faults scenariotest.Faults
-		ok     func(c stats.Counts) bool
-	}{
-		"lost":       {scenariotest.Faults{LoseEvery: 10}, func(c stats.Counts) bool { return c.Lost == c.Issued/10 && c.Delivered == c.Issued-c.Lost }},
-		"rejected":   {scenariotest.Faults{RejectEvery: 10}, func(c stats.Counts) bool { return c.Rejected == c.Issued/10 && c.Delivered == c.Issued-c.Rejected }},
-		"duplicates": {scenariotest.Faults{DuplicateEvery: 10}, func(c stats.Counts) bool { return c.Duplicates > 0 && c.Delivered == c.Issued }},
-		"failed":     {scenariotest.Faults{FailEvery: 10}, func(c stats.Counts) bool { return c.Failed == c.Issued/10 }},
-		"pending":    {scenariotest.Faults{KeepPending: true}, func(c stats.Counts) bool { return c.Pending == c.Issued && c.Issued > 0 }},
-		"no JSON":    {scenariotest.Faults{WrongJSON: true}, func(c stats.Counts) bool { return c.Unanswered == c.Issued }},
-		"down":       {scenariotest.Faults{Status: 503}, func(c stats.Counts) bool { return c.Rejected == c.Issued && c.Issued > 0 }},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			p := scenariotest.Start(t, tc.faults)
-			b := openFile(t, parse(t, quick), p.URL, p.SMPPAddr, nil)
-			if c := b.run(t, 5, 500*time.Millisecond); !tc.ok(c) || c.Issued != c.Accepted+c.Rejected+c.Unanswered {
-				t.Errorf("%+v %+v", c, b.opts.Recorder.Failures())
-			}
-		})
-	}
-}
-
 // echo is a server that remembers what it was asked.
 type echo struct {
 	mu    sync.Mutex

@@ -72,7 +72,7 @@ func (r *Run) newLoadUser(class *fileClass, u *load.User) (*fileUser, error) {
 		_ = c.client.Connect()
 	}
 	if m := r.smpp[class]; m != nil {
-		c.smpp = m.newFileSMPP(u)
+		c.smpp = m.newUser(u)
 	}
 	for _, s := range class.onStart {
 		if !s.do(c) {
@@ -209,16 +209,17 @@ func (s *httpStep) do(c *fileUser) bool {
 	cl := c.acquire()
 	defer c.giveBack(cl)
 	r := cl.Request()
-	if s.static == "" {
-		r.Path = s.path.Append(r.Path, sc)
+	what := s.content(run)
+	if what.static == "" {
+		r.Path = what.path.Append(r.Path, sc)
 	}
 	for i := range s.headers {
 		h := &s.headers[i]
 		r.Header = append(append(r.Header, h.name...), ": "...)
 		r.Header = append(h.value.Append(r.Header, sc), "\r\n"...)
 	}
-	if s.body != nil {
-		r.Body = s.body.Append(r.Body, sc)
+	if what.body != nil {
+		r.Body = what.body.Append(r.Body, sc)
 	}
 	res, err := cl.Do(run.heads[s.id], r)
 	defer res.Release()
@@ -347,8 +348,8 @@ func (c *fileUser) accepted(s *httpStep, body []byte, messages int) (taken, segm
 	if s.bulk {
 		return c.acceptedBulk(body, messages)
 	}
-	id, _, ok := api.id.find(body)
-	if !ok || len(id) == 0 {
+	id, quoted, ok := api.id.find(body)
+	if !ok || noID(id, quoted) {
 		c.book(false, 1)
 		return 0, 0, "answer without " + api.id.label()
 	}
@@ -360,6 +361,11 @@ func (c *fileUser) accepted(s *httpStep, body []byte, messages int) (taken, segm
 	}
 	c.accept(c.scope.First, id)
 	return 1, segments, ""
+}
+
+// noID says that a value can not be a message's id.
+func noID(v []byte, quoted bool) bool {
+	return len(v) == 0 || !quoted && (string(v) == "null" || v[0] == '{' || v[0] == '[')
 }
 
 func (c *fileUser) accept(seq uint64, id []byte) {
@@ -395,9 +401,9 @@ func (c *fileUser) acceptedBulk(body []byte, messages int) (taken, segments int,
 			next++
 		}
 	}
-	api.ids.each(body, func(id []byte, _ bool) bool {
+	api.ids.each(body, func(id []byte, quoted bool) bool {
 		skip()
-		if next < messages && len(id) > 0 {
+		if next < messages && !noID(id, quoted) {
 			c.accept(c.scope.First+uint64(next), id)
 			next++
 			taken++

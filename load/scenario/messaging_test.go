@@ -21,7 +21,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // bench is a scenario in front of a platform.
 type bench struct {
-	*scenario.Messaging
+	*scenario.Run
 	platform *scenariotest.Platform
 	opts     scenario.Options
 	result   *load.Result
@@ -44,7 +44,7 @@ func newBench(t *testing.T, faults scenariotest.Faults, change func(*scenario.Op
 		change(&b.opts)
 	}
 	var err error
-	if b.Messaging, err = scenario.New(t.Context(), b.opts); err != nil {
+	if b.Run, err = scenario.New(t.Context(), b.opts); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(b.Close)
@@ -205,7 +205,7 @@ func TestCanaryExplains(t *testing.T) {
 			faults: scenariotest.Faults{RefuseDLRURL: true},
 			want:   []string{"dlr_url is not allowed", "webhooks.allow", "--dlr-url"},
 		},
-		"not our API": {faults: scenariotest.Faults{WrongJSON: true}, want: []string{"without a message_id"}},
+		"not our API": {faults: scenariotest.Faults{WrongJSON: true}, want: []string{"is it a messaging API?"}},
 		"wrong SMPP password": {
 			change: func(o *scenario.Options) { o.SMPP.Password = "x" },
 			want:   []string{"SMPP canary", "ESME_RINVPASWD", "--smpp"},

@@ -36,16 +36,6 @@ func (r Resolution) String() string {
 	return text
 }
 
-// Resolve asks the target's status call about the open messages and tells the ledger:
-// what it still holds is pending, what it says is final, or does not know, is lost. It
-// asks about at most 20,000 of them and for at most 10 s; the rest is pending when all
-// that were asked about are, else lost.
-func (m *Messaging) Resolve(ctx context.Context) Resolution {
-	ctx, cancel := context.WithTimeout(ctx, resolveTime)
-	defer cancel()
-	return resolveAll(ctx, m.opts.Ledger, m.ask)
-}
-
 // asker queries messages until work is closed.
 type asker func(ctx context.Context, work <-chan stats.OpenMessage, book *resolving)
 
@@ -114,36 +104,6 @@ func (r *resolving) tell(open stats.OpenMessage, state stats.Resolution, reached
 	if !reached {
 		r.sum.Unreachable++
 	}
-}
-
-// ask is the asker.
-func (m *Messaging) ask(ctx context.Context, work <-chan stats.OpenMessage, book *resolving) {
-	client := m.target.NewClient(ctx)
-	defer client.Close()
-	stop := context.AfterFunc(ctx, client.Abort)
-	defer stop()
-	for open := range work {
-		r := client.Request()
-		r.Path = appendHexID(r.Path, open.ID)
-		res, err := client.Do(m.heads.status, r)
-		switch {
-		case err != nil || res.Status != 200 && res.Status != 404:
-			book.tell(open, stats.ResolvedLost, false)
-		case res.Status == 200 && held(member(res.Body, "status")):
-			book.tell(open, stats.ResolvedPending, true)
-		default:
-			book.tell(open, stats.ResolvedLost, true)
-		}
-	}
-}
-
-// held says that the target still works on a message of this status.
-func held(status []byte) bool {
-	switch string(status) {
-	case "PENDING", "SENT", "SCHEDULED", "QUEUED", "SUBMITTED", "PROCESSING":
-		return true
-	}
-	return false
 }
 
 // appendHexID appends the 16 digits of an id that the ledger kept.

@@ -257,22 +257,3 @@ func loopback(base string) bool {
 	ip := net.ParseIP(u.Hostname())
 	return ip != nil && ip.IsLoopback()
 }
-
-// The scenario's user classes.
-const (
-	MessagingUser = "MessagingUser"
-	SMPPUser      = "SMPPUser"
-)
-
-// ClassNames are the user classes that can be named on the command line.
-func ClassNames() []string { return []string{MessagingUser, SMPPUser} }
-
-// CheckClasses refuses names that are no class of the scenario.
-func CheckClasses(names []string) error {
-	for _, n := range names {
-		if !slices.Contains(ClassNames(), n) {
-			return fmt.Errorf("no user class %q; there are %s", n, strings.Join(ClassNames(), " and "))
-		}
-	}
-	return nil
-}

@@ -54,33 +54,33 @@ const (
 	settledBind = 5 * time.Second
 )
 
-// smppBind is one bind of an SMPPUser, made again after a loss. It belongs to the user's
+// smppBind is one bind of a user, made again after a loss. It belongs to the user's
 // goroutine, or to keep's while the user is parked.
 type smppBind struct {
-	scenario *Messaging
-	client   *smppload.Client
-	kind     smpp.BindType
-	shard    *stats.Shard
-	backoff  smppload.Backoff
-	since    time.Duration // when it was bound
-	was      bool          // it was bound and its loss is not noted yet
-	tried    bool          // the next attempt is not the first
+	group   *smppGroup
+	client  *smppload.Client
+	kind    smpp.BindType
+	shard   *stats.Shard
+	backoff smppload.Backoff
+	since   time.Duration // when it was bound
+	was     bool          // it was bound and its loss is not noted yet
+	tried   bool          // the next attempt is not the first
 }
 
 // newBinds makes a user's binds, not bound yet.
-func (m *Messaging) newBinds(shard *stats.Shard, answer func(*smppload.Answer)) []*smppBind {
-	s := &m.opts.Settings
+func (g *smppGroup) newBinds(shard *stats.Shard, answer func(*smppload.Answer)) []*smppBind {
+	s := &g.settings
 	var binds []*smppBind
 	for _, kind := range s.SMPPBind.types() {
 		binds = append(binds, &smppBind{
-			scenario: m, kind: kind, shard: shard,
+			group: g, kind: kind, shard: shard,
 			backoff: smppload.Backoff{Least: s.SMPPRebindMin, Most: s.SMPPRebindMax},
 			client: smppload.New(smppload.Options{
-				Addr: m.opts.SMPP.Addr, Dial: m.dialSMPP, TLS: m.tls,
-				SystemID: m.opts.SMPP.SystemID, Password: m.opts.SMPP.Password, BindType: kind,
-				Window: s.SMPPWindow, ResponseTimeout: m.opts.Timeout, EnquireLink: s.SMPPEnquireLink,
-				Clock: m.opts.Clock.Now, Logger: m.opts.Logger,
-				OnAnswer: answer, OnReceipt: m.smppReceipt,
+				Addr: g.opts.SMPP.Addr, Dial: g.dialSMPP, TLS: g.tls,
+				SystemID: g.opts.SMPP.SystemID, Password: g.opts.SMPP.Password, BindType: kind,
+				Window: s.SMPPWindow, ResponseTimeout: g.opts.Timeout, EnquireLink: s.SMPPEnquireLink,
+				Clock: g.opts.Clock.Now, Logger: g.opts.Logger,
+				OnAnswer: answer, OnReceipt: g.smppReceipt,
 			}),
 		})
 	}
@@ -113,8 +113,8 @@ func (b *smppBind) noteLoss() {
 		return
 	}
 	b.was = false
-	b.scenario.opts.Recorder.Exception("SMPP session lost: "+smppErrorText(b.client.Err()), "")
-	if b.scenario.opts.Clock.Now()-b.since >= settledBind {
+	b.group.opts.Recorder.Exception("SMPP session lost: "+smppErrorText(b.client.Err()), "")
+	if b.group.opts.Clock.Now()-b.since >= settledBind {
 		b.backoff.Reset()
 		b.tried = false
 	}
@@ -122,19 +122,19 @@ func (b *smppBind) noteLoss() {
 
 // bind makes one attempt and records it.
 func (b *smppBind) bind(ctx context.Context) bool {
-	m := b.scenario
-	e := m.entries.binds[b.kind]
-	sent := m.opts.Clock.Now()
+	g := b.group
+	e := g.binds[b.kind]
+	sent := g.opts.Clock.Now()
 	err := b.client.Bind(ctx)
 	if ctx.Err() != nil {
 		return err == nil
 	}
 	b.tried = true
-	b.since = m.opts.Clock.Now()
+	b.since = g.opts.Clock.Now()
 	smp := stats.Sample{Service: b.since - sent, Response: b.since - sent}
 	if err != nil {
 		smp.Outcome = stats.Failed
-		m.opts.Recorder.Fail(e, smppErrorText(err), time.Now())
+		g.opts.Recorder.Fail(e, smppErrorText(err), time.Now())
 	}
 	b.shard.Record(e, smp)
 	b.was = err == nil
@@ -176,7 +176,7 @@ func (c *smppUser) park() {
 	ctx, cancel := context.WithCancel(context.Background())
 	var wg sync.WaitGroup
 	for _, b := range c.binds {
-		if b.kind.CanReceive() && b.client.Done() != nil && !c.scenario.opts.NoReceipts {
+		if b.kind.CanReceive() && b.client.Done() != nil && !c.group.opts.NoReceipts {
 			wg.Go(func() { b.keep(ctx) })
 		}
 	}
@@ -184,17 +184,17 @@ func (c *smppUser) park() {
 		cancel()
 		wg.Wait()
 	}
-	c.scenario.mu.Lock()
-	defer c.scenario.mu.Unlock()
-	c.scenario.parked = append(c.scenario.parked, c)
+	c.group.mu.Lock()
+	defer c.group.mu.Unlock()
+	c.group.parked = append(c.group.parked, c)
 }
 
-// closeSMPP ends all binds.
-func (m *Messaging) closeSMPP() {
-	m.mu.Lock()
-	users := m.smppUsers
-	m.smppUsers, m.parked = nil, nil
-	m.mu.Unlock()
+// close ends all binds.
+func (g *smppGroup) close() {
+	g.mu.Lock()
+	users := g.users
+	g.users, g.parked = nil, nil
+	g.mu.Unlock()
 	var binds []*smppBind
 	for _, c := range users {
 		if c.release != nil {
@@ -216,12 +216,12 @@ func closeBinds(ctx context.Context, binds []*smppBind) {
 	wg.Wait()
 }
 
-// WindowFull is the time that SMPPUsers waited for places in their own windows.
-func (m *Messaging) WindowFull() time.Duration {
-	m.mu.Lock()
-	defer m.mu.Unlock()
+// windowFull is the time that users waited for places in their own windows.
+func (g *smppGroup) windowFull() time.Duration {
+	g.mu.Lock()
+	defer g.mu.Unlock()
 	var sum time.Duration
-	for _, c := range m.smppUsers {
+	for _, c := range g.users {
 		if c.sender != nil {
 			sum += c.sender.WindowFull()
 		}
@@ -232,27 +232,24 @@ func (m *Messaging) WindowFull() time.Duration {
 // notableWait is how much waiting for own windows is worth a line.
 const notableWait = time.Second
 
-// Notes are what the report should say about the run beside its tables.
-func (m *Messaging) Notes() []string {
+// notes are what the report should say about the class beside its tables.
+func (g *smppGroup) notes() []string {
 	var notes []string
-	if line := m.receiptTimes(); line != "" {
-		notes = append(notes, line)
+	if w := g.windowFull(); w >= notableWait {
+		notes = append(notes, fmt.Sprintf("users waited %v in all for places in their own windows (%d): the generator's time, not in the response times",
+			w.Round(100*time.Millisecond), g.settings.SMPPWindow))
 	}
-	if w := m.WindowFull(); w >= notableWait {
-		notes = append(notes, fmt.Sprintf("SMPPUsers waited %v in all for places in their own windows: the generator's time, not in the response times (smpp_window=%d)",
-			w.Round(100*time.Millisecond), m.opts.Settings.SMPPWindow))
-	}
-	if m.opts.Settings.SMPPThrottle == ThrottleFindLimit && m.runs(SMPPUser) {
-		notes = append(notes, m.foundLimit())
+	if g.settings.SMPPThrottle == ThrottleFindLimit {
+		notes = append(notes, g.foundLimit())
 	}
 	return notes
 }
 
 // receiptTimes is submit → DLR by final state, "" without receipts that name one.
-func (m *Messaging) receiptTimes() string {
+func receiptTimes(l *stats.Ledger) string {
 	var parts []string
 	for state := smpp.StateEnroute; state <= smpp.StateRejected; state++ {
-		h := m.opts.Ledger.LatencyByState(uint8(state))
+		h := l.LatencyByState(uint8(state))
 		if h.Count() == 0 {
 			continue
 		}
@@ -266,11 +263,11 @@ func (m *Messaging) receiptTimes() string {
 }
 
 // foundLimit sums up what the binds found.
-func (m *Messaging) foundLimit() string {
-	m.mu.Lock()
-	defer m.mu.Unlock()
+func (g *smppGroup) foundLimit() string {
+	g.mu.Lock()
+	defer g.mu.Unlock()
 	sum, found, offered := 0.0, 0, 0.0
-	for _, c := range m.smppUsers {
+	for _, c := range g.users {
 		rate, ok := c.pace.limit()
 		if ok {
 			sum += rate
@@ -281,9 +278,9 @@ func (m *Messaging) foundLimit() string {
 	}
 	switch {
 	case found == 0:
-		return fmt.Sprintf("find-limit: no answer was throttled up to %.0f submit_sm/s over %d binds", offered, len(m.smppUsers))
-	case found < len(m.smppUsers):
-		return fmt.Sprintf("find-limit: %d of %d binds were throttled; these were let through %.0f submit_sm/s in all", found, len(m.smppUsers), sum)
+		return fmt.Sprintf("find-limit: no answer was throttled up to %.0f submit_sm/s over %d binds", offered, len(g.users))
+	case found < len(g.users):
+		return fmt.Sprintf("find-limit: %d of %d binds were throttled; these were let through %.0f submit_sm/s in all", found, len(g.users), sum)
 	}
 	return fmt.Sprintf("find-limit: the target lets through about %.0f submit_sm/s over %d binds", sum, found)
 }

@@ -130,7 +130,7 @@ func (s *smsc) drop() {
 
 // smppRun runs SMPPUsers alone against addr.
 type smppRun struct {
-	*scenario.Messaging
+	*scenario.Run
 	opts    scenario.Options
 	onPhase func(string)
 	drain   time.Duration
@@ -158,7 +158,7 @@ func newSMPPRun(t *testing.T, addr string, sets ...string) *smppRun {
 func (r *smppRun) run(t *testing.T, users int, length time.Duration) stats.Counts {
 	t.Helper()
 	var err error
-	if r.Messaging, err = scenario.New(t.Context(), r.opts); err != nil {
+	if r.Run, err = scenario.New(t.Context(), r.opts); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(r.Close)

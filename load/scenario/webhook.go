@@ -13,24 +13,12 @@ import (
 	"sync/atomic"
 	"time"
 
-	"protei-bulk/load/stats"
 	"protei-bulk/smpp"
 )
 
 // receipt is one event of a webhook; the slices belong to the request's body.
 type receipt struct {
 	id, ref, status []byte
-}
-
-// final is the ledger's view of a status; ok is false for one that is not final.
-func (r receipt) final() (f stats.Final, ok bool) {
-	switch string(r.status) {
-	case "DELIVERED":
-		return stats.FinalDelivered, true
-	case "FAILED", "REJECTED", "EXPIRED", "CANCELLED", "UNKNOWN", "UNDELIVERABLE":
-		return stats.FinalFailed, true
-	}
-	return 0, false
 }
 
 // state is the final state as SMPP numbers it, 0 for one that it does not know.
@@ -102,28 +90,21 @@ type webhook struct {
 	url    string
 	server *http.Server
 	bodies sync.Pool // *[]byte
+	api    *messagingAPI
 	handle func(receipt)
-	parse  parseReceipts // nil: eachReceipt
 	done   chan struct{}
 
 	bad atomic.Uint64 // requests that were no webhook of ours
 }
 
-// parseReceipts reads the events of a request in a form of its own.
-type parseReceipts func(body []byte, query string, handle func(receipt)) error
-
 // listenWebhook listens on addr. url is what the target is told, made from the address
-// when empty.
-func listenWebhook(addr, url string, log *slog.Logger, handle func(receipt)) (*webhook, error) {
-	return listenWebhookAs(addr, url, log, handle, nil)
-}
-
-func listenWebhookAs(addr, url string, log *slog.Logger, handle func(receipt), parse parseReceipts) (*webhook, error) {
+// when empty; api says how receipts are written.
+func listenWebhook(addr, url string, log *slog.Logger, api *messagingAPI, handle func(receipt)) (*webhook, error) {
 	ln, err := net.Listen("tcp", addr)
 	if err != nil {
 		return nil, fmt.Errorf("listen for delivery receipts (--dlr-listen): %w", err)
 	}
-	w := &webhook{url: url, handle: handle, parse: parse, done: make(chan struct{})}
+	w := &webhook{url: url, api: api, handle: handle, done: make(chan struct{})}
 	if w.url == "" {
 		w.url = "http://" + ln.Addr().String() + "/dlr/" + rand.Text()[:8]
 	}
@@ -146,7 +127,7 @@ func listenWebhookAs(addr, url string, log *slog.Logger, handle func(receipt), p
 
 // ServeHTTP takes one batch of events.
 func (w *webhook) ServeHTTP(rw http.ResponseWriter, req *http.Request) {
-	if req.Method != http.MethodPost && (w.parse == nil || req.Method != http.MethodGet) {
+	if req.Method != http.MethodPost && (!w.api.form || req.Method != http.MethodGet) {
 		rw.WriteHeader(http.StatusMethodNotAllowed)
 		return
 	}
@@ -154,12 +135,8 @@ func (w *webhook) ServeHTTP(rw http.ResponseWriter, req *http.Request) {
 	defer w.bodies.Put(buf)
 	body, err := readAll((*buf)[:0], http.MaxBytesReader(rw, req.Body, maxWebhookBytes))
 	*buf = body[:0]
-	switch {
-	case err != nil:
-	case w.parse != nil:
-		err = w.parse(body, req.URL.RawQuery, w.handle)
-	default:
-		err = eachReceipt(body, w.handle)
+	if err == nil {
+		err = w.api.eachReceipt(body, req.URL.RawQuery, w.handle)
 	}
 	if err != nil {
 		w.bad.Add(1)
