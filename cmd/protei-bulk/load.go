@@ -257,7 +257,7 @@ func commandLine(flags *pflag.FlagSet, args []string, without ...string) string 
 
 func masked(flag, value string) string {
 	switch flag {
-	case "api-key":
+	case "api-key", "web-token":
 		return "HIDDEN"
 	case "smpp":
 		if a, err := scenario.ParseSMPP(value); err == nil {

@@ -117,7 +117,12 @@ func (s *pageSession) greet(addr net.Addr, token string) {
 	for _, note := range s.base.notes {
 		fmt.Fprintln(out, note)
 	}
-	s.page.Log(panel.LogLine{At: time.Now(), Text: "protei-bulk load " + version + ", web page on " + url})
+	s.log(slog.LevelInfo, "protei-bulk load "+version+", web page on "+url)
+}
+
+// log puts a line into the Logs tab.
+func (s *pageSession) log(level slog.Level, text string) {
+	s.page.Log(panel.LogLine{At: time.Now(), Level: level, Text: text})
 }
 
 // wait is the life of the session.
@@ -245,6 +250,9 @@ func (s *pageSession) perform(ctx context.Context, r *pageRun, kill context.Cont
 	s.busy, s.code, r.ended = false, code, true
 	begun := r.figures != nil
 	s.mu.Unlock()
+	if begun {
+		s.log(slog.LevelInfo, "run ended: "+r.test.run.Verdict.Word())
+	}
 	switch {
 	case begun && (err == nil || errors.Unwrap(err) == nil): // the exit code is the verdict's
 		s.page.End(&r.test.run.Verdict, r.test.run.Stopped)
@@ -252,7 +260,7 @@ func (s *pageSession) perform(ctx context.Context, r *pageRun, kill context.Cont
 		s.page.End(&r.test.run.Verdict, err.Error())
 	default:
 		fmt.Fprintln(s.env.Stderr, "protei-bulk:", err)
-		s.page.Log(panel.LogLine{At: time.Now(), Level: slog.LevelError, Text: err.Error()})
+		s.log(slog.LevelError, err.Error())
 		s.page.Say(panel.Failed, err.Error())
 	}
 	select {
@@ -293,6 +301,7 @@ func (s *pageSession) begun(r *pageRun, c *stats.Collector) {
 	r.figures = c
 	s.mu.Unlock()
 	o, t := r.opts, r.test
+	s.log(slog.LevelInfo, "run begins: "+o.command)
 	s.page.Begin(panel.Run{
 		Started: t.clock.Start(), Host: o.host, Scenario: o.scenarioName(), Shape: o.shape, Rate: t.rateText(), Profile: o.profile,
 		Command: o.command, Users: t.peak, Targets: t.deciding(), Figures: c,
@@ -301,7 +310,7 @@ func (s *pageSession) begun(r *pageRun, c *stats.Collector) {
 
 // phase puts the parts of a run into the page's words.
 func (s *pageSession) phase(text string) {
-	s.page.Log(panel.LogLine{At: time.Now(), Text: text})
+	s.log(slog.LevelInfo, text)
 	s.page.Mark(text)
 	switch {
 	case text == "stopping users":
@@ -346,7 +355,7 @@ func (s *pageSession) Edit(e panel.Edit) error {
 	text := strings.Join(words, ", ") + " wanted"
 	t.mark(text)
 	s.page.Mark(text)
-	s.page.Log(panel.LogLine{At: time.Now(), Text: "changed on the page: " + text})
+	s.log(slog.LevelInfo, "changed on the page: "+text)
 	return nil
 }
 

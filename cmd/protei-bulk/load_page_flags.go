@@ -35,6 +35,14 @@ func (p *pageFlags) register(f *pflag.FlagSet) {
 	f.BoolVar(&p.print, "print-stats", false, "print the tables while a run of the page goes on")
 }
 
+// pageFlagNames are those that a run without the page does not need.
+func pageFlagNames() []string {
+	return []string{
+		"web-host", "web-port", "web-base-path", "web-login", "web-token", "tls-cert", "tls-key", "class-picker", "print-stats",
+		"autostart", "autoquit", "headful",
+	}
+}
+
 func (p *pageFlags) check() error {
 	var errs []error
 	fault := func(bad bool, format string, args ...any) {

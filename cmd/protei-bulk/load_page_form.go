@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
-	"strings"
 
 	"github.com/spf13/pflag"
 
@@ -33,16 +32,13 @@ var formFlags = [...]struct {
 func (o *loadOptions) form() panel.Form {
 	f := panel.Form{
 		SpawnRate: strconv.FormatFloat(o.spawnRate, 'f', -1, 64), Host: o.host, Rate: o.rate, Shape: o.shape, Profile: o.profile,
-		Classes: o.classes, Set: o.set,
+		Classes: o.classes, Set: o.set, Targets: o.target,
 	}
 	if o.usersGiven || o.shape == "" && o.rate == "" {
 		f.Users = strconv.Itoa(o.users)
 	}
 	if o.runTime > 0 {
 		f.RunTime = o.runTime.String()
-	}
-	for _, t := range o.targets {
-		f.Targets = append(f.Targets, t.String())
 	}
 	return f
 }
@@ -62,6 +58,10 @@ func (o *loadOptions) withForm(env *environment, form panel.Form) (*loadOptions,
 	}
 	replaceList(flags, "set", form.Set)
 	replaceList(flags, "target", form.Targets)
+	for _, name := range pageFlagNames() {
+		unset(flags, name)
+	}
+	bad.Add("", flags.Set("headless", "true"))
 	next.classes = form.Classes
 	next.checkForm(&bad, form)
 	if err := bad.Or(); err != nil {
@@ -72,7 +72,7 @@ func (o *loadOptions) withForm(env *environment, form panel.Form) (*loadOptions,
 		return nil, err
 	}
 	next.flags = flags
-	next.onlySummary = next.onlySummary || !next.page.print
+	next.onlySummary = next.onlySummary || !o.page.print
 	return next, nil
 }
 
@@ -107,17 +107,17 @@ func replaceList(flags *pflag.FlagSet, name string, values []string) {
 
 // plainError takes the words about the flag away: the field stands beside it.
 func plainError(err error) error {
-	if err == nil {
+	var syntax *strconv.NumError
+	var invalid *pflag.InvalidValueError
+	switch {
+	case err == nil:
 		return nil
+	case errors.As(err, &syntax):
+		return fmt.Errorf("%q is no number", syntax.Num)
+	case errors.As(err, &invalid):
+		return invalid.Unwrap()
 	}
-	text := err.Error()
-	if _, rest, ok := strings.Cut(text, "\" flag: "); ok {
-		text = rest
-	}
-	if _, rest, ok := strings.Cut(text, "parsing "); ok && strings.Contains(text, "strconv") {
-		text = rest + ": want a number"
-	}
-	return errors.New(text)
+	return err
 }
 
 // checkForm finds what is wrong with single fields.

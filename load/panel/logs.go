@@ -28,6 +28,7 @@ type logRing struct {
 	lines []LogLine // guarded by mu: from next on the oldest, once it is full
 	next  int
 	count int // ever added
+	alert int // of them, those above INFO
 }
 
 func (r *logRing) add(l LogLine) {
@@ -38,6 +39,9 @@ func (r *logRing) add(l LogLine) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.count++
+	if l.Level > slog.LevelInfo {
+		r.alert++
+	}
 	if len(r.lines) < maxLogLines {
 		r.lines = append(r.lines, l)
 		return
@@ -55,10 +59,11 @@ func (r *logRing) all() ([]LogLine, int) {
 	return append(out, r.lines[:r.next]...), r.count
 }
 
-func (r *logRing) total() int {
+// totals are how many lines there ever were, and how many of them were above INFO.
+func (r *logRing) totals() (lines, alerts int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.count
+	return r.count, r.alert
 }
 
 // LogHandler writes records to the page and passes on to next those that it takes.

@@ -40,8 +40,11 @@ func (p *Page) encodeTick() []byte {
 		e.str(p.saying)
 		e.key("at")
 		e.unix(p.opts.Now())
+		lines, alerts := p.logs.totals()
 		e.key("logs")
-		e.num(float64(p.logs.total()))
+		e.num(float64(lines))
+		e.key("alerts")
+		e.num(float64(alerts))
 		if p.run != nil {
 			p.encodeRun(e)
 		}
