@@ -51,6 +51,9 @@ func (s accountStore) LoadAccounts(ctx context.Context) ([]account.Row, []accoun
 		if spec.WebhookSecret, err = s.vault.open(secretPlace(r.ID), settings.Spec.WebhookSecret); err != nil {
 			return nil, nil, fmt.Errorf("webhook secret of account %s: %w", r.Name, err)
 		}
+		if spec.OutbindPassword, err = s.vault.open(outbindPlace(r.ID), settings.Spec.OutbindPassword); err != nil {
+			return nil, nil, fmt.Errorf("outbind password of account %s: %w", r.Name, err)
+		}
 		rows = append(rows, account.Row{
 			ID: r.ID, Spec: spec, PasswordHash: r.PasswordHash, CreatedAt: r.CreatedAt, UpdatedAt: settings.UpdatedAt,
 		})
@@ -69,6 +72,7 @@ func (s accountStore) LoadAccounts(ctx context.Context) ([]account.Row, []accoun
 func (s accountStore) SaveAccount(ctx context.Context, row account.Row) error {
 	spec := row.Spec
 	spec.WebhookSecret = s.vault.seal(secretPlace(row.ID), spec.WebhookSecret)
+	spec.OutbindPassword = s.vault.seal(outbindPlace(row.ID), spec.OutbindPassword)
 	settings, err := json.Marshal(accountSettings{Spec: spec, UpdatedAt: row.UpdatedAt})
 	if err != nil {
 		return err
@@ -78,6 +82,8 @@ func (s accountStore) SaveAccount(ctx context.Context, row account.Row) error {
 		Settings: settings, CreatedAt: row.CreatedAt,
 	})
 }
+
+func outbindPlace(id uint32) string { return fmt.Sprintf("outbind of account %d", id) }
 
 // secretPlace binds a sealed secret to its account.
 func secretPlace(id uint32) string { return fmt.Sprintf("account %d", id) }

@@ -3,6 +3,7 @@ package bulk
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"time"
 
@@ -59,10 +60,25 @@ func (r reader) List(ctx context.Context, q api.Query) ([]*message.Message, mess
 // cancelled: its way into the lane may be under way.
 const scheduledMargin = 5 * time.Second
 
-// Cancel withdraws a message that the SMSC has not been given. Taking it out of its
-// lane decides between cancel and dispatch; a message that waits for its time is in no
-// lane, and nothing but its time puts it into one.
+// Cancel withdraws a message that the SMSC has not been given.
 func (r reader) Cancel(ctx context.Context, id message.ID) error {
+	err := r.takeOut(ctx, id)
+	if errors.Is(err, errHeld) {
+		return r.cancelHeld(ctx, id)
+	}
+	if err != nil {
+		return err
+	}
+	return r.recordCancel(ctx, id)
+}
+
+// errHeld: the message is in no lane, and somebody decides about it.
+var errHeld = fmt.Errorf("%w: it is held", api.ErrTooLate)
+
+// takeOut takes a message out of its lane, which decides between its caller and dispatch; a
+// message that waits for its time is in no lane, and nothing but its time puts it into one.
+// Nothing is recorded yet.
+func (r reader) takeOut(ctx context.Context, id message.ID) error {
 	for {
 		now, err := r.Message(ctx, id)
 		if err != nil {
@@ -70,7 +86,7 @@ func (r reader) Cancel(ctx context.Context, id message.ID) error {
 		}
 		switch {
 		case now.Status == message.Held:
-			return r.cancelHeld(ctx, id)
+			return errHeld
 		case now.Status == message.Scheduled:
 			if time.Until(time.UnixMilli(now.DueAt)) < scheduledMargin {
 				return api.ErrTooLate
@@ -87,7 +103,7 @@ func (r reader) Cancel(ctx context.Context, id message.ID) error {
 			}
 			return api.ErrTooLate
 		}
-		return r.recordCancel(ctx, id)
+		return nil
 	}
 }
 

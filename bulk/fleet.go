@@ -159,6 +159,7 @@ func (f *fleet) run(l *link) error {
 	}
 	d, err := dispatch.New(dispatch.Options{
 		Connector: l.c.ID, Queue: f.p.lanes.Connector(l.c.ID), Group: group, Store: f.p.store, Inbound: f.p.inbound,
+		Intermediate: f.p.intermediate, Alert: f.p.alert,
 		Validity: time.Duration(f.p.cfg.Validity.Default), MaxUnsynced: f.p.cfg.Limits.MaxUnsyncedSettles, Logger: f.p.log,
 	})
 	if err != nil {

@@ -29,6 +29,7 @@ import (
 	"protei-bulk/bulk/queue"
 	"protei-bulk/bulk/route"
 	"protei-bulk/bulk/store"
+	"protei-bulk/smpp"
 )
 
 // Options build a Platform. Config is DefaultConfig with changes.
@@ -116,11 +117,11 @@ func New(opts Options) (*Platform, error) {
 		p.log = slog.New(slog.DiscardHandler)
 	}
 	if p.cfg.TLS.Cert != "" {
-		pair, err := tls.LoadX509KeyPair(p.cfg.TLS.Cert, p.cfg.TLS.Key)
+		files, err := openCertificate(p.cfg.TLS.Cert, p.cfg.TLS.Key, p.log)
 		if err != nil {
-			return nil, fmt.Errorf("tls: %w", err)
+			return nil, err
 		}
-		p.tls = &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12}
+		p.tls = files.config()
 	}
 	return p, nil
 }
@@ -372,6 +373,9 @@ func (p *Platform) applied(evs []message.Event) {
 	}
 	p.lanes.Applied(evs)
 	for i := range evs {
+		if ev := &evs[i]; ev.Kind == message.Requeue && ev.Changed && ev.Error != 0 { // a try failed
+			p.intermediate(ev.Msg, smpp.StateEnroute)
+		}
 		if ev := &evs[i]; ev.Changed && ev.Msg.Notify == message.NotifyOpen && ev.Kind != message.Notified {
 			p.notify(ev.Msg)
 		}

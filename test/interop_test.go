@@ -40,6 +40,15 @@ type foreignClient struct {
 		Stat, TLVID, From, To string
 		ESMClass, State       int
 	}
+	Manage struct {
+		Query, Replace, Cancel, Multi smpp.Status
+		State, Gone                   smpp.MessageState
+		MultiID                       string
+		Unsuccess                     []struct {
+			To     string
+			Status smpp.Status
+		}
+	}
 	EnquireLink, Unbind *smpp.Status
 }
 
@@ -70,6 +79,12 @@ func TestForeignClient(t *testing.T) {
 	}
 	if saw.EnquireLink == nil || *saw.EnquireLink != smpp.ROK || saw.Unbind == nil || *saw.Unbind != smpp.ROK {
 		t.Errorf("enquire_link %v, unbind %v", saw.EnquireLink, saw.Unbind)
+	}
+	if m := saw.Manage; m.Query != smpp.ROK || m.State != smpp.StateEnroute || m.Replace != smpp.ROK || m.Cancel != smpp.ROK || m.Gone != smpp.StateDeleted {
+		t.Errorf("query, replace, cancel: %+v", m)
+	}
+	if m := saw.Manage; m.Multi != smpp.ROK || len(m.MultiID) != 16 || len(m.Unsuccess) != 1 || m.Unsuccess[0].To != "nobody" || m.Unsuccess[0].Status != smpp.RINVDSTADR {
+		t.Errorf("submit_multi: %+v", m)
 	}
 	if len(saw.Submits) != 7 {
 		t.Fatalf("%d submits, want 7: %+v", len(saw.Submits), saw.Submits)

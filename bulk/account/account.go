@@ -68,6 +68,11 @@ type Spec struct {
 	DLRURL          string       // webhook for final states when a message names none
 	WebhookSecret   string       // signs the webhooks (Standard Webhooks, whsec_…)
 	Disabled        bool
+
+	MessageIDs      string   // form of message_id over SMPP: HexIDs or DecimalIDs; empty: hex
+	SMPPAllow       []string // addresses and networks that SMPP binds may come from; none: any
+	Outbind         string   // host:port that is asked to bind while something waits for it; empty: none
+	OutbindPassword string   // of the outbind
 }
 
 // Row is an account as the store keeps it.
@@ -138,6 +143,7 @@ func (s *Spec) Validate() error {
 	if len(s.WebhookSecret) > 128 || !printable(s.WebhookSecret) {
 		bad("webhook_secret", "has at most 128 characters")
 	}
+	s.validateSMPP(bad)
 	return errors.Join(faults...)
 }
 

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"encoding/json"
 	"strconv"
 	"time"
@@ -22,6 +23,9 @@ type accountView struct {
 	DefaultSender   string    `json:"default_sender,omitempty"`
 	DefaultEncoding string    `json:"default_encoding"`
 	DLRURL          string    `json:"dlr_url,omitempty"`
+	MessageIDs      string    `json:"message_ids"`
+	SMPPAllow       []string  `json:"smpp_allow,omitempty"`
+	Outbind         string    `json:"outbind,omitempty"`
 	Disabled        bool      `json:"disabled"`
 	CreatedAt       time.Time `json:"created_at"`
 	UpdatedAt       time.Time `json:"updated_at"`
@@ -37,6 +41,7 @@ func viewAccount(a *account.Account) accountView {
 	return accountView{
 		ID: a.ID, Name: a.Name, Role: a.Role.String(), SystemID: a.SystemID, TPS: a.TPS, MaxBinds: a.MaxBinds,
 		DefaultSender: a.DefaultSender, DefaultEncoding: a.DefaultEncoding.String(), DLRURL: a.DLRURL, Disabled: a.Disabled,
+		MessageIDs: cmp.Or(a.MessageIDs, account.HexIDs), SMPPAllow: a.SMPPAllow, Outbind: a.Outbind,
 		CreatedAt: time.UnixMilli(a.CreatedAt).UTC(), UpdatedAt: time.UnixMilli(a.UpdatedAt).UTC(),
 	}
 }
@@ -136,6 +141,10 @@ func (c *call) readAccount(body *accountBody) error {
 		"default_encoding": func(n string) { d.string(n, &encoding) },
 		"dlr_url":          func(n string) { d.string(n, &s.DLRURL) },
 		"webhook_secret":   func(n string) { d.string(n, &s.WebhookSecret) },
+		"message_ids":      func(n string) { d.string(n, &s.MessageIDs) },
+		"smpp_allow":       func(n string) { d.strings(n, &s.SMPPAllow) },
+		"outbind":          func(n string) { d.string(n, &s.Outbind) },
+		"outbind_password": func(n string) { d.string(n, &s.OutbindPassword) },
 		"disabled":         func(n string) { d.bool(n, &s.Disabled) },
 	}
 	body.set = make(map[string]bool)
@@ -182,7 +191,7 @@ func (c *call) createAccount() error {
 }
 
 // selfService are the members that a customer may change of its own account.
-var selfService = map[string]bool{"default_sender": true, "default_encoding": true, "dlr_url": true, "webhook_secret": true}
+var selfService = map[string]bool{"default_sender": true, "default_encoding": true, "dlr_url": true, "webhook_secret": true, "message_ids": true}
 
 func (c *call) updateAccount() error {
 	a, err := c.account()
@@ -233,6 +242,14 @@ func (b *accountBody) applyTo(s *account.Spec) {
 			s.DLRURL = b.DLRURL
 		case "webhook_secret":
 			s.WebhookSecret = b.WebhookSecret
+		case "message_ids":
+			s.MessageIDs = b.MessageIDs
+		case "smpp_allow":
+			s.SMPPAllow = b.SMPPAllow
+		case "outbind":
+			s.Outbind = b.Outbind
+		case "outbind_password":
+			s.OutbindPassword = b.OutbindPassword
 		case "disabled":
 			s.Disabled = b.Disabled
 		}

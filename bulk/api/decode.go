@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 
 	"protei-bulk/bulk/intake"
 	"protei-bulk/bulk/message"
@@ -215,6 +216,23 @@ func (d *decoder) bool(name string, into *bool) {
 		*into = d.literal() == "true"
 	default:
 		d.wrongType(name, "true or false")
+	}
+}
+
+// strings reads an array of strings.
+func (d *decoder) strings(name string, into *[]string) {
+	if d.kind() != '[' {
+		d.wrongType(name, "an array of strings")
+		return
+	}
+	*into = []string{}
+	d.array()
+	for d.more(']') {
+		if d.kind() != '"' {
+			d.wrongType(name, "an array of strings")
+			continue
+		}
+		*into = append(*into, strings.Clone(d.str()))
 	}
 }
 

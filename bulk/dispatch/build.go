@@ -42,6 +42,9 @@ func (b *builder) build(it *queue.Item, part int) *smpp.SubmitSM {
 	if m.Flags&message.WantReceipt != 0 {
 		p.RegisteredDelivery = smpp.RegisteredFinal
 	}
+	if m.Flags&message.NotifyIntermediate != 0 {
+		p.RegisteredDelivery |= smpp.RegisteredIntermediate
+	}
 	p.ValidityPeriod = b.validity(m.ValidUntil)
 	b.tlvs = b.tlvs[:0]
 	p.ShortMessage = m.PartPayload(part)

@@ -58,7 +58,12 @@ type Options struct {
 	Queue     *queue.Queue
 	Group     *upstream.Group
 	Store     Store
-	Inbound   Inbound // nil: mobile-originated messages are refused with ESME_RX_P_APPN
+	// Intermediate, when set, is told receipts of states that are not final, of messages in
+	// memory with NotifyIntermediate. It must not block.
+	Intermediate func(m *message.Message, state smpp.MessageState)
+	// Alert, when set, is told of alert_notification; p is valid only during the call.
+	Alert   func(p *smpp.AlertNotification)
+	Inbound Inbound // nil: mobile-originated messages are refused with ESME_RX_P_APPN
 
 	Validity    time.Duration // of a message that names none, 48 h by default
 	MaxUnsynced int           // results not yet durable, 10,000 by default

@@ -44,6 +44,9 @@ func (d *Dispatcher) handle(s *smpp.Session, r *smpp.Request) {
 		}
 		d.inbound(s, r)
 	case *smpp.AlertNotification:
+		if d.o.Alert != nil {
+			d.o.Alert(p)
+		}
 	default:
 		respond(s, r.Seq, r.ID, smpp.RINVCMDID)
 	}
@@ -66,7 +69,7 @@ func (d *Dispatcher) receipt(s *smpp.Session, req *smpp.Request, text []byte, tl
 	}
 	if !rc.State.Final() {
 		d.counters.intermediate.Add(1)
-		respond(s, req.Seq, req.ID, smpp.ROK)
+		d.onTheWay(s, req, &rc, from)
 		return
 	}
 	d.counters.receipts.Add(1)
@@ -86,6 +89,17 @@ func (d *Dispatcher) receipt(s *smpp.Session, req *smpp.Request, text []byte, tl
 		d.counters.refused.Add(1)
 		r.answer(errResolverFull)
 	}
+}
+
+// onTheWay tells a state that is not final to whoever wants it, and acknowledges it: it is
+// not kept.
+func (d *Dispatcher) onTheWay(s *smpp.Session, req *smpp.Request, rc *smpp.Receipt, from []byte) {
+	r := d.newReceipt(s, req)
+	r.id, r.dest = append(r.id[:0], rc.ID...), append(r.dest[:0], from...)
+	if d.o.Intermediate != nil && d.find(r) && r.match[0].Msg.Flags&message.NotifyIntermediate != 0 {
+		d.o.Intermediate(r.match[0].Msg, rc.State)
+	}
+	r.answer(nil)
 }
 
 // statusOf maps the SMSC's final states. DELETED is FAILED: CANCELLED means that the

@@ -182,7 +182,7 @@ func (b *mailbox) send(e *entry) bool {
 		to := b.receivers[b.next]
 		if to.open < to.sess.Window() {
 			if pdu == nil {
-				pdu = b.writer.write(&e.n)
+				pdu = b.writer.write(b.srv, &e.n)
 			}
 			if b.hand(e, to, pdu) {
 				return true

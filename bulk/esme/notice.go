@@ -1,6 +1,7 @@
 package esme
 
 import (
+	"cmp"
 	"strconv"
 	"time"
 
@@ -12,6 +13,7 @@ import (
 // Notice is one final state to tell, a delivery receipt; or one inbound message.
 type Notice struct {
 	MessageID    message.ID
+	Call         message.ID // submit_multi that it came with, whose id the receipt names; or 0
 	Account      uint32
 	Source, Dest message.Address // of the message; the receipt swaps them
 	ClientRef    string          // user_message_reference in decimal, echoed
@@ -21,6 +23,8 @@ type Notice struct {
 	ErrorCode    uint32 // command_status of the refusal, or the receipt's err
 	SubmittedAt  int64  // Unix ms
 	DoneAt       int64  // Unix ms of the final state; what the age of a notice counts from
+	// Intermediate, when not 0, is the state on the way that the notice tells instead of Status.
+	Intermediate smpp.MessageState
 
 	// Msg is carried along untouched, for Outbox.Notified.
 	Msg *message.Message
@@ -41,7 +45,7 @@ func NoticeOfInbound(m *message.Inbound) Notice {
 // it where that is allowed, such as the store's hook.
 func NoticeOf(m *message.Message) Notice {
 	n := Notice{
-		MessageID: m.ID, Account: m.Account, Source: m.Source, Dest: m.Dest, ClientRef: m.ClientRef,
+		MessageID: m.ID, Call: m.Batch, Account: m.Account, Source: m.Source, Dest: m.Dest, ClientRef: m.ClientRef,
 		DataCoding: m.DataCoding, Status: m.Status, SubmittedAt: m.SubmittedAt, DoneAt: m.DoneAt, Msg: m,
 	}
 	if len(m.Parts) > 0 {
@@ -66,6 +70,13 @@ func userText(octets []byte, esmClass uint8) []byte {
 		return nil
 	}
 	return text
+}
+
+func (n *Notice) state() smpp.MessageState {
+	if n.Intermediate != 0 {
+		return n.Intermediate
+	}
+	return stateOf(n.Status)
 }
 
 // stateOf is the message_state of a final status (SMPP 3.4 §5.2.28).
@@ -96,7 +107,7 @@ const (
 type receiptWriter struct {
 	pdu  smpp.DeliverSM
 	r    smpp.Receipt
-	id   [message.IDLen]byte
+	id   [idDigits]byte
 	date [20]byte
 	err  [3]byte
 	text []byte
@@ -106,13 +117,13 @@ type receiptWriter struct {
 }
 
 // write returns the deliver_sm of n, valid until the next call (items 50 to 52 of SMPP.md).
-func (w *receiptWriter) write(n *Notice) *smpp.DeliverSM {
+func (w *receiptWriter) write(s *Server, n *Notice) *smpp.DeliverSM {
 	if n.Inbound != nil {
 		return w.inbound(n.Inbound)
 	}
 	w.pdu.DataCoding, w.pdu.ProtocolID = 0, 0
 	w.r = smpp.Receipt{
-		ID: n.MessageID.Append(w.id[:0]), State: stateOf(n.Status), Text: w.quote(n),
+		ID: s.appendID(w.id[:0], n.Account, cmp.Or(n.Call, n.MessageID)), State: n.state(), Text: w.quote(n),
 		SubmitDate: smpp.AppendReceiptDate(w.date[:0:10], time.UnixMilli(n.SubmittedAt).UTC()),
 		DoneDate:   smpp.AppendReceiptDate(w.date[10:10], time.UnixMilli(n.DoneAt).UTC()),
 	}
@@ -128,6 +139,9 @@ func (w *receiptWriter) write(n *Notice) *smpp.DeliverSM {
 	w.src = append(w.src[:0], n.Dest.Addr...)
 	w.dst = append(w.dst[:0], n.Source.Addr...)
 	w.pdu.ESMClass = smpp.ESMReceipt
+	if !w.r.State.Final() {
+		w.pdu.ESMClass = smpp.ESMIntermediate
+	}
 	w.pdu.Source = smpp.Address{TON: n.Dest.TON, NPI: n.Dest.NPI, Addr: w.src}
 	w.pdu.Dest = smpp.Address{TON: n.Source.TON, NPI: n.Source.NPI, Addr: w.dst}
 	w.pdu.ShortMessage = w.text

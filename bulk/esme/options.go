@@ -19,12 +19,17 @@ type Accounts interface {
 	Verify(systemID, password string) (*account.Account, error)
 	// ByID returns the account as it is now, or nil.
 	ByID(id uint32) *account.Account
+	// Outbinds returns the accounts that are to be asked to bind.
+	Outbinds() []*account.Account
 }
 
 // Intake is the door into the platform (intake.Intake).
 type Intake interface {
 	SubmitAsync(req *intake.Request, done func(intake.Outcome, error))
 }
+
+// IDs issues the ids of submit_multi calls (message.IDSource).
+type IDs interface{ Next() message.ID }
 
 // Outbox is the store's view of the final states and inbound messages that customers do not
 // have yet.
@@ -45,7 +50,13 @@ type Options struct {
 	Accounts Accounts
 	Intake   Intake
 	Outbox   Outbox
+	Messages Messages    // nil: query_sm, cancel_sm and replace_sm fail
+	IDs      IDs         // nil: submit_multi fails
 	TLS      *tls.Config // for StartTLS's listener only
+
+	// Congestion, when set, says how busy the platform is, from 0 to 99, to ESMEs of SMPP 5.0. It
+	// must be quick.
+	Congestion func() uint8
 
 	Window      int           // deliver_sm in flight per bind: 100
 	MaxInFlight int           // submit_sm without our answer per bind, then reading stops: 2,000
@@ -59,6 +70,7 @@ type Options struct {
 	RetryMax    time.Duration // longest wait: 5 min
 	GiveUp      time.Duration // age of a final state at which it is given up: 72 h
 	Sweep       time.Duration // reads the outbox again after an error: 30 s; in any case every ten of it
+	Outbind     time.Duration // looks for customers to ask for a bind so often: 30 s
 	// RefusalDelay is how long after the bind a refusal is answered; 0: 200 ms, negative: at once.
 	RefusalDelay time.Duration
 
@@ -92,6 +104,7 @@ func (o Options) withDefaults() Options {
 	o.RetryMax = max(orTime(o.RetryMax, 5*time.Minute), o.RetryMin)
 	o.GiveUp = orTime(o.GiveUp, 72*time.Hour)
 	o.Sweep = orTime(o.Sweep, 30*time.Second)
+	o.Outbind = orTime(o.Outbind, 30*time.Second)
 	if o.Now == nil {
 		o.Now = time.Now
 	}

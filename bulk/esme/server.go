@@ -26,8 +26,10 @@ type Server struct {
 	courier  courier
 	stopping chan struct{}
 	stopOnce sync.Once
-	swept    chan struct{}  // capacity 1: a mailbox wants a sweep
-	joined   sync.WaitGroup // courier, sweeper, accept loops
+	swept    chan struct{} // capacity 1: a mailbox wants a sweep
+	jobs     [managers]chan job
+	binds    atomic.Uint32  // bound so far: the next session's manager
+	joined   sync.WaitGroup // courier, sweeper, managers, accept loops
 	cancel   context.CancelFunc
 
 	mu    sync.Mutex // guards below
@@ -38,6 +40,7 @@ type Server struct {
 type counters struct {
 	binds, refusedBinds, submits, refusedSubmits         atomic.Uint64
 	receipts, retries, refusedReceipts, givenUp, dropped atomic.Uint64
+	intermediates, alerts, outbinds                      atomic.Uint64
 }
 
 // Stats are counters since New, and what there is now.
@@ -65,6 +68,9 @@ func New(o Options) (*Server, error) {
 		stopping: make(chan struct{}), swept: make(chan struct{}, 1),
 	}
 	s.courier.wake = make(chan struct{}, 1)
+	for i := range s.jobs {
+		s.jobs[i] = make(chan job, managerQueue)
+	}
 	s.subs.New = func() any { return newSubmission(s) }
 	var err error
 	s.smpp, err = smpp.NewServer(smpp.ServerOptions{
@@ -93,8 +99,12 @@ func (s *Server) Start(listeners ...net.Listener) {
 			}
 		})
 	}
+	for _, jobs := range s.jobs {
+		s.joined.Go(func() { s.manage(ctx, jobs) })
+	}
 	s.joined.Go(func() { s.deliver(ctx) })
 	s.joined.Go(func() { s.sweep(ctx) })
+	s.joined.Go(func() { s.outbind(ctx) })
 }
 
 // TLSListener makes ln speak TLS 1.2 or later with Options.TLS.
@@ -140,6 +150,7 @@ type bind struct {
 	box     *mailbox
 	account uint32
 	counted bool // guarded by box.mu: takes part in box.bound
+	manager int  // index in Server.jobs
 	sub     submitter
 }
 
@@ -158,6 +169,7 @@ func (s *Server) authenticate(ctx context.Context, info smpp.BindInfo) (any, smp
 var (
 	errStopping     = errors.New("the platform is stopping")
 	errTooManyBinds = errors.New("too many binds of the account")
+	errAddress      = errors.New("the address is not one of the account's smpp_allow")
 )
 
 // bindStatus is item 30 of SMPP.md.
@@ -182,6 +194,9 @@ func (s *Server) admit(ctx context.Context, info *smpp.BindInfo) (*bind, error) 
 	if err != nil {
 		return nil, err
 	}
+	if !a.MayBindFrom(info.RemoteAddr) {
+		return nil, errAddress
+	}
 	most := a.MaxBinds
 	if most <= 0 {
 		most = s.opts.MaxBinds
@@ -193,7 +208,7 @@ func (s *Server) admit(ctx context.Context, info *smpp.BindInfo) (*bind, error) 
 		return nil, fmt.Errorf("%w: %d", errTooManyBinds, most)
 	}
 	box.bound++
-	return &bind{box: box, account: a.ID, counted: true}, nil
+	return &bind{box: box, account: a.ID, counted: true, manager: int(s.binds.Add(1) % managers)}, nil
 }
 
 const verifyPause = 100 * time.Millisecond

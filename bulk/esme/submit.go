@@ -25,25 +25,12 @@ func (s *Server) HandleRequest(sess *smpp.Session, r *smpp.Request) {
 		s.submit(sess, r, p)
 	case *smpp.DataSM:
 		s.data(sess, r, p)
+	case *smpp.SubmitMulti:
+		s.submitMulti(sess, r, p)
+	case *smpp.QuerySM, *smpp.CancelSM, *smpp.ReplaceSM:
+		s.manageLater(sess, r)
 	default:
-		_ = sess.Respond(r.Seq, r.ID, unsupported(r.ID), nil)
-	}
-}
-
-// unsupported is the failure that the standard has for each operation that this server
-// does not offer.
-func unsupported(id smpp.CommandID) smpp.Status {
-	switch id {
-	case smpp.CmdQuerySM:
-		return smpp.RQUERYFAIL
-	case smpp.CmdCancelSM:
-		return smpp.RCANCELFAIL
-	case smpp.CmdReplaceSM:
-		return smpp.RREPLACEFAIL
-	case smpp.CmdSubmitMulti:
-		return smpp.RSUBMITFAIL
-	default:
-		return smpp.RINVCMDID
+		_ = sess.Respond(r.Seq, r.ID, smpp.RINVCMDID, nil)
 	}
 }
 
@@ -103,20 +90,24 @@ func (s *Server) refuse(sess *smpp.Session, r *smpp.Request, st smpp.Status) {
 
 // times reads schedule and validity, whose form the session has checked.
 func (s *Server) times(raw *intake.Raw, schedule, validity []byte) smpp.Status {
+	return s.timesOf(&raw.ScheduleAt, &raw.ValidUntil, schedule, validity)
+}
+
+func (s *Server) timesOf(scheduleAt, validUntil *int64, schedule, validity []byte) smpp.Status {
 	now := s.opts.Now()
 	if len(schedule) != 0 {
 		t, err := smpp.ParseTime(schedule, now)
 		if err != nil {
 			return smpp.RINVSCHED
 		}
-		raw.ScheduleAt = t.UnixMilli()
+		*scheduleAt = t.UnixMilli()
 	}
 	if len(validity) != 0 {
 		t, err := smpp.ParseTime(validity, now)
 		if err != nil {
 			return smpp.RINVEXPIRY
 		}
-		raw.ValidUntil = t.UnixMilli()
+		*validUntil = t.UnixMilli()
 	}
 	return smpp.ROK
 }
@@ -147,13 +138,10 @@ func address(a *smpp.Address) message.Address {
 	return message.Address{TON: a.TON, NPI: a.NPI, Addr: string(a.Addr)}
 }
 
-// receiptWish is registered_delivery bits 1-0 as intake takes them. "Success only" (SMPP
-// 5.0) gets every final state, of which the customer ignores the failures.
+// receiptWish is registered_delivery as intake takes it: bits 1-0 and intermediate
+// notifications.
 func receiptWish(registered byte) uint8 {
-	if w := registered & smpp.RegisteredMask; w != smpp.RegisteredSuccess {
-		return w
-	}
-	return smpp.RegisteredFinal
+	return registered & (smpp.RegisteredMask | smpp.RegisteredIntermediate)
 }
 
 // priority maps priority_flag (SMPP 3.4 §5.2.14). 0 is what nearly everybody sends, so it
@@ -175,9 +163,10 @@ type submission struct {
 	sess *smpp.Session
 	seq  uint32
 	id   smpp.CommandID
-	text [message.IDLen]byte
+	text [idDigits]byte
 	resp smpp.SubmitSMResp
 	data smpp.DataSMResp
+	tlvs [congestionLen]byte
 	done func(intake.Outcome, error) // answer, bound once
 }
 
@@ -204,11 +193,24 @@ func (sub *submission) verdict(out intake.Outcome, err error) (smpp.Status, smpp
 		sub.srv.stats.refusedSubmits.Add(1)
 		return smpp.Status(refusal.SMPPStatus()), nil
 	}
-	id := out.Msg.ID.Append(sub.text[:0])
+	id := sub.srv.appendID(sub.text[:0], out.Msg.Account, out.Msg.ID)
+	tlvs := sub.srv.congestion(sub.sess, sub.tlvs[:0])
 	if sub.id == smpp.CmdDataSM {
-		sub.data.MessageID = id
+		sub.data.MessageID, sub.data.TLVs = id, tlvs
 		return smpp.ROK, &sub.data
 	}
-	sub.resp.MessageID = id
+	sub.resp.MessageID, sub.resp.TLVs = id, tlvs
 	return smpp.ROK, &sub.resp
+}
+
+// congestionLen is the length of congestion_state with its head.
+const congestionLen = 5
+
+// congestion appends congestion_state for a peer of SMPP 5.0 (§4.8.4.18): 0 idle to 99
+// congested.
+func (s *Server) congestion(sess *smpp.Session, t smpp.TLVs) smpp.TLVs {
+	if s.opts.Congestion == nil || sess.InterfaceVersion() < smpp.Version50 {
+		return nil
+	}
+	return t.AppendByte(smpp.TagCongestionState, s.opts.Congestion())
 }

@@ -107,7 +107,7 @@ func TestSubmit(t *testing.T) {
 		"item 54: no receipt":   {0, message.ViaSMPP},
 		"item 54: any final":    {1, message.ViaSMPP | message.WantReceipt | message.NotifyFinal},
 		"item 54: failure only": {2, message.ViaSMPP | message.WantReceipt | message.NotifyFinal | message.NotifyFailureOnly},
-		"item 54: intermediate": {0x11, message.ViaSMPP | message.WantReceipt | message.NotifyFinal},
+		"item 54: intermediate": {0x11, message.ViaSMPP | message.WantReceipt | message.NotifyFinal | message.NotifyIntermediate},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := message1()

@@ -109,7 +109,7 @@ func (b *mailbox) beginPage() (limit int, after message.ID, ok bool) {
 	return min(room, sweepPage), b.cursor, true
 }
 
-// endPage adds what is new. It reports false when nobody is there any more.
+// endPage adds what is new. It reports false when nobody is there any more, or no room.
 func (b *mailbox) endPage(page []Notice) bool {
 	now := b.srv.opts.Now()
 	b.mu.Lock()
@@ -121,6 +121,10 @@ func (b *mailbox) endPage(page []Notice) bool {
 	}
 	for i := range page {
 		n := &page[i]
+		if len(b.entries) >= b.srv.opts.MaxPending { // Push came first
+			b.full = true
+			return false
+		}
 		b.cursor = n.MessageID
 		if _, ok := gone[n.MessageID]; ok || b.entries[n.MessageID] != nil {
 			continue

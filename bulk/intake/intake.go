@@ -45,14 +45,16 @@ type Request struct {
 
 // Raw is a submit_sm's part of a Request: octets that pass through as they are.
 type Raw struct {
-	Source, Dest     message.Address
-	DataCoding       uint8  // SMPP 3.4 §5.2.19
-	ESMClass         uint8  // SMPP 3.4 §5.2.12; with bit 6 Octets start with a user data header
-	ProtocolID       uint8  // SMPP 3.4 §5.2.13
-	Octets           []byte // short_message or message_payload; segmented when too long for one message
-	ScheduleAt       int64  // Unix ms, 0: now
-	ValidUntil       int64  // Unix ms, 0: the default
-	ReceiptRequested uint8  // registered_delivery bits 1-0: 0 none, 1 any final state, 2 failure only
+	Source, Dest message.Address
+	DataCoding   uint8  // SMPP 3.4 §5.2.19
+	ESMClass     uint8  // SMPP 3.4 §5.2.12; with bit 6 Octets start with a user data header
+	ProtocolID   uint8  // SMPP 3.4 §5.2.13
+	Octets       []byte // short_message or message_payload; segmented when too long for one message
+	ScheduleAt   int64  // Unix ms, 0: now
+	ValidUntil   int64  // Unix ms, 0: the default
+	// ReceiptRequested is registered_delivery bits 1-0 (0 none, 1 any final state, 2 failure
+	// only, 3 success only) and 4 (intermediate notifications).
+	ReceiptRequested uint8
 }
 
 // Outcome is what became of a Request: exactly one field is set.

@@ -12,6 +12,8 @@ const (
 	receiptMask        = 0x03 // registered_delivery bits 1-0, SMPP 3.4 §5.2.17
 	receiptAny         = 1
 	receiptFailureOnly = 2
+	receiptSuccessOnly = 3
+	intermediate       = 0x10
 	// featureBits are what is passed on of a customer's esm_class: UDHI and reply path.
 	// Mode and type are the platform's own.
 	featureBits = 0xC0
@@ -27,6 +29,12 @@ func (b *build) raw(m *message.Message, req *Request) *Refusal {
 		m.Flags |= message.WantReceipt | message.NotifyFinal
 	case receiptFailureOnly:
 		m.Flags |= message.WantReceipt | message.NotifyFinal | message.NotifyFailureOnly
+	}
+	if raw.ReceiptRequested&receiptMask == receiptSuccessOnly {
+		m.Flags |= message.WantReceipt | message.NotifyFinal | message.NotifySuccessOnly
+	}
+	if raw.ReceiptRequested&intermediate != 0 {
+		m.Flags |= message.WantReceipt | message.NotifyIntermediate
 	}
 	if r := b.rawAddresses(m, req); r != nil {
 		return r

@@ -175,7 +175,8 @@ func (m *Message) finish(at int64) {
 		return
 	}
 	m.DoneAt = at
-	if m.Flags&NotifyFinal == 0 || m.Status == Delivered && m.Flags&NotifyFailureOnly != 0 {
+	if m.Flags&NotifyFinal == 0 || m.Status == Delivered && m.Flags&NotifyFailureOnly != 0 ||
+		m.Status != Delivered && m.Flags&NotifySuccessOnly != 0 {
 		return
 	}
 	m.Notify = NotifyOpen

@@ -32,6 +32,10 @@ const (
 	NotifyFinal
 	// NotifyFailureOnly limits NotifyFinal to states other than DELIVERED (registered_delivery 2).
 	NotifyFailureOnly
+	// NotifySuccessOnly limits NotifyFinal to DELIVERED (registered_delivery 3 of SMPP 5.0).
+	NotifySuccessOnly
+	// NotifyIntermediate: the customer is also told states on the way (registered_delivery bit 4).
+	NotifyIntermediate
 )
 
 // Message is one accepted message. See the package comment for who may write what.

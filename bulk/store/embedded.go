@@ -213,6 +213,9 @@ func (e *Embedded) Err() error {
 	return nil
 }
 
+// Backlog returns the changed messages that SQLite does not hold yet.
+func (e *Embedded) Backlog() int { return e.dirty.len() }
+
 // Stats returns a picture of this moment.
 func (e *Embedded) Stats() Stats {
 	e.dirty.mu.Lock()

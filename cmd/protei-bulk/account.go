@@ -80,7 +80,8 @@ func stateText(disabled bool) string {
 
 func accountCreate(c *restClient) *cobra.Command {
 	body := map[string]any{}
-	var role, systemID, password, sender, dlrURL string
+	var role, systemID, password, sender, dlrURL, ids, outbind, outbindPassword string
+	var allow []string
 	var tps float64
 	var binds int
 	cmd := &cobra.Command{
@@ -89,13 +90,19 @@ func accountCreate(c *restClient) *cobra.Command {
   protei-bulk account create ops --role admin`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			body["name"] = args[0]
-			for name, v := range map[string]string{"role": role, "system_id": systemID, "password": password, "default_sender": sender, "dlr_url": dlrURL} {
+			for name, v := range map[string]string{
+				"role": role, "system_id": systemID, "password": password, "default_sender": sender, "dlr_url": dlrURL,
+				"message_ids": ids, "outbind": outbind, "outbind_password": outbindPassword,
+			} {
 				if v != "" {
 					body[name] = v
 				}
 			}
 			if tps != 0 {
 				body["tps"] = tps
+			}
+			if len(allow) != 0 {
+				body["smpp_allow"] = allow
 			}
 			if binds != 0 {
 				body["max_binds"] = binds
@@ -119,6 +126,10 @@ func accountCreate(c *restClient) *cobra.Command {
 	f.StringVar(&password, "password", "", "SMPP and Basic `password`, up to 8 characters for SMPP; none: a random one")
 	f.StringVar(&sender, "default-sender", "", "`sender` of messages that name none")
 	f.StringVar(&dlrURL, "dlr-url", "", "webhook `URL` for final states")
+	f.StringVar(&ids, "message-ids", "", "`form` of message_id over SMPP: hex (default) or dec")
+	f.StringSliceVar(&allow, "smpp-allow", nil, "`addresses` and networks that SMPP binds may come from; none: any")
+	f.StringVar(&outbind, "outbind", "", "`host:port` that is asked to bind while something waits for it")
+	f.StringVar(&outbindPassword, "outbind-password", "", "`password` in the outbind, up to 8 characters")
 	f.Float64Var(&tps, "tps", 0, "`messages` a second; 0: no limit")
 	f.IntVar(&binds, "max-binds", 0, "`count` of SMPP binds at once; 0: 100")
 	return cmd

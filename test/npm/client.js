@@ -7,7 +7,7 @@
 const smpp = require('smpp');
 
 const [address, systemID, password] = process.argv.slice(2);
-const seen = { bad: {}, submits: [], receipts: {}, enquireLink: null, unbind: null };
+const seen = { bad: {}, submits: [], receipts: {}, manage: {}, enquireLink: null, unbind: null };
 
 function connect() {
   return new Promise((resolve, reject) => {
@@ -75,6 +75,23 @@ async function main() {
     await submit(session, 'part' + (i + 1), { destination_addr: '15550100004', esm_class: 0x40, data_coding: 0, short_message: part });
   }
   await submit(session, 'nobody', { destination_addr: 'nobody', short_message: 'x' });
+  const later = await request(session, 'submit_sm', Object.assign({}, to, {
+    destination_addr: '15550100005', short_message: 'later', schedule_delivery_time: '000000010000000R', registered_delivery: 0,
+  }));
+  const named = { message_id: later.message_id, source_addr: 'Interop', source_addr_ton: 5 };
+  const queried = await request(session, 'query_sm', named);
+  const replaced = await request(session, 'replace_sm', Object.assign({ short_message: 'still later' }, named));
+  const cancelled = await request(session, 'cancel_sm', named);
+  const gone = await request(session, 'query_sm', named);
+  const multi = await request(session, 'submit_multi', Object.assign({}, to, {
+    short_message: 'to both', registered_delivery: 0,
+    dest_address: ['15550100006', 'nobody'].map((n) => ({ dest_addr_ton: 1, dest_addr_npi: 1, destination_addr: n })),
+  }));
+  seen.manage = {
+    query: queried.command_status, state: queried.message_state, replace: replaced.command_status, cancel: cancelled.command_status,
+    gone: gone.message_state, multi: multi.command_status, multiID: multi.message_id,
+    unsuccess: (multi.unsuccess_sme || []).map((u) => ({ to: u.destination_addr, status: u.error_status_code })),
+  };
   seen.enquireLink = (await request(session, 'enquire_link', {})).command_status;
 
   const wanted = seen.submits.filter((s) => s.status === 0).map((s) => s.id);
