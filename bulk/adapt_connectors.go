@@ -9,7 +9,6 @@ import (
 	"strings"
 
 	"protei-bulk/bulk/connector"
-	"protei-bulk/bulk/route"
 	"protei-bulk/bulk/store"
 )
 
@@ -75,7 +74,7 @@ const defaultConnector = "default"
 // openConnectors reads the connectors. Those of the setting connectors go into a store
 // that has none.
 func (p *Platform) openConnectors(ctx context.Context) error {
-	o := connector.Options{Store: connectorStore{p.store, p.vault}, Logger: p.log}
+	o := connector.Options{Store: connectorStore{p.store, p.vault}, InUse: p.usedBy, Logger: p.log}
 	if p.cfg.Upstream != "" {
 		spec, err := connector.FromURL(defaultConnector, p.cfg.Upstream)
 		if err != nil {
@@ -126,14 +125,4 @@ func checkConnectors(lines []string) error {
 		}
 	}
 	return errors.Join(errs...)
-}
-
-func (p *Platform) wireRoutes(context.Context) error {
-	table, err := route.NewTable(nil)
-	if err != nil {
-		return err
-	}
-	p.router, err = route.NewRouter(table)
-	p.fleet = newFleet(p)
-	return err
 }

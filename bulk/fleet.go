@@ -37,6 +37,8 @@ type fleet struct {
 
 	links atomic.Pointer[map[uint16]*link] // replaced as a whole
 
+	tables sync.Mutex // one table at a time: the last one is of the last change
+
 	mu     sync.Mutex // one change at a time
 	ended  bool       // guarded by mu
 	cancel context.CancelFunc
@@ -129,7 +131,7 @@ func (f *fleet) Apply(ctx context.Context, _, c *connector.Connector) error {
 	next.state.Set(next.condition())
 	old := f.link(c.ID)
 	f.put(next)
-	if err := f.p.reroute(); err != nil {
+	if err := f.Reroute(); err != nil {
 		return err
 	}
 	if old != nil && old.dispatcher != nil && old.dispatcher != next.dispatcher {
@@ -252,18 +254,20 @@ func (f *fleet) count(ctx context.Context, id uint16, status message.Status) (in
 	}
 }
 
-// reroute puts a table over the present connectors in force.
-func (p *Platform) reroute() error {
+// Reroute puts a table of the present rules and connectors in force.
+func (f *fleet) Reroute() error {
+	f.tables.Lock()
+	defer f.tables.Unlock()
 	var connectors []route.Connector
-	for _, l := range *p.fleet.links.Load() {
+	for _, l := range *f.links.Load() {
 		if !l.c.Deleted {
 			connectors = append(connectors, route.Connector{ID: l.c.ID, Name: l.c.Name, State: l.state})
 		}
 	}
 	slices.SortFunc(connectors, func(a, b route.Connector) int { return int(a.ID) - int(b.ID) })
-	table, err := route.NewTable(connectors)
+	table, err := route.Compile(connectors, f.p.routes.Rows())
 	if err != nil {
 		return err
 	}
-	return p.router.Swap(table)
+	return f.p.router.Swap(table)
 }

@@ -59,6 +59,7 @@ type Platform struct {
 	vault     *vault
 	accounts  *account.Directory
 	router    *route.Router
+	routes    *route.Book
 	meter     *metrics.Metrics
 	intake    *intake.Intake
 	campaigns *campaign.Manager
@@ -137,7 +138,7 @@ func (p *Platform) Start(ctx context.Context) (err error) {
 		}
 	}()
 	for _, start := range []func(context.Context) error{
-		p.openCDR, p.openStore, p.openAccounts, p.openConnectors, p.wireRoutes, p.wireIntake, p.wireOutbox, p.wireSMPP, p.wireInbound, p.wireConnectors,
+		p.openCDR, p.openStore, p.openAccounts, p.wireRoutes, p.openConnectors, p.wireIntake, p.wireOutbox, p.wireSMPP, p.wireInbound, p.wireConnectors,
 		p.goLive, p.startCampaigns, p.startSMPP, p.startHTTP,
 	} {
 		if err := start(ctx); err != nil {
@@ -345,7 +346,8 @@ func (p *Platform) startHTTP(context.Context) error {
 	handler, err := api.New(api.Options{
 		Accounts: p.accounts, Intake: p.intake, Messages: reader{p}, Insight: insight{p}, Campaigns: p.campaigns, Metrics: p.meter,
 		Inbound: inboundReader{p}, InboundRoutes: p.mo,
-		IDs: p.store.IDs(), SMSC: p.connector.Name, Connectors: p.connector, Root: p.opts.Root, Version: p.opts.Version, Logger: p.log,
+		IDs: p.store.IDs(), SMSC: p.connector.Name, Route: p.routes.Name, Connectors: p.connector, Routes: p.routes, Router: p.router,
+		Root: p.opts.Root, Version: p.opts.Version, Logger: p.log,
 	})
 	if err != nil {
 		return err

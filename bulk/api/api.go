@@ -22,6 +22,7 @@ import (
 	"protei-bulk/bulk/inbound"
 	"protei-bulk/bulk/intake"
 	"protei-bulk/bulk/message"
+	"protei-bulk/bulk/route"
 )
 
 // Errors that the interfaces below return.
@@ -102,6 +103,11 @@ type Options struct {
 
 	Inbound       InboundMessages // nil: the inbound endpoints answer 404
 	InboundRoutes *inbound.Routes // needed with Inbound
+	// Routes are the rules, and Router has them in force; nil: there are no calls for them.
+	Routes *route.Book
+	Router *route.Router
+	// Route names a rule in answers; nil: none is shown.
+	Route func(id uint32) string
 
 	// SMSC names a connector in answers; nil: its number is shown.
 	SMSC func(connector uint16) string

@@ -30,6 +30,7 @@ const (
 	fieldDLRURL
 	fieldClientRef
 	fieldFlash
+	fieldTag
 	numFields
 	noField = numFields
 )
@@ -57,13 +58,15 @@ func fieldOf(key string) field {
 		return fieldClientRef
 	case "flash":
 		return fieldFlash
+	case "tag":
+		return fieldTag
 	}
 	return noField
 }
 
 // canonical is the name under which intake complains about a field.
 var canonical = [numFields]string{
-	"from", "to", "text", "encoding", "priority", "schedule_at", "validity_period", "dlr_url", "client_ref", "flash",
+	"from", "to", "text", "encoding", "priority", "schedule_at", "validity_period", "dlr_url", "client_ref", "flash", "tag",
 }
 
 // decoder reads messages from JSON.
@@ -162,6 +165,8 @@ func stringField(req *intake.Request, f field) *string {
 		return &req.ScheduleAt
 	case fieldDLRURL:
 		return &req.DLRURL
+	case fieldTag:
+		return &req.Tag
 	default:
 		return &req.ClientRef
 	}

@@ -133,6 +133,9 @@ func (a *API) appendMessage(dst []byte, m *message.Message, whole bool) []byte {
 	dst = optID(dst, `,"batch_id":`, m.Batch)
 	dst = optID(dst, `,"campaign_id":`, m.Campaign)
 	dst = optString(dst, `,"smsc":`, a.smsc(m.Connector))
+	if a.opts.Route != nil {
+		dst = optString(dst, `,"route":`, a.opts.Route(m.Route))
+	}
 	dst = append(dst, `,"submitted_at":`...)
 	dst = appendTime(dst, m.SubmittedAt)
 	dst = optTime(dst, `,"schedule_at":`, m.ScheduleAt)

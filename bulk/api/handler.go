@@ -96,7 +96,7 @@ func (a *API) routes() {
 	a.on("/api/v1/balance", customers, methods{"GET": (*call).balance})
 	a.on("/api/v1/statistics", customers, methods{"GET": (*call).statistics})
 	a.connectorRoutes()
-	a.on("/api/v1/routes", admins, methods{"GET": (*call).routing})
+	a.routingRoutes()
 	a.on("/api/v1/queues", admins, methods{"GET": (*call).queues})
 	if a.opts.Campaigns != nil {
 		a.on("/api/v1/campaigns", customers, methods{"GET": (*call).listCampaigns, "POST": (*call).createCampaign})
@@ -135,6 +135,16 @@ func (a *API) connectorRoutes() {
 	for action, mode := range map[string]connector.Mode{"start": connector.Running, "pause": connector.Paused, "stop": connector.Stopped} {
 		a.on("/api/v1/connectors/{name}/"+action, admins, methods{"POST": connectorMode(mode)})
 	}
+}
+
+func (a *API) routingRoutes() {
+	type methods = map[string]func(*call) error
+	if a.opts.Routes == nil {
+		return
+	}
+	a.on("/api/v1/routes", admins, methods{"GET": (*call).listRoutes, "POST": (*call).createRoute})
+	a.on("/api/v1/routes/test", admins, methods{"POST": (*call).testRoute})
+	a.on("/api/v1/routes/{name}", admins, methods{"GET": (*call).getRoute, "PATCH": (*call).updateRoute, "DELETE": (*call).deleteRoute})
 }
 
 func (a *API) on(path string, who access, methods map[string]func(*call) error) {

@@ -83,8 +83,13 @@ func start(t testing.TB, opts options) *platform {
 			t.Error(err)
 		}
 	})
+	routes, err := route.OpenBook(ctx, route.BookOptions{Store: noRoutes{}})
+	if err != nil {
+		t.Fatal(err)
+	}
 	p.api, err = api.New(api.Options{
 		Accounts: accounts, Intake: door, Messages: &archive{sink: p.sink}, Insight: p.insight, Campaigns: p.campaigns, IDs: ids,
+		Routes: routes, Router: router,
 		SMSC: table.Name, Version: "1.2.3", Now: now,
 		Metrics: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "# metrics\n") }),
 	})
@@ -119,6 +124,13 @@ func (p *platform) people(t testing.TB, opts options) {
 		}
 	}
 }
+
+// noRoutes is a store without rules.
+type noRoutes struct{}
+
+func (noRoutes) LoadRoutes(context.Context) ([]route.Row, error) { return nil, nil }
+func (noRoutes) SaveRoute(context.Context, route.Row) error      { return nil }
+func (noRoutes) DeleteRoute(context.Context, uint32) error       { return nil }
 
 // archive shows the sink's messages.
 type archive struct {

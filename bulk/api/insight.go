@@ -23,22 +23,6 @@ func (c *call) ready() error {
 	return c.document(200, map[string]any{"status": "ready"})
 }
 
-func (c *call) routing() error {
-	type row struct {
-		Order     int    `json:"order"`
-		Match     string `json:"match"`
-		Connector string `json:"connector"`
-	}
-	rows := []row{}
-	for _, conn := range c.api.opts.Insight.Connectors() {
-		if conn.State != "stopped" {
-			rows = append(rows, row{Order: 1, Match: "everything", Connector: conn.Name})
-			break
-		}
-	}
-	return c.document(200, map[string]any{"routes": rows})
-}
-
 func (c *call) queues() error {
 	type row struct {
 		Queue

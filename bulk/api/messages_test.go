@@ -47,9 +47,9 @@ func TestPostMessageTakesAliasesAndNamesUnknownFields(t *testing.T) {
 			t.Errorf("message to %q from %q", m.Dest.Addr, m.Source.Addr)
 		}
 	}
-	a := p.do(t, "POST", "/api/v1/messages", `{"from":"ACME","to":"1512345678","text":"x","colour":{"a":[1]},"tag":1}`)
+	a := p.do(t, "POST", "/api/v1/messages", `{"from":"ACME","to":"1512345678","text":"x","colour":{"a":[1]},"size":1}`)
 	a.want(t, 201, "")
-	if got := fmt.Sprint(a.JSON["warnings"]); !strings.Contains(got, "colour") || !strings.Contains(got, "tag") {
+	if got := fmt.Sprint(a.JSON["warnings"]); !strings.Contains(got, "colour") || !strings.Contains(got, "size") {
 		t.Errorf("warnings %s", got)
 	}
 }

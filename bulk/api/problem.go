@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"protei-bulk/bulk/account"
@@ -11,6 +12,7 @@ import (
 	"protei-bulk/bulk/connector"
 	"protei-bulk/bulk/inbound"
 	"protei-bulk/bulk/intake"
+	"protei-bulk/bulk/route"
 )
 
 // problem is an RFC 9457 document to be. It implements error, so that handlers return it.
@@ -113,6 +115,10 @@ func asProblem(err error) *problem {
 		return wrong("not_found", "there is no such account")
 	case errors.Is(err, account.ErrUnknownKey):
 		return wrong("not_found", "there is no such API key")
+	case errors.Is(err, route.ErrUnknown):
+		return wrong("not_found", "there is no such route")
+	case errors.Is(err, route.ErrTaken), errors.Is(err, route.ErrFull):
+		return wrong("conflict", err.Error())
 	case errors.Is(err, connector.ErrUnknown):
 		return wrong("not_found", "there is no such connector")
 	case errors.Is(err, connector.ErrFixed), errors.Is(err, connector.ErrTaken), errors.Is(err, connector.ErrInUse), errors.Is(err, connector.ErrFull):
@@ -126,7 +132,7 @@ func asProblem(err error) *problem {
 	return wrong("internal_error", "internal error")
 }
 
-// fieldFaults collects the FieldErrors of packages account, campaign and connector from joined errors.
+// fieldFaults collects the FieldErrors of packages account, campaign, connector and route from joined errors.
 func fieldFaults(err error) []fault {
 	if joined, ok := err.(interface{ Unwrap() []error }); ok {
 		var all []fault
@@ -139,7 +145,11 @@ func fieldFaults(err error) []fault {
 	var c *campaign.FieldError
 	var k *connector.FieldError
 	var in *inbound.FieldError
+	var r *route.FieldError
 	switch {
+	case errors.As(err, &r):
+		field, _, _ := strings.Cut(r.Field, "/")
+		return []fault{{"/" + r.Field, "invalid_" + field, r.Detail}}
 	case errors.As(err, &k):
 		return []fault{{"/" + k.Field, "invalid_" + k.Field, k.Detail}}
 	case errors.As(err, &a):

@@ -55,7 +55,7 @@ func spec(name string) connector.Spec {
 
 func TestDirectory(t *testing.T) {
 	ctx, store, run := t.Context(), &memory{map[uint16]connector.Row{}}, new(runner)
-	d, err := connector.Open(ctx, connector.Options{Store: store, Taken: 4, InUse: func(id uint16) int { return int(id) - 5 }})
+	d, err := connector.Open(ctx, connector.Options{Store: store, Taken: 4, InUse: func(c *connector.Connector) int { return int(c.ID) - 5 }})
 	if err != nil {
 		t.Fatal(err)
 	}

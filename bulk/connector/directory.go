@@ -70,11 +70,11 @@ const Max = 1000
 // Options of a Directory.
 type Options struct {
 	Store  Store
-	Fixed  *Spec            // the connector of the settings, which gets FixedID; nil: none
-	InUse  func(uint16) int // how many routes name the connector; nil: none do
-	Taken  uint16           // highest number that messages may carry already
-	Now    func() time.Time // nil: time.Now
-	Logger *slog.Logger     // nil: silent
+	Fixed  *Spec                // the connector of the settings, which gets FixedID; nil: none
+	InUse  func(*Connector) int // how many routes name the connector; nil: none do
+	Taken  uint16               // highest number that messages may carry already
+	Now    func() time.Time     // nil: time.Now
+	Logger *slog.Logger         // nil: silent
 }
 
 // FixedID is the number of the connector of the settings.
@@ -164,6 +164,16 @@ func (d *Directory) Name(id uint16) string {
 	return ""
 }
 
+// Named returns the connector with the name, or nil.
+func (d *Directory) Named(name string) *Connector {
+	for _, c := range *d.all.Load() {
+		if !c.Deleted && c.Name == name {
+			return c
+		}
+	}
+	return nil
+}
+
 // Find returns the connector with the name or the number, or ErrUnknown.
 func (d *Directory) Find(key string) (*Connector, error) {
 	id, err := strconv.ParseUint(key, 10, 16)
@@ -214,8 +224,10 @@ func (d *Directory) Update(ctx context.Context, key string, change func(*Spec)) 
 			return nil, ErrFixed
 		}
 	}
-	if err := d.free(next.Name, next.ID); err != nil {
-		return nil, err
+	if next.Name != old.Name {
+		if err := errors.Join(d.unused(old), d.free(next.Name, next.ID)); err != nil {
+			return nil, err
+		}
 	}
 	next.UpdatedAt = d.o.Now().UnixMilli()
 	return &next, d.replace(ctx, old, &next)
@@ -232,10 +244,8 @@ func (d *Directory) Delete(ctx context.Context, key string) error {
 	case old.Fixed:
 		return ErrFixed
 	}
-	if d.o.InUse != nil {
-		if n := d.o.InUse(old.ID); n > 0 {
-			return fmt.Errorf("%w: %d routes name it; change or delete them first", ErrInUse, n)
-		}
+	if err := d.unused(old); err != nil {
+		return err
 	}
 	gone := *old
 	gone.Mode, gone.Deleted, gone.UpdatedAt = Stopped, true, d.o.Now().UnixMilli()
@@ -274,6 +284,15 @@ func (d *Directory) replace(ctx context.Context, old, c *Connector) error {
 	}
 	// The change is durable: it is carried out although whoever asked may be gone.
 	return d.runs.Apply(context.WithoutCancel(ctx), old, c)
+}
+
+func (d *Directory) unused(c *Connector) error {
+	if d.o.InUse != nil {
+		if n := d.o.InUse(c); n > 0 {
+			return fmt.Errorf("%w: %d routes name %s; change or delete them first", ErrInUse, n, c.Name)
+		}
+	}
+	return nil
 }
 
 func (d *Directory) free(name string, except uint16) error {

@@ -159,8 +159,9 @@ func (s *Sweeper) expired(ctx context.Context, from message.Place) (message.Plac
 	for _, m := range msgs {
 		var seq uint64
 		var status message.Status
-		s.o.Store.View(m, func(m *message.Message) { seq, status = m.LaneSeq, m.Status })
-		if status == message.Pending && s.o.Lanes.Cancel(m.Lane(), m.ID, seq, status) {
+		var lane message.Lane
+		s.o.Store.View(m, func(m *message.Message) { seq, status, lane = m.LaneSeq, m.Status, m.Lane() })
+		if status == message.Pending && s.o.Lanes.Cancel(lane, m.ID, seq, status) {
 			ours = append(ours, m)
 		}
 	}

@@ -72,7 +72,7 @@ func (b *build) message(req *Request) (*message.Message, *Refusal) {
 		r = b.notify(m, req)
 	}
 	if r == nil {
-		r = b.route(m)
+		r = b.route(m, req)
 	}
 	if r != nil {
 		return nil, r
@@ -289,13 +289,25 @@ func (b *build) webhook(raw string) (string, *Refusal) {
 	return own, nil
 }
 
-func (b *build) route(m *message.Message) *Refusal {
-	b.query = route.Query{Account: m.Account, Source: m.Source, Dest: m.Dest, Priority: m.Priority}
+// route gives m its connector.
+func (b *build) route(m *message.Message, req *Request) *Refusal {
+	if len(req.Tag) > route.MaxTag {
+		return &Refusal{Code: InvalidTag, Field: "tag", Detail: fmt.Sprintf("has %d octets, at most %d are allowed", len(req.Tag), route.MaxTag)}
+	}
+	b.query = route.Query{
+		Account: m.Account, Source: m.Source, Dest: m.Dest, Priority: m.Priority,
+		Encoding: m.Encoding, Parts: len(m.Parts), Tag: req.Tag, At: b.now,
+	}
+	if b.in.opts.Router.NeedsText() {
+		if b.query.Text = req.Text; req.Raw != nil {
+			b.query.Text = route.TextOf(m)
+		}
+	}
 	c, ok := b.in.opts.Router.Route(&b.query)
 	if !ok {
-		return &Refusal{Code: NoRoute, Detail: "no connector carries messages to " + m.Dest.Addr}
+		return &Refusal{Code: NoRoute, Detail: "no route carries messages to " + m.Dest.Addr + " from " + quote(m.Source.Addr)}
 	}
-	m.Connector = c.ID
+	m.Connector, m.Route = c.Connector, c.Rule
 	if b.in.opts.Admit != nil {
 		if err := b.in.opts.Admit(m.Lane()); err != nil {
 			return AsRefusal(err)

@@ -36,6 +36,7 @@ type Request struct {
 	ValidityPeriod string // ISO 8601 duration, RFC 3339 moment or seconds; empty: the default
 	DLRURL         string // http or https; empty: the account's
 	ClientRef      string
+	Tag            string // for routing; it is not kept
 
 	Batch, Campaign message.ID
 	Ordinal         uint32 // 1-based inside the campaign
@@ -81,7 +82,9 @@ type IDs interface {
 
 // Router picks the connector (route.Router).
 type Router interface {
-	Route(q *route.Query) (route.Connector, bool)
+	Route(q *route.Query) (route.Choice, bool)
+	// NeedsText reports whether a rule looks at texts.
+	NeedsText() bool
 }
 
 // Options of an Intake. Sink, IDs and Router are needed.

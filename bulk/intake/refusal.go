@@ -25,6 +25,7 @@ const (
 	InvalidDLRURL     Code = "invalid_dlr_url"
 	DLRURLNotAllowed  Code = "dlr_url_not_allowed"
 	InvalidClientRef  Code = "invalid_client_ref"
+	InvalidTag        Code = "invalid_tag"
 	InvalidHeader     Code = "invalid_user_data_header"
 	NoRoute           Code = "no_route"
 	AccountDisabled   Code = "account_disabled"
@@ -75,6 +76,7 @@ var verdicts = map[Code]verdict{
 	InvalidDLRURL:     {422, rSubmitFail},
 	DLRURLNotAllowed:  {422, rSubmitFail},
 	InvalidClientRef:  {422, rSubmitFail},
+	InvalidTag:        {422, rSubmitFail},
 	InvalidHeader:     {422, rInvESMClass},
 	WrongType:         {422, rSubmitFail},
 	DuplicateField:    {422, rSubmitFail},

@@ -40,11 +40,23 @@ type Event struct {
 	Due    int64  // Requeue: Unix ms, 0: at once
 	Seq    uint64 // Accept, Requeue: lane sequence, given by the store at commit
 	Dup    bool   // Requeue, Submitted: set PossibleDuplicate
+	// Requeue: the connector that the message moves to, 0: it stays. A message of which a
+	// part is SENT does not move: its receipt comes by its connector.
+	Connector uint16
 
 	// Set by Apply for the hooks that run after it.
 	Changed bool   // the event did something (a second final state does not)
 	Was     Status // the message's status before
 	Now     Status // the message's status after
+}
+
+// Lane returns the lane in which e gives the message a place.
+func (e *Event) Lane() Lane {
+	lane := e.Msg.Lane()
+	if e.Connector != 0 {
+		lane.Connector = e.Connector
+	}
+	return lane
 }
 
 // Apply changes e.Msg as e says and fills Changed, Was and Now. It is the only code
@@ -117,6 +129,9 @@ func (m *Message) settle(e *Event) bool {
 }
 
 func (m *Message) requeue(e *Event) bool {
+	if e.Connector != 0 && m.anySent() {
+		return false
+	}
 	changed := m.each(e.Part, func(p *Part) bool {
 		if p.Status.Final() || e.Part == AllParts && !p.Status.Waiting() {
 			return false
@@ -133,9 +148,21 @@ func (m *Message) requeue(e *Event) bool {
 	})
 	if changed {
 		m.LaneSeq, m.DueAt = e.Seq, e.Due
+		if e.Connector != 0 {
+			m.Connector = e.Connector
+		}
 		m.PossibleDuplicate = m.PossibleDuplicate || e.Dup
 	}
 	return changed
+}
+
+func (m *Message) anySent() bool {
+	for i := range m.Parts {
+		if m.Parts[i].Status == Sent {
+			return true
+		}
+	}
+	return false
 }
 
 // each runs f on the parts that part names and reports whether any call did.

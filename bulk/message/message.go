@@ -62,7 +62,10 @@ type Message struct {
 	ScheduleAt  int64 // Unix ms, 0: at once
 	ValidUntil  int64 // Unix ms, 0: the platform's default
 
-	Connector uint16 // lane it belongs to, with Priority
+	// Connector is the lane it belongs to, with Priority. A Requeue may move the message while
+	// no part of it is SENT: it is written as state is.
+	Connector uint16
+	Route     uint32 // number of the routing rule that chose the connector, 0: none
 
 	// Payload holds the short_message octets of all parts, user data header
 	// included, one after the other; Parts[i].End says where each one ends.

@@ -1,12 +1,27 @@
-// Package route decides which connector carries a message. Router holds an immutable
-// Table behind an atomic pointer: messages read it without a lock, a change builds a
-// new Table and swaps it. The package starts no goroutine.
+// Package route decides which connector carries a message. Rules are compiled to an
+// immutable Table that Router holds behind an atomic pointer: messages read it without a
+// lock, a change builds a new Table and swaps it. Book is the set of rules that the store
+// keeps. The package starts no goroutine.
+//
+// # Which rule
+//
+// Of the rules that take a message, the one with the highest priority decides; among
+// equals the one whose prefix is longest, then the one with more conditions, then the
+// oldest. Without any rule, everything goes to the first connector that is up.
+//
+// # How it is found
+//
+// A trie over the digits of prefixes for the rules of each account, and one for those that
+// name no account. Each rule has a rank, its place in the order above. A look-up walks the
+// recipient's number down at most two tries; at each node it looks at the rules whose
+// prefix ends there, in the order of their ranks, as long as they are better than what was
+// found already.
 package route
 
 import (
 	"errors"
-	"fmt"
 	"sync/atomic"
+	"time"
 
 	"protei-bulk/bulk/message"
 )
@@ -16,6 +31,18 @@ type Query struct {
 	Account      uint32
 	Source, Dest message.Address
 	Priority     message.Priority
+	Encoding     uint8 // gsm.Encoding
+	Parts        int
+	Tag          string
+	// Text is needed only when NeedsText says so.
+	Text string
+	At   time.Time // when the message is accepted
+}
+
+// Choice is what routing decided.
+type Choice struct {
+	Rule      uint32 // number of the rule, 0: there are no rules
+	Connector uint16
 }
 
 // Connector is one way to SMSCs, as routing sees it.
@@ -24,61 +51,6 @@ type Connector struct {
 	Name     string
 	Disabled bool
 	State    *State // nil: always up
-}
-
-// Table is a compiled set of rules. It never changes.
-type Table struct {
-	connectors []Connector
-	enabled    []Connector
-}
-
-// NewTable builds a table that sends everything to the first connector that is up, else to
-// the first that is not stopped, else to the first. Without one that is enabled nothing has
-// a route. IDs are unique and not zero.
-func NewTable(connectors []Connector) (*Table, error) {
-	t := &Table{connectors: append([]Connector(nil), connectors...)}
-	seen := make(map[uint16]bool, len(connectors))
-	for _, c := range connectors {
-		if c.ID == 0 || seen[c.ID] {
-			return nil, fmt.Errorf("connector %q: the id %d is zero or taken", c.Name, c.ID)
-		}
-		seen[c.ID] = true
-		if !c.Disabled {
-			t.enabled = append(t.enabled, c)
-		}
-	}
-	return t, nil
-}
-
-// Route returns the connector for q; false when there is none.
-func (t *Table) Route(q *Query) (Connector, bool) {
-	if len(t.enabled) == 0 {
-		return Connector{}, false
-	}
-	best := 0
-	for i := range t.enabled {
-		condition := t.enabled[i].State.Condition()
-		if condition == Up {
-			return t.enabled[i], true
-		}
-		if condition < t.enabled[best].State.Condition() {
-			best = i
-		}
-	}
-	return t.enabled[best], true
-}
-
-// Connectors returns the connectors in the order given. The caller must not change them.
-func (t *Table) Connectors() []Connector { return t.connectors }
-
-// Name returns the name of a connector, or "" for an unknown one.
-func (t *Table) Name(id uint16) string {
-	for i := range t.connectors {
-		if t.connectors[i].ID == id {
-			return t.connectors[i].Name
-		}
-	}
-	return ""
 }
 
 // ErrNoTable is returned when a Router gets a nil Table.
@@ -105,5 +77,11 @@ func (r *Router) Swap(t *Table) error {
 // Table returns the table in force.
 func (r *Router) Table() *Table { return r.table.Load() }
 
-// Route returns the connector for q; false when there is none.
-func (r *Router) Route(q *Query) (Connector, bool) { return r.table.Load().Route(q) }
+// Route returns where q goes; false when no rule takes it.
+func (r *Router) Route(q *Query) (Choice, bool) { return r.table.Load().Route(q) }
+
+// NeedsText reports whether a rule looks at texts, so that Query.Text is needed.
+func (r *Router) NeedsText() bool { return r.table.Load().needsText }
+
+// NeedsText reports whether a rule looks at texts, so that Query.Text is needed.
+func (t *Table) NeedsText() bool { return t.needsText }

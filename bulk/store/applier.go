@@ -99,11 +99,15 @@ func (a *applier) event(ev *message.Event, number uint64) {
 	if ev.Kind == message.Accept {
 		e.live.add(s, m)
 	}
-	before := cell(m, m.Status)
+	before, lane := cell(m, m.Status), m.Lane()
 	ev.Apply()
 	after := cell(m, m.Status)
 	if ev.Changed {
 		m.Store.Applied = number
+		if ev.Connector != 0 && m.Store.Flags&flagWaiting != 0 { // it waits in another lane now
+			e.lanes.get(lane).waiting.Add(-1)
+			e.lanes.get(m.Lane()).waiting.Add(1)
+		}
 		a.mark(m)
 		switch {
 		case awaitsReceipt(ev):
@@ -176,7 +180,7 @@ func (a *applier) book(ev *message.Event, before, after message.Status) {
 		c.now[after].Add(1)
 	}
 	if ev.Seq != 0 {
-		a.e.lanes.get(ev.Msg.Lane()).applied.Store(ev.Seq)
+		a.e.lanes.get(ev.Lane()).applied.Store(ev.Seq)
 	}
 }
 

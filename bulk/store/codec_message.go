@@ -7,8 +7,13 @@ import (
 	"protei-bulk/bulk/message"
 )
 
-// messageVersion is the first byte of an encoded message.
-const messageVersion = 1
+// The first byte of an encoded message.
+const (
+	messageVersion = 1
+	// messageMore is messageVersion with a second presence byte behind the first. A message
+	// that has none of its fields is written as version 1, which older programs read too.
+	messageMore = 2
+)
 
 // maxParts bounds what a decoder makes of a damaged number of parts.
 const maxParts = 255
@@ -24,6 +29,9 @@ const (
 	hasDuplicate // possible duplicate; no field
 	hasLaneSeq
 )
+
+// Bits of the second presence byte.
+const hasRoute = 1
 
 // Bits of a part's first byte, above its status.
 const (
@@ -51,12 +59,23 @@ func presence(m *message.Message) (p byte) {
 	return p
 }
 
+func more(m *message.Message) (p byte) {
+	if m.Route != 0 {
+		p |= hasRoute
+	}
+	return p
+}
+
 // appendMessage appends m without its id: the payload of an accept record and the
 // body of a row. The bookkeeping's record number is part of it.
 func appendMessage(dst []byte, m *message.Message) []byte {
-	p := presence(m)
-	dst = append(dst, messageVersion, p,
-		byte(m.Status), byte(m.Notify), byte(m.Priority), byte(m.Flags),
+	p, more := presence(m), more(m)
+	if more == 0 {
+		dst = append(dst, messageVersion, p)
+	} else {
+		dst = append(dst, messageMore, p, more)
+	}
+	dst = append(dst, byte(m.Status), byte(m.Notify), byte(m.Priority), byte(m.Flags),
 		m.Encoding, m.DataCoding, m.ESMClass, m.ProtocolID)
 	dst = binary.AppendUvarint(dst, m.Store.Applied)
 	dst = binary.AppendUvarint(dst, uint64(m.Account))
@@ -87,6 +106,9 @@ func appendMessage(dst []byte, m *message.Message) []byte {
 	}
 	if p&hasLaneSeq != 0 {
 		dst = binary.AppendUvarint(dst, m.LaneSeq)
+	}
+	if more&hasRoute != 0 {
+		dst = binary.AppendUvarint(dst, uint64(m.Route))
 	}
 	dst = binary.AppendUvarint(dst, uint64(len(m.Payload)))
 	dst = append(dst, m.Payload...)
@@ -149,11 +171,19 @@ func decodeMessage(id message.ID, body string) (*message.Message, error) {
 }
 
 func (d *decoder) message(m *message.Message) {
-	if v := d.byte(); v != messageVersion {
+	v := d.byte()
+	p, more := d.byte(), byte(0)
+	switch v {
+	case messageVersion:
+	case messageMore:
+		if more = d.byte(); more&^hasRoute != 0 {
+			d.fail() // written by a newer program
+			return
+		}
+	default:
 		d.fail()
 		return
 	}
-	p := d.byte()
 	m.Status, m.Notify = message.Status(d.byte()), message.NotifyState(d.byte())
 	m.Priority, m.Flags = message.Priority(d.byte()), message.Flags(d.byte())
 	m.Encoding, m.DataCoding, m.ESMClass, m.ProtocolID = d.byte(), d.byte(), d.byte(), d.byte()
@@ -188,6 +218,9 @@ func (d *decoder) message(m *message.Message) {
 	m.PossibleDuplicate = p&hasDuplicate != 0
 	if p&hasLaneSeq != 0 {
 		m.LaneSeq = d.uvarint()
+	}
+	if more&hasRoute != 0 {
+		m.Route = d.u32()
 	}
 	d.parts(m)
 }

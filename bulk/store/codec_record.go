@@ -27,8 +27,9 @@ const (
 // The first byte of every record but accept, whose message has its own.
 const (
 	recordVersion = 1
-	// recordMarked is a submitted record with a byte of flags at its end. One without any
-	// flag is written as version 1, which older programs read too.
+	// recordMarked is a submitted record with a byte of flags at its end, or a requeue record
+	// with the connector that the message moves to. One without is written as version 1,
+	// which older programs read too.
 	recordMarked = 2
 )
 
@@ -60,7 +61,7 @@ func addEvent(g *journal.Group, e *message.Event) {
 		g.End(appendMessage(b, e.Msg))
 		return
 	}
-	marked := e.Kind == message.Submitted && e.Dup
+	marked := e.Kind == message.Submitted && e.Dup || e.Kind == message.Requeue && e.Connector != 0
 	b = append(b, recordVersion+flag(marked))
 	b = appendID(b, e.Msg.ID)
 	b = binary.AppendUvarint(b, uint64(e.Part))
@@ -80,6 +81,9 @@ func addEvent(g *journal.Group, e *message.Event) {
 		b = binary.AppendVarint(b, e.Due)
 		b = binary.AppendUvarint(b, e.Seq)
 		b = append(b, flag(e.Dup))
+		if marked {
+			b = binary.AppendUvarint(b, uint64(e.Connector))
+		}
 	}
 	g.End(b)
 }
@@ -121,7 +125,7 @@ func decodeRecord(kind byte, payload []byte) (record, error) {
 		r.id = d.id()
 		r.event = message.Event{Kind: message.Accept, Seq: d.uvarint(), Msg: &message.Message{ID: r.id}}
 		d.message(r.event.Msg)
-	case recordSubmitted:
+	case recordSubmitted, recordRequeue:
 		marked := len(d.src) > 0 && d.src[0] == recordMarked
 		if marked {
 			d.src = d.src[1:]
@@ -129,10 +133,15 @@ func decodeRecord(kind byte, payload []byte) (record, error) {
 			d.version()
 		}
 		d.event(&r)
-		if marked {
+		switch {
+		case marked && kind == recordSubmitted:
 			r.event.Dup = d.limited(markDuplicate) != 0
+		case marked:
+			if r.event.Connector = d.u16(); r.event.Connector == 0 {
+				d.fail()
+			}
 		}
-	case recordSettle, recordRequeue, recordHold, recordNotified:
+	case recordSettle, recordHold, recordNotified:
 		d.version()
 		d.event(&r)
 	case recordParked:

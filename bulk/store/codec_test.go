@@ -29,7 +29,7 @@ func fullMessage() *message.Message {
 		Encoding: 1, DataCoding: 8, ESMClass: 0x40, ProtocolID: 3, Priority: message.High,
 		Flags: message.WantReceipt | message.NotifyFinal, ClientRef: "ref", DLRURL: "https://example.org/",
 		SubmittedAt: 1_790_000_000_000, ScheduleAt: 1_790_000_060_000, ValidUntil: 1_790_086_400_000,
-		Connector: 300, Payload: []byte("one two"), Status: message.Sent, LaneSeq: 99, DueAt: 1_790_000_000_001,
+		Connector: 300, Route: 70_000, Payload: []byte("one two"), Status: message.Sent, LaneSeq: 99, DueAt: 1_790_000_000_001,
 		PossibleDuplicate: true, Notify: message.NotifyOpen, DoneAt: 1_790_000_009_000,
 	}
 	m.SetParts(2)
@@ -106,6 +106,21 @@ func encode(r record) []byte {
 			addEvent(g, &r.event)
 		}
 	})
+}
+
+func TestRequeueThatMovesCodec(t *testing.T) {
+	ev := message.Event{Kind: message.Requeue, Msg: fullMessage(), Part: message.AllParts, Error: 1, At: 6, Due: 2, Seq: 9, Dup: true, Connector: 700}
+	payload := payloadOf(func(g *journal.Group) { addEvent(g, &ev) })
+	r, err := decodeRecord(recordRequeue, payload)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if again := encode(r); !slices.Equal(again, payload) || r.event.Connector != 700 || r.event.Seq != 9 {
+		t.Errorf("% x became %+v", payload, r.event)
+	}
+	if _, err := decodeRecord(recordRequeue, payload[:len(payload)-2]); err == nil {
+		t.Error("a record without its connector was taken")
+	}
 }
 
 func TestRecordCodec(t *testing.T) {

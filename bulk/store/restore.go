@@ -186,6 +186,10 @@ func (r *replayer) flush() {
 
 func (r *replayer) event(rec *record, number uint64) error {
 	ev := &rec.event
+	var lane message.Lane // that an accept record gives a place in
+	if ev.Kind == message.Accept {
+		lane = ev.Msg.Lane()
+	}
 	m, err := r.message(rec.id)
 	switch {
 	case err != nil:
@@ -199,7 +203,10 @@ func (r *replayer) event(rec *record, number uint64) error {
 	}
 	ev.Msg = m
 	if ev.Kind == message.Accept || m.Store.Applied >= number {
-		r.passed(ev)
+		if lane == (message.Lane{}) {
+			lane = ev.Lane()
+		}
+		r.passed(ev, lane)
 		return nil
 	}
 	r.apply(ev, number)
@@ -214,9 +221,9 @@ func (r *replayer) apply(ev *message.Event, number uint64) {
 }
 
 // passed does what is left of a record whose effect the message has already.
-func (r *replayer) passed(ev *message.Event) {
+func (r *replayer) passed(ev *message.Event, lane message.Lane) {
 	if ev.Seq != 0 {
-		la := r.e.lanes.get(ev.Msg.Lane())
+		la := r.e.lanes.get(lane)
 		la.applied.Store(max(la.applied.Load(), ev.Seq))
 	}
 	r.applier.follow(ev)

@@ -126,7 +126,7 @@ func (w *writer) number(ev *message.Event) {
 	if ev.Kind != message.Accept && ev.Kind != message.Requeue {
 		return
 	}
-	key := ev.Msg.Lane()
+	key := ev.Lane()
 	if w.lane == nil || w.lane.key != key {
 		w.lane = w.e.lanes.get(key)
 	}

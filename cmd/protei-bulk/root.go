@@ -28,6 +28,7 @@ any messaging platform, and simulates an SMSC.`,
 	root.AddCommand(
 		newDemoCommand(env), newServeCommand(env), newSMSCCommand(env), withScenarioCommands(env, newLoadCommand(env)),
 		newMessageCommand(env), newInboundCommand(env), newCampaignCommand(env), newAccountCommand(env), newConnectorCommand(env),
+		newRouteCommand(env),
 		newConfigCommand(env), newJournalCommand(env), newVersionCommand(env),
 	)
 	return root

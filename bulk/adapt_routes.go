@@ -1,0 +1,76 @@
+package bulk
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strconv"
+
+	"protei-bulk/bulk/connector"
+	"protei-bulk/bulk/message"
+	"protei-bulk/bulk/route"
+	"protei-bulk/bulk/store"
+)
+
+// routeObjects is the kind under which the store keeps routing rules.
+const routeObjects = "route"
+
+// routeStore is the embedded store as package route wants it.
+type routeStore struct{ store *store.Embedded }
+
+// LoadRoutes implements route.Store.
+func (s routeStore) LoadRoutes(ctx context.Context) ([]route.Row, error) {
+	objects, err := s.store.Objects(ctx, routeObjects)
+	if err != nil {
+		return nil, err
+	}
+	rows := make([]route.Row, 0, len(objects))
+	for key, text := range objects {
+		var r route.Row
+		if err := json.Unmarshal(text, &r); err != nil {
+			return nil, fmt.Errorf("route %s: %w", key, err)
+		}
+		rows = append(rows, r)
+	}
+	return rows, nil
+}
+
+// SaveRoute implements route.Store.
+func (s routeStore) SaveRoute(ctx context.Context, row route.Row) error {
+	text, err := json.Marshal(row)
+	if err != nil {
+		return err
+	}
+	return s.store.PutObject(ctx, routeObjects, strconv.FormatUint(uint64(row.ID), 10), text)
+}
+
+// DeleteRoute implements route.Store.
+func (s routeStore) DeleteRoute(ctx context.Context, id uint32) error {
+	return s.store.DeleteObject(ctx, routeObjects, strconv.FormatUint(uint64(id), 10))
+}
+
+// wireRoutes reads the rules. The table is empty until the connectors run.
+func (p *Platform) wireRoutes(ctx context.Context) error {
+	table, err := route.NewTable(nil)
+	if err != nil {
+		return err
+	}
+	if p.router, err = route.NewRouter(table); err != nil {
+		return err
+	}
+	p.fleet = newFleet(p)
+	p.routes, err = route.OpenBook(ctx, route.BookOptions{
+		Store: routeStore{p.store}, Changed: p.fleet.Reroute, Logger: p.log,
+		Known: func(name string) bool { return p.connector.Named(name) != nil },
+	})
+	return err
+}
+
+// usedBy counts the rules that name a connector.
+func (p *Platform) usedBy(c *connector.Connector) int { return p.routes.Using(c.Name) }
+
+// query is what a rule may look at of a message that was accepted.
+func (p *Platform) query(m *message.Message) *route.Query {
+	q := route.QueryOf(m, p.router.NeedsText())
+	return &q
+}

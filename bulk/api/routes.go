@@ -1,0 +1,187 @@
+package api
+
+import (
+	"strconv"
+	"time"
+
+	"protei-bulk/bulk/account"
+	"protei-bulk/bulk/intake"
+	"protei-bulk/bulk/message"
+	"protei-bulk/bulk/route"
+	"protei-bulk/gsm"
+)
+
+// routeView is a rule as the API shows it.
+type routeView struct {
+	ID uint32 `json:"id"`
+	route.Rule
+	CreatedAt time.Time `json:"created_at"`
+	UpdatedAt time.Time `json:"updated_at"`
+	Warnings  []string  `json:"warnings,omitempty"`
+}
+
+func viewRoute(r *route.Row) routeView {
+	return routeView{ID: r.ID, Rule: r.Rule, CreatedAt: time.UnixMilli(r.CreatedAt).UTC(), UpdatedAt: time.UnixMilli(r.UpdatedAt).UTC()}
+}
+
+// listRoutes shows the rules in the order in which they decide. Without any there is the
+// one that the platform implies.
+func (c *call) listRoutes() error {
+	views := []routeView{}
+	for _, r := range c.api.opts.Routes.Ordered() {
+		views = append(views, viewRoute(&r))
+	}
+	answer := map[string]any{"routes": views}
+	if len(views) == 0 {
+		answer["implied"] = "there are no rules: everything goes to the first connector that is up"
+	}
+	return c.document(200, answer)
+}
+
+func (c *call) getRoute() error {
+	row, err := c.api.opts.Routes.Find(c.r.PathValue("name"))
+	if err != nil {
+		return err
+	}
+	return c.document(200, viewRoute(&row))
+}
+
+// showRoute answers a change, with a warning when messages may be left without a rule.
+func (c *call) showRoute(status int, row *route.Row) error {
+	view := viewRoute(row)
+	view.Warnings = c.warned()
+	if !c.api.opts.Routes.Complete() {
+		view.Warnings = append(view.Warnings, "messages that no rule takes are refused: there is no rule without conditions")
+	}
+	return c.document(status, view)
+}
+
+func (c *call) createRoute() error {
+	rule := route.Rule{Strategy: route.Failover}
+	if _, err := c.into(&rule, nil); err != nil {
+		return err
+	}
+	row, err := c.api.opts.Routes.Create(c.r.Context(), rule)
+	if err != nil {
+		return err
+	}
+	c.w.Header().Set("Location", "/api/v1/routes/"+strconv.FormatUint(uint64(row.ID), 10))
+	return c.showRoute(201, &row)
+}
+
+func (c *call) updateRoute() error {
+	row, err := c.api.opts.Routes.Find(c.r.PathValue("name"))
+	if err != nil {
+		return err
+	}
+	read := row.Rule
+	set, err := c.into(&read, nil)
+	if err != nil {
+		return err
+	}
+	row, err = c.api.opts.Routes.Update(c.r.Context(), strconv.FormatUint(uint64(row.ID), 10), func(r *route.Rule) {
+		next := read
+		copyUnset(&next, r, set)
+		*r = next
+	})
+	if err != nil {
+		return err
+	}
+	return c.showRoute(200, &row)
+}
+
+func (c *call) deleteRoute() error {
+	if err := c.api.opts.Routes.Delete(c.r.Context(), c.r.PathValue("name")); err != nil {
+		return err
+	}
+	c.w.WriteHeader(204)
+	return nil
+}
+
+// trial is the message of a dry run.
+type trial struct {
+	Account  string    `json:"account"` // name or number; the caller's own by default
+	From     string    `json:"from"`
+	To       string    `json:"to"`
+	Text     string    `json:"text"`
+	Encoding string    `json:"encoding"`
+	Priority string    `json:"priority"`
+	Tag      string    `json:"tag"`
+	At       time.Time `json:"at"`
+	Limit    int       `json:"limit"` // rules shown
+}
+
+// Bounds of a dry run.
+const (
+	trialRules    = 100
+	trialRulesMax = 10_000
+)
+
+// testRoute says what routing would do with a message, and why. Nothing is sent.
+func (c *call) testRoute() error {
+	t := trial{Limit: trialRules, At: c.api.opts.Now(), Text: "test"}
+	if _, err := c.into(&t, nil); err != nil {
+		return err
+	}
+	q, err := c.query(&t)
+	if err != nil {
+		return err
+	}
+	return c.document(200, c.api.opts.Router.Table().Explain(c.api.opts.Routes.Rows(), q, t.Limit))
+}
+
+// query is what routing sees of a trial.
+func (c *call) query(t *trial) (*route.Query, error) {
+	d := &c.dec
+	q := &route.Query{Account: c.who.ID, Priority: message.Normal, Text: t.Text, Tag: t.Tag, At: t.At, Parts: 1}
+	if t.Account != "" {
+		a := c.accountNamed(t.Account)
+		if a == nil {
+			d.fault("invalid_account", "account", "is no account's name or number")
+		} else {
+			q.Account = a.ID
+		}
+	}
+	q.Source, q.Dest = message.Address{Addr: listAddress(t.From)}, message.Address{Addr: listAddress(t.To)}
+	if t.To == "" {
+		d.fault(intake.MissingRecipient, "to", "is needed")
+	}
+	if t.Limit < 1 || t.Limit > trialRulesMax {
+		d.fault("out_of_range", "limit", "is not between 1 and 10000")
+	}
+	encoding := gsm.Choose(t.Text)
+	var err error
+	if t.Encoding != "" {
+		if encoding, err = gsm.ParseEncoding(t.Encoding); err != nil {
+			d.fault(intake.InvalidEncoding, "encoding", "is none of AUTO, GSM7, UCS2, LATIN1, BINARY")
+		}
+	}
+	if encoding == gsm.Auto {
+		encoding = gsm.Choose(t.Text)
+	}
+	if t.Priority != "" {
+		if q.Priority, err = message.ParsePriority(t.Priority); err != nil {
+			d.fault(intake.InvalidPriority, "priority", "is none of LOW, NORMAL, HIGH, CRITICAL")
+		}
+	}
+	if err := d.invalid(); err != nil {
+		return nil, err
+	}
+	q.Encoding = uint8(encoding)
+	if encoding != gsm.Binary {
+		_, q.Parts = gsm.Count(t.Text, encoding)
+	}
+	q.Parts = max(1, q.Parts)
+	return q, nil
+}
+
+func (c *call) accountNamed(key string) *account.Account {
+	if a := c.api.opts.Accounts.ByName(key); a != nil {
+		return a
+	}
+	id, err := strconv.ParseUint(key, 10, 32)
+	if err != nil {
+		return nil
+	}
+	return c.api.opts.Accounts.ByID(uint32(id))
+}
