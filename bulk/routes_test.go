@@ -120,30 +120,30 @@ func TestRouteBadInput(t *testing.T) {
 	s := openSite(t, t.TempDir(), func(c *Config) { c.Connectors = []string{"a=smpp://x:y@127.0.0.1:1"} })
 	s.must(201, "POST", "/routes", `{"name":"ok","targets":[{"connector":"a"}]}`)
 	const targets = `"targets":[{"connector":"a"}]`
-	for body, want := range map[string]string{
-		`{}`:                                              `"/name"`,
-		`{"name":"ok",` + targets + `}`:                   `named`,
-		`{"name":"7",` + targets + `}`:                    `"/name"`,
-		`{"name":"x"}`:                                    `"/targets"`,
-		`{"name":"x","targets":"a"}`:                      `"/targets"`,
-		`{"name":"x","targets":[{"to":"a"}]}`:             `unknown field`,
-		`{"name":"x","targets":[{"connector":"nobody"}]}`: `"/targets/0/connector"`,
-		`{"name":"x","targets":[{"connector":"a"},{"connector":"a"}]}`:            `"/targets/1/connector"`,
-		`{"name":"x","strategy":"split",` + targets + `}`:                         `"/targets/0/weight"`,
-		`{"name":"x","strategy":"dice",` + targets + `}`:                          `"/strategy"`,
-		`{"name":"x","priority":-1,` + targets + `}`:                              `"/priority"`,
-		`{"name":"x","priority":"high",` + targets + `}`:                          `"/priority"`,
-		`{"name":"x",` + targets + `,"match":{"prefixes":["12a"]}}`:               `"/match/prefixes/0"`,
-		`{"name":"x",` + targets + `,"match":{"prefix":"12"}}`:                    `unknown field`,
-		`{"name":"x",` + targets + `,"match":{"accounts":["acme"]}}`:              `"/match/accounts"`,
-		`{"name":"x",` + targets + `,"match":{"text":"("}}`:                       `"/match/text"`,
-		`{"name":"x",` + targets + `,"match":{"senders":["*A*"]}}`:                `"/match/senders/0"`,
-		`{"name":"x",` + targets + `,"match":{"min_parts":3,"max_parts":2}}`:      `"/match/max_parts"`,
-		`{"name":"x",` + targets + `,"match":{"windows":[{"days":"someday"}]}}`:   `"/match/windows/0"`,
-		`{"name":"x",` + targets + `,"match":{"windows":[{"zone":"Mars/Base"}]}}`: `"/match/windows/0"`,
+	for _, c := range [][2]string{
+		{`{}`, `"/name"`},
+		{`{"name":"ok",` + targets + `}`, `named`},
+		{`{"name":"7",` + targets + `}`, `"/name"`},
+		{`{"name":"x"}`, `"/targets"`},
+		{`{"name":"x","targets":"a"}`, `"/targets"`},
+		{`{"name":"x","targets":[{"to":"a"}]}`, `unknown field`},
+		{`{"name":"x","targets":[{"connector":"nobody"}]}`, `"/targets/0/connector"`},
+		{`{"name":"x","targets":[{"connector":"a"},{"connector":"a"}]}`, `"/targets/1/connector"`},
+		{`{"name":"x","strategy":"split",` + targets + `}`, `"/targets/0/weight"`},
+		{`{"name":"x","strategy":"dice",` + targets + `}`, `"/strategy"`},
+		{`{"name":"x","priority":-1,` + targets + `}`, `"/priority"`},
+		{`{"name":"x","priority":"high",` + targets + `}`, `"/priority"`},
+		{`{"name":"x",` + targets + `,"match":{"prefixes":["12a"]}}`, `"/match/prefixes/0"`},
+		{`{"name":"x",` + targets + `,"match":{"prefix":"12"}}`, `unknown field`},
+		{`{"name":"x",` + targets + `,"match":{"accounts":["acme"]}}`, `"/match/accounts"`},
+		{`{"name":"x",` + targets + `,"match":{"text":"("}}`, `"/match/text"`},
+		{`{"name":"x",` + targets + `,"match":{"senders":["*A*"]}}`, `"/match/senders/0"`},
+		{`{"name":"x",` + targets + `,"match":{"min_parts":3,"max_parts":2}}`, `"/match/max_parts"`},
+		{`{"name":"x",` + targets + `,"match":{"windows":[{"days":"someday"}]}}`, `"/match/windows/0"`},
+		{`{"name":"x",` + targets + `,"match":{"windows":[{"zone":"Mars/Base"}]}}`, `"/match/windows/0"`},
 	} {
-		if code, text := s.call("POST", "/routes", body); code != 422 && code != 409 || !strings.Contains(text, want) {
-			t.Errorf("%s: %d %s, want %s", body, code, text, want)
+		if code, text := s.call("POST", "/routes", c[0]); code != 422 && code != 409 || !strings.Contains(text, c[1]) {
+			t.Errorf("%s: %d %s, want %s", c[0], code, text, c[1])
 		}
 	}
 	s.must(404, "PATCH", "/routes/nobody", `{"priority":1}`)
