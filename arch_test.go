@@ -18,9 +18,10 @@ var ours = map[string][]string{
 	"gsm":                        {},
 	"smpp":                       {},
 	"smpp/smpptest":              {"smpp"},
-	"smsc":                       {"smpp", "gsm"},
+	"smsc":                       {"smpp", "gsm", "internal/nearest"},
+	"internal/nearest":           {},
 	"internal/web":               {},
-	"bulk":                       {"bulk/...", "gsm", "smpp", "internal/web"},
+	"bulk":                       {"bulk/...", "gsm", "smpp", "internal/nearest", "internal/web"},
 	"bulk/message":               {},
 	"bulk/account":               {"bulk/message", "gsm"},
 	"bulk/account/accounttest":   {"bulk/account"},
@@ -42,7 +43,7 @@ var ours = map[string][]string{
 	"bulk/journal":               {},
 	"bulk/journal/faultfs":       {"bulk/journal"},
 	"bulk/store":                 {"bulk/message", "bulk/journal", "bulk/journal/faultfs"},
-	"load":                       {"load/...", "gsm", "smpp", "internal/web"},
+	"load":                       {"load/...", "gsm", "smpp", "internal/nearest", "internal/web"},
 	"load/stats":                 {},
 	"cmd":                        {"..."},
 	"test":                       {"..."},
@@ -76,7 +77,7 @@ var outside = map[string][]string{
 }
 
 // standardOnly lists folders that use the standard library and nothing else outside tests.
-var standardOnly = []string{"gsm", "smpp", "bulk/message"}
+var standardOnly = []string{"gsm", "smpp", "bulk/message", "internal/nearest"}
 
 type goPackage struct {
 	ImportPath, ForTest                string

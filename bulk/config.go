@@ -18,6 +18,8 @@ import (
 
 	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
+
+	"protei-bulk/internal/nearest"
 )
 
 // Config is everything an operator can set. Each field has the same name in the YAML
@@ -194,13 +196,11 @@ func (c *Config) explain(err error) string {
 	if m == nil {
 		return text
 	}
-	known := map[string]bool{}
+	var known []string
 	for _, s := range c.Settings() {
-		for part := range strings.SplitSeq(s.Key, ".") {
-			known[part] = true
-		}
+		known = append(known, strings.Split(s.Key, ".")...)
 	}
-	if near := nearest(m[1], known); near != "" {
+	if near := nearest.Name(m[1], known); near != "" {
 		return fmt.Sprintf("unknown key %q, did you mean %q?\n%s", m[1], near, text)
 	}
 	return fmt.Sprintf("unknown key %q\n%s", m[1], text)
@@ -478,39 +478,3 @@ func (s *Size) UnmarshalText(b []byte) error {
 
 // UnmarshalYAML is UnmarshalText with the place in the file.
 func (s *Size) UnmarshalYAML(node ast.Node) error { return atPlace(node, s.UnmarshalText) }
-
-// nearest returns the known word with the smallest edit distance, if it is near.
-func nearest(word string, known map[string]bool) string {
-	best, bestDist := "", 3
-	names := make([]string, 0, len(known))
-	for k := range known {
-		names = append(names, k)
-	}
-	sort.Strings(names)
-	for _, k := range names {
-		if d := editDistance(word, k); d < bestDist || d == bestDist && d <= len(word)/3 && best == "" {
-			best, bestDist = k, d
-		}
-	}
-	return best
-}
-
-func editDistance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diag := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := diag
-			if a[i] != b[j] {
-				cost++
-			}
-			diag = row[j+1]
-			row[j+1] = min(cost, row[j]+1, diag+1)
-		}
-	}
-	return row[len(b)]
-}

@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 
+	"protei-bulk/internal/nearest"
 	"protei-bulk/smpp"
 )
 
@@ -214,8 +215,12 @@ func (b *Behaviour) Patch(object []byte) error {
 			errs = append(errs, &FieldError{f.Name, err.Error()})
 		}
 	}
+	var known []string
+	for _, f := range Fields() {
+		known = append(known, f.Name)
+	}
 	for _, name := range slices.Sorted(maps.Keys(raw)) {
-		errs = append(errs, &FieldError{name, "unknown setting" + nearest(name)})
+		errs = append(errs, &FieldError{name, "unknown setting" + nearest.Meant(name, known)})
 	}
 	if err := errors.Join(errs...); err != nil {
 		return err
@@ -234,27 +239,6 @@ func (b *Behaviour) Validate() error {
 		}
 	}
 	return errors.Join(errs...)
-}
-
-// nearest suggests the known setting that begins most like name, or holds it.
-func nearest(name string) string {
-	best, score := "", 3
-	for _, f := range Fields() {
-		same := 0
-		for same < min(len(name), len(f.Name)) && name[same] == f.Name[same] {
-			same++
-		}
-		if name != "" && strings.Contains(f.Name, name) {
-			same += len(name)
-		}
-		if same > score {
-			best, score = f.Name, same
-		}
-	}
-	if best == "" {
-		return ""
-	}
-	return "; did you mean " + best + "?"
 }
 
 // finalStates are the states of SMPP 3.4 appendix B that end a message.

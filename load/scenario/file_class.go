@@ -8,6 +8,7 @@ import (
 
 	"github.com/goccy/go-yaml/ast"
 
+	"protei-bulk/internal/nearest"
 	"protei-bulk/load"
 	"protei-bulk/load/scenario/template"
 )
@@ -168,11 +169,7 @@ func (p *fileParser) tasks(c *fileClass, m fields) {
 			for j, x := range c.tasks {
 				names[j] = x.name
 			}
-			hint := ""
-			if near := template.Nearest(o.name, names); near != "" {
-				hint = ", did you mean " + near + "?"
-			}
-			p.fault(o.at, "%s: otherwise: no task %q%s", c.name, o.name, hint)
+			p.fault(o.at, "%s: otherwise: no task %q%s", c.name, o.name, nearest.Meant(o.name, names))
 		case c.tasks[i] == t || len(c.tasks[i].needs) > 0:
 			p.fault(o.at, "%s: otherwise: want another task, one that needs nothing", c.name)
 		default:

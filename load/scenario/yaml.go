@@ -13,6 +13,7 @@ import (
 	"github.com/goccy/go-yaml/parser"
 	"github.com/goccy/go-yaml/token"
 
+	"protei-bulk/internal/nearest"
 	"protei-bulk/load"
 	"protei-bulk/load/scenario/template"
 )
@@ -237,9 +238,9 @@ func (r *reader) mapping(n ast.Node, what string, known ...string) fields {
 		if slices.Contains(known, key) {
 			continue
 		}
-		hint := "; there are " + strings.Join(known, ", ")
-		if near := template.Nearest(key, known); near != "" {
-			hint = ", did you mean " + near + "?"
+		hint := nearest.Meant(key, known)
+		if hint == "" {
+			hint = "; there are " + strings.Join(known, ", ")
 		}
 		r.fault(f.keys[key], "%s: unknown key %s%s", what, strconv.Quote(key), hint)
 	}
@@ -301,11 +302,7 @@ func (r *reader) oneOf(n ast.Node, what string, words ...string) string {
 	if n == nil || slices.Contains(words, s) {
 		return s
 	}
-	hint := ""
-	if near := template.Nearest(s, words); near != "" {
-		hint = ", did you mean " + near + "?"
-	}
-	r.fault(n, "%s: %q is none of %s%s", what, s, strings.Join(words, ", "), hint)
+	r.fault(n, "%s: %q is none of %s%s", what, s, strings.Join(words, ", "), nearest.Meant(s, words))
 	return words[0]
 }
 

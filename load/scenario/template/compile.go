@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"strings"
 	"sync/atomic"
+
+	"protei-bulk/internal/nearest"
 )
 
 // Fault is a mistake in a text; Offset counts its bytes from 0.
@@ -336,7 +338,7 @@ func (e *Env) feedColumn(name, column string, at int, esc Escape) (op, *Fault) {
 		for n := range e.feeds {
 			names = append(names, n)
 		}
-		return op{}, &Fault{at, "no feed " + strconv.Quote(name) + meant(name, names)}
+		return op{}, &Fault{at, "no feed " + strconv.Quote(name) + nearest.Meant(name, names)}
 	}
 	i := f.column(column)
 	if i < 0 {
@@ -358,12 +360,4 @@ func (e *Env) named(name string, _ int, esc Escape) (o op, known bool, _ *Fault)
 		e.onVar(name)
 	}
 	return op{kind: opVar, slot: slot, esc: esc}, true, nil
-}
-
-// meant is ", did you mean X?" or nothing.
-func meant(name string, known []string) string {
-	if near := Nearest(name, known); near != "" {
-		return ", did you mean " + near + "?"
-	}
-	return ""
 }

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"sync/atomic"
 	"time"
+
+	"protei-bulk/internal/nearest"
 )
 
 // functionNames in the order of the documentation.
@@ -62,7 +64,7 @@ func (e *Env) call(name string, at int, args []argument, esc Escape) (op, *Fault
 	}[name]
 	switch {
 	case !ok:
-		return op{}, &Fault{at, "no variable or function " + strconv.Quote(name) + meant(name, e.Known())}
+		return op{}, &Fault{at, "no variable or function " + strconv.Quote(name) + nearest.Meant(name, e.Known())}
 	case len(args) > 0:
 		return bad(name)
 	}
@@ -184,7 +186,7 @@ func (e *Env) rawOp(at int, args []argument) (op, *Fault) {
 		return op{kind: opLiteral, text: v}, nil
 	}
 	if !ok {
-		return op{}, &Fault{args[0].offset, "no variable " + strconv.Quote(name) + meant(name, e.Known())}
+		return op{}, &Fault{args[0].offset, "no variable " + strconv.Quote(name) + nearest.Meant(name, e.Known())}
 	}
 	if e.onVar != nil {
 		e.onVar(name)
