@@ -1,7 +1,6 @@
 package test
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -11,11 +10,14 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
+
+	"protei-bulk/load/target/targettest"
 )
 
 // docsRoot is the folder of the README, seen from this package.
@@ -39,11 +41,16 @@ type block struct {
 	text string
 	// mark is what the comment above the fence says: run, run-go, run-python or nothing.
 	mark    string
-	stopped bool // run it when the platform is stopped
-	again   bool // give it three tries, a second apart
-	exit    int
+	stopped bool  // run it when the platform is stopped
+	again   bool  // give it three tries, a second apart
+	exits   []int // exit codes that are right
 	within  time.Duration
 	want    string // the ```text block that follows
+
+	shortened bool // with fewer users and less time than it says
+	cut       bool // it does not end by itself
+	page      bool // it serves the load tester's page
+	databases bool // it needs PostgreSQL and Redis
 }
 
 func (b *block) name() string { return fmt.Sprintf("%s:%d", filepath.Base(b.file), b.line) }
@@ -56,7 +63,11 @@ var markPattern = regexp.MustCompile(`^<!-- (run(?:-go|-python)?)(?:: (.*))? -->
 //	<!-- run -->                     bash, against the platform and the simulator
 //	<!-- run: stopped -->            … after the platform was stopped
 //	<!-- run: again -->              … up to three times, until it prints what it should
-//	<!-- run: exit 2, 30s -->        … wants this exit code, may take this long (10 s)
+//	<!-- run: exit 2, 30s -->        … wants this exit code (or one of: exit 3 or 4), may take this long (10 s)
+//	<!-- run: shortened, 60s -->     … a load test: with flags appended that make it short and small
+//	<!-- run: page, 60s -->          … serves the load tester's page, where a test is started and stopped
+//	<!-- run: cut, 3s -->            … goes on until its time is up
+//	<!-- run: databases -->          … with a PostgreSQL and a Redis of its own
 //	<!-- run-go --> <!-- run-python -->
 func blocks(t *testing.T, file string) (all []*block) {
 	t.Helper()
@@ -70,7 +81,7 @@ func blocks(t *testing.T, file string) (all []*block) {
 		fence, isFence := strings.CutPrefix(line, "```")
 		switch {
 		case isFence && open == nil:
-			open = &block{file: file, line: i + 1, lang: fence, within: 10 * time.Second}
+			open = &block{file: file, line: i + 1, lang: fence, within: 10 * time.Second, exits: []int{0}}
 			open.read(t, mark)
 		case isFence:
 			if open.lang == "text" && last != nil {
@@ -103,7 +114,7 @@ func (b *block) read(t *testing.T, mark string) {
 	}
 	b.mark = m[1]
 	for option := range strings.SplitSeq(m[2], ", ") {
-		code, isExit := strings.CutPrefix(option, "exit ")
+		codes, isExit := strings.CutPrefix(option, "exit ")
 		var err error
 		switch {
 		case option == "":
@@ -111,8 +122,16 @@ func (b *block) read(t *testing.T, mark string) {
 			b.stopped = true
 		case option == "again":
 			b.again = true
+		case option == "shortened":
+			b.shortened = true
+		case option == "cut":
+			b.cut = true
+		case option == "page":
+			b.page = true
+		case option == "databases":
+			b.databases = true
 		case isExit:
-			b.exit, err = strconv.Atoi(code)
+			b.exits, err = exitCodes(codes)
 		default:
 			b.within, err = time.ParseDuration(option)
 		}
@@ -122,6 +141,40 @@ func (b *block) read(t *testing.T, mark string) {
 	}
 }
 
+var comments = regexp.MustCompile(`(?m)^#.*\n?`)
+
+// exitCodes reads "3 or 4".
+func exitCodes(text string) (codes []int, err error) {
+	for word := range strings.SplitSeq(text, " or ") {
+		code, err := strconv.Atoi(word)
+		if err != nil {
+			return nil, err
+		}
+		codes = append(codes, code)
+	}
+	return codes, nil
+}
+
+// command is what is run of a block: that of the page, and behind it, where flags that come later count, those that make
+// a load test short.
+func (b *block) command(t *testing.T, r *docsRig) string {
+	t.Helper()
+	text := strings.TrimRight(r.private(b.text), "\n")
+	if b.shortened || b.page {
+		text = strings.TrimSpace(comments.ReplaceAllString(text, "")) // one behind the command would take the flags
+		if n := strings.Count("\n"+text, "\nprotei-bulk load"); n != 1 {
+			t.Fatalf("%s: %d commands begin with protei-bulk load, want one", b.name(), n)
+		}
+	}
+	if b.shortened {
+		text += " -u 12 -r 12 -t 4s --warmup 1s --drain-timeout 20s"
+	}
+	if b.page {
+		text += " --web-port 0"
+	}
+	return text
+}
+
 // docsRig is what the examples run against: a simulator, a platform in front of it and
 // a folder with bin/protei-bulk and the platform's data.
 type docsRig struct {
@@ -129,6 +182,8 @@ type docsRig struct {
 	platform *child
 	at       serveAt
 	far      smscAt
+	postgres *targettest.Postgres // nil until a block needs it
+	redis    *targettest.Redis
 }
 
 func newDocsRig(t *testing.T) *docsRig {
@@ -148,14 +203,26 @@ func newDocsRig(t *testing.T) *docsRig {
 
 // private exchanges the ports of the pages for the real ones.
 func (r *docsRig) private(text string) string {
-	return strings.NewReplacer("127.0.0.1:8080", r.at.HTTP, "127.0.0.1:2775", r.at.SMPP,
-		"127.0.0.1:2776", r.far.SMPP, "127.0.0.1:2777", r.far.Control).Replace(text)
+	port := func(addr string) string { return "localhost" + addr[strings.LastIndexByte(addr, ':'):] }
+	pairs := []string{
+		"127.0.0.1:8080", r.at.HTTP, "127.0.0.1:2775", r.at.SMPP, "127.0.0.1:2776", r.far.SMPP, "127.0.0.1:2777", r.far.Control,
+		"localhost:8080", port(r.at.HTTP), "localhost:2775", port(r.at.SMPP),
+	}
+	if r.postgres != nil {
+		pairs = append(pairs, "postgres://bulk:secret@localhost:5432/bulk", r.postgres.URL,
+			"redis://localhost:6379", "redis://:"+targettest.Password+"@"+r.redis.Addr)
+	}
+	return strings.NewReplacer(pairs...).Replace(text)
 }
 
 // run executes one block and compares what it prints. An example that sleeps before it
 // looks may be too early on a busy machine: it gets three tries, too.
 func (r *docsRig) run(t *testing.T, b *block) {
 	t.Helper()
+	if b.databases && r.postgres == nil {
+		r.postgres, r.redis = targettest.StartPostgres(t), targettest.StartRedis(t)
+		defer func() { r.postgres, r.redis = nil, nil }()
+	}
 	const tries = 3
 	for try := 1; ; try++ {
 		out, ran := r.execute(t, b)
@@ -199,22 +266,35 @@ func (r *docsRig) execute(t *testing.T, b *block) (output string, ran bool) {
 		}
 		cmd = exec.CommandContext(ctx, "python3", "-c", b.text)
 	default:
-		cmd = exec.CommandContext(ctx, "bash", "-euo", "pipefail", "-c", r.private(b.text))
+		cmd = exec.CommandContext(ctx, "bash", "-euo", "pipefail", "-c", b.command(t, r))
 		cmd.Dir = r.folder
 	}
-	cmd.Env = append(os.Environ(), "PROTEI_BULK_URL=http://"+r.at.HTTP,
+	cmd.Env = append(os.Environ(), "PROTEI_BULK_URL=http://"+r.at.HTTP, "TERM=xterm",
 		"PATH="+filepath.Join(r.folder, "bin")+string(os.PathListSeparator)+os.Getenv("PATH"))
-	var out bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &out, &out
+	out := &lockedBuffer{}
+	cmd.Stdout, cmd.Stderr = out, out
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
-	err := cmd.Run()
-	var exit *exec.ExitError
-	if err != nil && !errors.As(err, &exit) {
-		t.Fatalf("%v\n%s", err, &out)
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
 	}
-	if code := cmd.ProcessState.ExitCode(); code != b.exit {
-		t.Errorf("exit code %d, want %d (%v)\n%s", code, b.exit, context.Cause(ctx), &out)
+	if b.page {
+		usePage(ctx, t, out)
+		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGINT)
+	}
+	err := cmd.Wait()
+	var exit *exec.ExitError
+	if err != nil && !errors.As(err, &exit) && ctx.Err() == nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	if b.cut {
+		if ctx.Err() == nil {
+			t.Errorf("it ended by itself: %v\n%s", err, out)
+		}
+		return out.String(), true
+	}
+	if code := cmd.ProcessState.ExitCode(); !slices.Contains(b.exits, code) {
+		t.Errorf("exit code %d, want %v (%v)\n%s", code, b.exits, context.Cause(ctx), out)
 	}
 	return out.String(), true
 }

@@ -100,6 +100,14 @@ func (a *timeAxis) series(run *Run) (plans []plan) {
 	for i := range plans {
 		plans[i].scaleUnit()
 	}
+	for i := range run.Series { // a chart of one line is called by it
+		source, rest := seriesSource(&run.Series[i])
+		for j := range plans {
+			if p := &plans[j]; p.title == source && len(p.lines) == 1 && p.lines[0].label == rest && run.Series[i].Label != "" {
+				p.title += ": " + run.Series[i].Label
+			}
+		}
+	}
 	return plans
 }
 
