@@ -1,7 +1,9 @@
 package gsm_test
 
 import (
+	"bytes"
 	"errors"
+	"strings"
 	"testing"
 	"unicode/utf8"
 
@@ -147,6 +149,56 @@ func FuzzPack(f *testing.F) {
 		}
 		if more := gsm.Unpack(nil, packed, len(septets)+100, n); len(more) > len(septets)+1 {
 			t.Fatalf("%d septets out of %d", len(more), len(septets))
+		}
+	})
+}
+
+// FuzzElements: with any elements each part is within 140 octets (160 septets), its header
+// parses to the elements, and the parts together say the text.
+func FuzzElements(f *testing.F) {
+	f.Add("hello", []byte{5, 4, 0x0b, 0x84, 0x23, 0xf0}, uint8(1), true)
+	f.Add(strings.Repeat("{€ю😀", 60), []byte{}, uint8(3), false)
+	f.Fuzz(func(t *testing.T, text string, elements []byte, enc uint8, wide bool) {
+		if len(elements) > gsm.MaxElements {
+			return
+		}
+		whole := append([]byte{byte(len(elements))}, elements...)
+		if _, _, err := gsm.ParseUDH(whole); err != nil {
+			return
+		}
+		o := gsm.Options{Encoding: gsm.Encoding(enc % 4), Ref: 0x1234, Ref16: wide, Elements: elements}
+		payload, ends, info, err := gsm.Segment(nil, nil, text, o)
+		if err != nil {
+			return
+		}
+		if len(elements) > 0 && !info.UDHI {
+			t.Fatal("a header that nothing tells of")
+		}
+		start := uint32(0)
+		for i, end := range ends {
+			part := payload[start:end]
+			start = end
+			body := part
+			if info.UDHI {
+				h, rest, err := gsm.ParseUDH(part)
+				if err != nil {
+					t.Fatalf("part %d: %v", i+1, err)
+				}
+				if !bytes.HasSuffix(h, elements) {
+					t.Fatalf("part %d has the header % x without % x", i+1, h, elements)
+				}
+				body = rest
+			}
+			octets := len(part)
+			if info.Encoding == gsm.GSM7 {
+				octets = len(part) - len(body) + (len(body)*7+7)/8
+			}
+			if octets > 140 {
+				t.Fatalf("part %d takes %d octets", i+1, octets)
+			}
+		}
+		if got := gsm.DecodeParts(info.Encoding, info.UDHI, payload, ends); got != text {
+			t.Fatalf("the parts say %q, not %q", got, text)
 		}
 	})
 }

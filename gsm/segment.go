@@ -17,13 +17,41 @@ type Options struct {
 	MaxParts int
 	// Flash asks for message class 0: shown at once, not stored.
 	Flash bool
+	// Elements are information elements (TS 23.040 §9.2.3.24) that every part carries besides
+	// the concatenation, such as AppendPorts makes; at most MaxElements octets.
+	Elements []byte
 }
 
+// MaxElements is the most octets of Options.Elements.
+const MaxElements = 64
+
+// header is the length of the header of one of several parts, single that of a message of
+// one part.
 func (o *Options) header() int {
 	if o.Ref16 {
-		return concat16Len
+		return concat16Len + len(o.Elements)
 	}
-	return concat8Len
+	return concat8Len + len(o.Elements)
+}
+
+func (o *Options) single() int {
+	if len(o.Elements) == 0 {
+		return 0
+	}
+	return 1 + len(o.Elements)
+}
+
+// appendHeader appends the header of a part: with one part there is no concatenation.
+func (o *Options) appendHeader(dst []byte, parts, seq byte) []byte {
+	start := len(dst)
+	if parts > 1 {
+		dst = Concat{Ref: o.Ref, Ref16: o.Ref16, Total: parts, Seq: seq}.Append(dst)
+	} else {
+		dst = append(dst, 0)
+	}
+	dst = append(dst, o.Elements...)
+	dst[start] += byte(len(o.Elements))
+	return dst
 }
 
 func (o *Options) maxParts() int {
@@ -229,18 +257,23 @@ func cut(dst []byte, start int, ends []uint32, enc Encoding, o *Options) ([]byte
 		info.DataCoding = coding
 	}
 	size := len(dst) - start
-	if size <= enc.room(0) {
-		return dst, append(ends, uint32(size)), info, nil
+	first := len(ends)
+	if size <= enc.room(o.single()) {
+		ends = append(ends, uint32(size))
+		if o.single() == 0 {
+			return dst, ends, info, nil
+		}
+		info.UDHI = true
+		return insertHeaders(dst, start, ends[first:], o, o.single()), ends, info, nil
 	}
 
-	first := len(ends)
 	ends = appendCuts(ends, dst[start:], enc, o)
 	info.Parts = len(ends) - first
 	info.UDHI = true
 	if info.Parts > o.maxParts() {
 		return nil, nil, info, &TooManyPartsError{Parts: info.Parts, Max: o.maxParts()}
 	}
-	return insertHeaders(dst, start, ends[first:], o), ends, info, nil
+	return insertHeaders(dst, start, ends[first:], o, o.header()), ends, info, nil
 }
 
 // appendCuts appends where each part of body ends, without headers.
@@ -281,8 +314,8 @@ func escaped(septets []byte) bool { return septets[len(septets)-1] == escape }
 //
 //	before  |aaaa|bbbb|cc|
 //	after   |hdr|aaaa|hdr|bbbb|hdr|cc|
-func insertHeaders(dst []byte, start int, ends []uint32, o *Options) []byte {
-	header, parts := o.header(), len(ends)
+func insertHeaders(dst []byte, start int, ends []uint32, o *Options, header int) []byte {
+	parts := len(ends)
 	dst = slices.Grow(dst, parts*header)
 	dst = dst[:len(dst)+parts*header]
 	body := dst[start:]
@@ -293,8 +326,7 @@ func insertHeaders(dst []byte, start int, ends []uint32, o *Options) []byte {
 		}
 		to := int(from) + i*header
 		copy(body[to+header:], body[from:ends[i]])
-		c := Concat{Ref: o.Ref, Ref16: o.Ref16, Total: byte(parts), Seq: byte(i + 1)}
-		c.Append(body[to:to])
+		o.appendHeader(body[to:to], byte(parts), byte(i+1))
 		ends[i] += uint32((i + 1) * header)
 	}
 	return dst

@@ -95,6 +95,12 @@ func (h UDH) Ports() (dst, src uint16, ok bool) {
 	return dst, src, ok
 }
 
+// AppendPorts appends the element that addresses applications by 16-bit ports, such as
+// 2948 and 9200 for WAP push.
+func AppendPorts(dst []byte, destination, source uint16) []byte {
+	return append(dst, IEPorts16, ports16Data, byte(destination>>8), byte(destination), byte(source>>8), byte(source))
+}
+
 // Append appends a whole user data header with this concatenation: 6 octets, or 7 with
 // a 16-bit reference.
 func (c Concat) Append(dst []byte) []byte {

@@ -3,6 +3,7 @@ package api
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"protei-bulk/bulk/intake"
@@ -12,8 +13,8 @@ import (
 // batch is a bulk request while it is read.
 type batch struct {
 	common intake.Request // fields beside "messages"
-	set    uint16
-	marks  []uint16 // fields that each request has of its own
+	set    uint32
+	marks  []uint32 // fields that each request has of its own
 	items  int      // messages seen, those with faults included
 	list   bool     // "messages" was there
 	id     message.ID
@@ -121,7 +122,7 @@ func (c *call) readBatch(b *batch, text string) (rejected []rejection, err error
 // decoderState keeps what the decoder knows of the common fields while it reads messages.
 type decoderState struct {
 	names  [numFields]string
-	set    uint16
+	set    uint32
 	faults []intake.Refusal
 }
 
@@ -284,9 +285,31 @@ func (c *call) batchAccepted(b *batch, rejected []rejection, ndjson bool) {
 		out = appendRejection(out, &rejected[i], ndjson)
 	}
 	out = append(out, ']')
+	out = c.appendTransliterated(out)
 	out = appendWarnings(out, "field", c.dec.warnings)
 	c.answer = append(out, '}', '\n')
 	c.reply(201, c.answer)
+}
+
+// appendTransliterated names the messages whose characters were exchanged, if any.
+func (c *call) appendTransliterated(dst []byte) []byte {
+	first := true
+	for i := range c.outs {
+		if c.outs[i].Err != nil || !c.outs[i].Transliterated {
+			continue
+		}
+		if first {
+			dst = append(dst, `,"transliterated":[`...)
+		} else {
+			dst = append(dst, ',')
+		}
+		first = false
+		dst = strconv.AppendInt(dst, int64(c.index[i]), 10)
+	}
+	if !first {
+		dst = append(dst, ']')
+	}
+	return dst
 }
 
 func appendRejection(dst []byte, r *rejection, ndjson bool) []byte {

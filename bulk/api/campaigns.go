@@ -313,6 +313,6 @@ func (c *call) testCampaign() error {
 	if err != nil {
 		return err
 	}
-	c.accepted(m)
+	c.accepted(&intake.Outcome{Msg: m})
 	return nil
 }

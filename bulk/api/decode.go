@@ -31,6 +31,11 @@ const (
 	fieldClientRef
 	fieldFlash
 	fieldTag
+	fieldUDH
+	fieldData
+	fieldDestPort
+	fieldSourcePort
+	fieldTransliterate
 	numFields
 	noField = numFields
 )
@@ -60,6 +65,16 @@ func fieldOf(key string) field {
 		return fieldFlash
 	case "tag":
 		return fieldTag
+	case "udh":
+		return fieldUDH
+	case "data":
+		return fieldData
+	case "dest_port":
+		return fieldDestPort
+	case "source_port":
+		return fieldSourcePort
+	case "transliterate":
+		return fieldTransliterate
 	}
 	return noField
 }
@@ -67,6 +82,7 @@ func fieldOf(key string) field {
 // canonical is the name under which intake complains about a field.
 var canonical = [numFields]string{
 	"from", "to", "text", "encoding", "priority", "schedule_at", "validity_period", "dlr_url", "client_ref", "flash", "tag",
+	"udh", "data", "dest_port", "source_port", "transliterate",
 }
 
 // decoder reads messages from JSON.
@@ -74,7 +90,7 @@ type decoder struct {
 	scanner
 	warnings []string
 	names    [numFields]string // of the current message: as the customer wrote them
-	set      uint16            // fields of the current message that have a value
+	set      uint32            // fields of the current message that have a value
 	faults   []intake.Refusal  // of the current message
 }
 
@@ -137,6 +153,8 @@ func (d *decoder) member(req *intake.Request, key string) bool {
 	switch f {
 	case fieldFlash:
 		d.bool(key, &req.Flash)
+	case fieldUDH, fieldData, fieldDestPort, fieldSourcePort, fieldTransliterate:
+		d.content(key, f, contentOf(req))
 	case fieldValidity:
 		if d.kind() == 0 {
 			req.ValidityPeriod = d.number()
@@ -151,6 +169,34 @@ func (d *decoder) member(req *intake.Request, key string) bool {
 		d.string(key, stringField(req, f))
 	}
 	return true
+}
+
+// contentOf returns the part of req that few messages have.
+func contentOf(req *intake.Request) *intake.Content {
+	if req.Content == nil {
+		req.Content = new(intake.Content)
+	}
+	return req.Content
+}
+
+func (d *decoder) content(key string, f field, c *intake.Content) {
+	port := func(into *uint16) {
+		n := uint64(*into)
+		d.uint(key, 65535, &n)
+		*into = uint16(n)
+	}
+	switch f {
+	case fieldUDH:
+		d.string(key, &c.UDH)
+	case fieldData:
+		d.string(key, &c.Data)
+	case fieldDestPort:
+		port(&c.DestPort)
+	case fieldSourcePort:
+		port(&c.SourcePort)
+	case fieldTransliterate:
+		d.bool(key, &c.Transliterate)
+	}
 }
 
 func stringField(req *intake.Request, f field) *string {
@@ -173,7 +219,7 @@ func stringField(req *intake.Request, f field) *string {
 }
 
 // inherit gives req the fields of def that it does not set itself.
-func (d *decoder) inherit(req, def *intake.Request, set, defSet uint16) {
+func (d *decoder) inherit(req, def *intake.Request, set, defSet uint32) {
 	missing := defSet &^ set
 	if missing == 0 {
 		return
@@ -191,6 +237,16 @@ func (d *decoder) inherit(req, def *intake.Request, set, defSet uint16) {
 			req.Encoding = def.Encoding
 		case fieldPriority:
 			req.Priority = def.Priority
+		case fieldUDH:
+			contentOf(req).UDH = def.Content.UDH
+		case fieldData:
+			contentOf(req).Data = def.Content.Data
+		case fieldDestPort:
+			contentOf(req).DestPort = def.Content.DestPort
+		case fieldSourcePort:
+			contentOf(req).SourcePort = def.Content.SourcePort
+		case fieldTransliterate:
+			contentOf(req).Transliterate = def.Content.Transliterate
 		default:
 			*stringField(req, f) = *stringField(def, f)
 		}

@@ -37,7 +37,7 @@ func (c *call) submitOne(text string) error {
 	if r := c.outs[0].Err; r != nil {
 		return c.missing(c.dec.named(r))
 	}
-	c.accepted(c.outs[0].Msg)
+	c.accepted(&c.outs[0])
 	return nil
 }
 
@@ -88,7 +88,7 @@ func (c *call) missing(p *problem) *problem {
 		empty bool
 		code  intake.Code
 		name  string
-	}{{req.To == "", intake.MissingRecipient, "to"}, {req.Text == "", intake.MissingText, "text"}} {
+	}{{req.To == "", intake.MissingRecipient, "to"}, {req.Text == "" && (req.Content == nil || req.Content.Data == ""), intake.MissingText, "text"}} {
 		if need.empty && p.code != string(need.code) && p.httpStatus() == 422 {
 			p.code = "validation_failed"
 			p.faults = append(p.faults, fault{"/" + need.name, string(need.code), "is needed"})
@@ -107,7 +107,8 @@ func (c *call) notAccepted(err error) error {
 
 // accepted answers 201. The state of m belongs to the store by now: only what is fixed at
 // accept is read.
-func (c *call) accepted(m *message.Message) {
+func (c *call) accepted(out *intake.Outcome) {
+	m := out.Msg
 	location := make([]byte, 0, 40)
 	location = m.ID.Append(append(location, "/api/v1/messages/"...))
 	c.w.Header()["Location"] = []string{string(location)}
@@ -122,6 +123,9 @@ func (c *call) accepted(m *message.Message) {
 	b = append(b, `","submitted_at":`...)
 	b = appendTime(b, m.SubmittedAt)
 	b = optString(b, `,"client_ref":`, m.ClientRef)
+	if out.Transliterated {
+		b = append(b, `,"transliterated":true`...)
+	}
 	b = appendWarnings(b, "field", c.dec.warnings)
 	c.answer = append(b, '}', '\n')
 	c.reply(201, c.answer)

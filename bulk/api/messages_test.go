@@ -240,3 +240,39 @@ func TestDevNeedsNoCredentials(t *testing.T) {
 	req.Host = "rebound.example"
 	p.send(t, req).want(t, 403, "forbidden")
 }
+
+func TestSpecialMessages(t *testing.T) {
+	p := start(t, options{})
+	a := p.do(t, "POST", "/api/v1/messages", `{"from":"ACME","to":"1512345678","data":"AQL/","udh":"0605040b8423f0"}`)
+	a.want(t, 201, "")
+	if m := p.sink.Messages()[0]; string(m.Payload) != "\x06\x05\x04\x0b\x84\x23\xf0\x01\x02\xff" || a.JSON["encoding"] != "BINARY" {
+		t.Errorf("% x, %v", m.Payload, a.JSON)
+	}
+	a = p.do(t, "POST", "/api/v1/messages", `{"from":"ACME","to":"1512345678","text":"“x”","transliterate":true}`)
+	a.want(t, 201, "")
+	if a.JSON["transliterated"] != true || a.JSON["encoding"] != "GSM7" {
+		t.Errorf("%v", a.JSON)
+	}
+	a = p.do(t, "POST", "/api/v1/messages/bulk", `{"from":"ACME","transliterate":true,"dest_port":2948,"messages":[
+		{"to":"1512345678","text":"plain"},{"to":"12","text":"bad"},{"to":"1512345678","text":"it’s","dest_port":7}]}`)
+	a.want(t, 201, "")
+	if got := fmt.Sprint(a.JSON["transliterated"]); got != "[2]" {
+		t.Errorf("transliterated %s: %s", got, a.Body)
+	}
+	msgs := p.sink.Messages()
+	if got := msgs[len(msgs)-2].Payload; string(got) != "\x06\x05\x04\x0b\x84\x00\x00plain" {
+		t.Errorf("a common port: % x", got)
+	}
+	if got := msgs[len(msgs)-1].Payload; string(got) != "\x06\x05\x04\x00\x07\x00\x00it's" {
+		t.Errorf("a port of its own: % x", got)
+	}
+	for body, code := range map[string]string{
+		`{"from":"ACME","to":"1512345678","text":"x","udh":"05"}`:           "invalid_user_data_header",
+		`{"from":"ACME","to":"1512345678","text":"x","dest_port":65536}`:    "out_of_range",
+		`{"from":"ACME","to":"1512345678","text":"x","udh":7}`:              "wrong_type",
+		`{"from":"ACME","to":"1512345678","transliterate":true}`:            "missing_text",
+		`{"from":"ACME","to":"1512345678","text":"x","transliterate":"no"}`: "wrong_type",
+	} {
+		p.do(t, "POST", "/api/v1/messages", body).want(t, 422, code)
+	}
+}

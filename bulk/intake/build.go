@@ -38,6 +38,9 @@ type build struct {
 	text    []byte
 	dest    [maxWritten]byte
 	query   route.Query
+
+	elements  []byte // of the user data header
+	exchanged bool   // the text of the last message was transliterated
 }
 
 func (b *build) begin(in *Intake, n int) {
@@ -60,6 +63,7 @@ func (b *build) nextID() message.ID {
 
 // message makes the message of one request, or says why not.
 func (b *build) message(req *Request) (*message.Message, *Refusal) {
+	b.exchanged = false
 	m := &message.Message{
 		ID: b.nextID(), Account: req.Account.ID, Batch: req.Batch, Campaign: req.Campaign, Ordinal: req.Ordinal,
 		Priority: req.Priority, SubmittedAt: b.nowMs, Status: message.Pending,
@@ -181,26 +185,51 @@ func (b *build) times(m *message.Message, req *Request) (r *Refusal) {
 
 // segment turns the text into parts.
 func (b *build) segment(m *message.Message, req *Request) *Refusal {
+	o := gsm.Options{Encoding: req.Encoding, MaxParts: b.in.opts.MaxParts, Flash: req.Flash}
+	if req.Content != nil {
+		return b.special(m, req, &o)
+	}
 	if req.Text == "" {
 		return &Refusal{Code: MissingText, Field: "text", Detail: "is needed"}
 	}
-	o := gsm.Options{Encoding: req.Encoding, MaxParts: b.in.opts.MaxParts, Flash: req.Flash}
 	if o.Encoding == gsm.Auto {
 		o.Encoding = req.Account.DefaultEncoding
 	}
+	if o.Encoding == gsm.Binary {
+		if r := b.hexText(req.Text); r != nil {
+			return r
+		}
+		return b.cutBinary(m, &o)
+	}
+	return b.cutText(m, req.Text, &o)
+}
+
+func (b *build) hexText(text string) (r *Refusal) {
+	var err error
+	if b.text, err = hex.AppendDecode(b.text[:0], []byte(text)); err != nil {
+		r = &Refusal{Code: InvalidText, Field: "text", Detail: "is not pairs of hex digits, as encoding BINARY needs"}
+	}
+	return r
+}
+
+// cutBinary makes parts of the octets in b.text.
+func (b *build) cutBinary(m *message.Message, o *gsm.Options) *Refusal {
 	var info gsm.Info
 	var err error
-	if o.Encoding == gsm.Binary {
-		b.text, err = hex.AppendDecode(b.text[:0], []byte(req.Text))
-		if err != nil {
-			return &Refusal{Code: InvalidText, Field: "text", Detail: "is not pairs of hex digits, as encoding BINARY needs"}
-		}
-		o.Ref = b.reference(m, len(b.text) > maxSingleOctets)
-		b.payload, b.ends, info, err = gsm.SegmentBinary(b.payload[:0], b.ends[:0], b.text, o)
-	} else {
-		o.Ref = b.reference(m, len(req.Text) > 70)
-		b.payload, b.ends, info, err = gsm.Segment(b.payload[:0], b.ends[:0], req.Text, o)
-	}
+	o.Ref = b.reference(m, len(b.text)+len(o.Elements) >= maxSingleOctets)
+	b.payload, b.ends, info, err = gsm.SegmentBinary(b.payload[:0], b.ends[:0], b.text, *o)
+	return b.cut(m, info, err)
+}
+
+func (b *build) cutText(m *message.Message, text string, o *gsm.Options) *Refusal {
+	var info gsm.Info
+	var err error
+	o.Ref = b.reference(m, len(text) > 70 || len(o.Elements) > 0)
+	b.payload, b.ends, info, err = gsm.Segment(b.payload[:0], b.ends[:0], text, *o)
+	return b.cut(m, info, err)
+}
+
+func (b *build) cut(m *message.Message, info gsm.Info, err error) *Refusal {
 	if err != nil {
 		return textRefusal(err)
 	}

@@ -30,6 +30,7 @@ type Request struct {
 	Text     string // UTF-8; hex digits when Encoding is gsm.Binary
 	Encoding gsm.Encoding
 	Flash    bool
+	Content  *Content // what few messages have; nil: nothing
 
 	Priority       message.Priority
 	ScheduleAt     string // RFC 3339 with zone; empty: now
@@ -42,6 +43,15 @@ type Request struct {
 	Ordinal         uint32 // 1-based inside the campaign
 
 	Raw *Raw // set by SMPP instead of From, To, Text, Encoding, Flash, ScheduleAt, ValidityPeriod
+}
+
+// Content is what few messages have besides their text.
+type Content struct {
+	Data          string // base64, instead of Text: Encoding is BINARY then
+	UDH           string // user data header in hex digits, length octet included
+	DestPort      uint16 // application ports, when either is set
+	SourcePort    uint16
+	Transliterate bool // plain quotes, dashes and spaces where the typographic ones are not in GSM7
 }
 
 // Raw is a submit_sm's part of a Request: octets that pass through as they are.
@@ -58,10 +68,12 @@ type Raw struct {
 	ReceiptRequested uint8
 }
 
-// Outcome is what became of a Request: exactly one field is set.
+// Outcome is what became of a Request: Msg or Err is set.
 type Outcome struct {
 	Msg *message.Message // durable; its state belongs to the store
 	Err *Refusal
+	// Transliterated: characters were exchanged, as Content.Transliterate allows.
+	Transliterated bool
 }
 
 // Sink makes messages durable. Errors: ErrBusy, ErrDiskFull, ErrUnavailable.
@@ -208,7 +220,7 @@ func (in *Intake) submit(ctx context.Context, reqs []Request, out []Outcome) err
 	}
 	for i := range reqs {
 		m, r := b.message(&reqs[i])
-		out[i] = Outcome{m, r}
+		out[i] = Outcome{Msg: m, Err: r, Transliterated: b.exchanged}
 		if r == nil {
 			b.msgs = append(b.msgs, m)
 		}

@@ -48,7 +48,8 @@ func newMessageCommand(env *environment) *cobra.Command {
 
 func messageSend(c *restClient) *cobra.Command {
 	values := map[string]*string{}
-	var flash bool
+	var flash, transliterate bool
+	var destPort, sourcePort uint16
 	cmd := &cobra.Command{
 		Use: "send --to NUMBER --text TEXT", Short: "Send one message", Args: cobra.NoArgs,
 		Example: `  protei-bulk message send --from ACME --to +4915112345678 --text "hello"
@@ -63,6 +64,12 @@ func messageSend(c *restClient) *cobra.Command {
 			if flash {
 				body["flash"] = true
 			}
+			if transliterate {
+				body["transliterate"] = true
+			}
+			if destPort != 0 || sourcePort != 0 {
+				body["dest_port"], body["source_port"] = destPort, sourcePort
+			}
 			var m messageReply
 			if err := c.do(cmd.Context(), "POST", "/api/v1/messages", body, &m); err != nil {
 				return err
@@ -74,6 +81,8 @@ func messageSend(c *restClient) *cobra.Command {
 		{"from", "from", "`sender`: up to 11 letters and digits, or a number; none: the account's default"},
 		{"to", "to", "recipient: a `number` of + and up to 15 digits, or a local one"},
 		{"text", "text", "`text`; hex digits with --encoding BINARY"},
+		{"data", "data", "`base64` of a binary message, instead of --text"},
+		{"udh", "udh", "user data header in `hex`, its length octet included"},
 		{"encoding", "encoding", "a `name`: AUTO (default), GSM7, UCS2, LATIN1 or BINARY"},
 		{"priority", "priority", "a `name`: LOW, NORMAL (default), HIGH or CRITICAL"},
 		{"schedule_at", "schedule-at", "`time` to send at, such as 2030-01-31T09:00:00Z"},
@@ -83,6 +92,9 @@ func messageSend(c *restClient) *cobra.Command {
 	} {
 		values[o.name] = cmd.Flags().String(o.flag, "", o.usage)
 	}
+	cmd.Flags().BoolVar(&transliterate, "transliterate", false, "plain quotes, dashes and spaces where that brings the text into GSM 7-bit")
+	cmd.Flags().Uint16Var(&destPort, "dest-port", 0, "application `port` on the phone, such as 2948 for WAP push")
+	cmd.Flags().Uint16Var(&sourcePort, "source-port", 0, "`port` that it comes from, such as 9200")
 	cmd.Flags().BoolVar(&flash, "flash", false, "show it at once, do not store it on the phone")
 	return cmd
 }
