@@ -33,7 +33,7 @@ var ours = map[string][]string{
 	"bulk/upstream":              {"bulk/message", "gsm", "smpp"},
 	"bulk/esme":                  {"bulk/message", "bulk/account", "bulk/intake", "gsm", "smpp"},
 	"bulk/api":                   {"bulk/message", "bulk/account", "bulk/intake", "bulk/campaign", "bulk/connector", "bulk/inbound", "bulk/route", "bulk/metrics", "gsm", "internal/web"},
-	"bulk/connector":             {"bulk/message", "bulk/upstream"},
+	"bulk/connector":             {"bulk/message", "bulk/upstream", "smpp"},
 	"bulk/campaign":              {"bulk/message", "bulk/account", "bulk/intake", "bulk/contact", "gsm"},
 	"bulk/contact":               {"bulk/message", "bulk/account", "gsm"},
 	"bulk/inbound":               {"bulk/message", "gsm"},

@@ -28,6 +28,15 @@ type link struct {
 	// Both are nil while the connector is stopped.
 	group      *upstream.Group
 	dispatcher *dispatch.Dispatcher
+
+	trouble *trouble // shared by all links that a connector has had
+}
+
+// trouble is how long a connector has been down, and what was moved to others for it.
+type trouble struct {
+	since  time.Time // zero: it is up; of the watch goroutine, as looked is
+	looked time.Time // when its messages were looked at last
+	moved  atomic.Uint64
 }
 
 // fleet makes links follow the connectors, and tells routing how they are doing. It owns
@@ -121,9 +130,9 @@ func (f *fleet) Apply(ctx context.Context, _, c *connector.Connector) error {
 		return errStopped
 	}
 	f.p.lanes.Connector(c.ID) // before routing sends anything its way
-	next := &link{c: c, state: new(route.State)}
+	next := &link{c: c, state: new(route.State), trouble: new(trouble)}
 	if old := f.link(c.ID); old != nil {
-		next.state = old.state
+		next.state, next.trouble = old.state, old.trouble
 		if old.group != nil && c.Mode != connector.Stopped && sameLinks(&old.c.Spec, &c.Spec) {
 			next.group, next.dispatcher = old.group, old.dispatcher
 		}
@@ -163,20 +172,22 @@ func (f *fleet) run(l *link) error {
 		Connector: l.c.ID, Queue: f.p.lanes.Connector(l.c.ID), Group: group, Store: f.p.store, Inbound: f.p.inbound,
 		Intermediate: f.p.intermediate, Alert: f.p.alert,
 		Validity: time.Duration(f.p.cfg.Validity.Default), MaxUnsynced: f.p.cfg.Limits.MaxUnsyncedSettles, Logger: f.p.log,
+		Classes: classes(&l.c.Spec), Next: func(m *message.Message) (uint16, bool) { return f.next(l.c.ID, m) },
 	})
 	if err != nil {
 		return err
 	}
 	d.Pause(l.c.Mode == connector.Paused)
 	d.Start()
-	f.put(&link{c: l.c, state: l.state, group: group, dispatcher: d})
+	f.put(&link{c: l.c, state: l.state, trouble: l.trouble, group: group, dispatcher: d})
 	return nil
 }
 
 // sameLinks reports whether the links of a can serve b: what differs is of no concern to them.
 func sameLinks(a, b *connector.Spec) bool {
 	x, y := *a, *b
-	x.Mode, x.TPS, y.Mode, y.TPS = "", 0, "", 0
+	x.Mode, x.TPS, x.FailoverAfter = "", 0, 0
+	y.Mode, y.TPS, y.FailoverAfter = "", 0, 0
 	return reflect.DeepEqual(x, y)
 }
 
@@ -198,6 +209,9 @@ func (f *fleet) watch(ctx context.Context) {
 		for _, l := range *f.links.Load() {
 			l.state.Set(l.condition())
 		}
+		for _, l := range *f.links.Load() {
+			f.failover(ctx, l)
+		}
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
@@ -208,9 +222,11 @@ func (f *fleet) watch(ctx context.Context) {
 
 // Idle implements connector.Runner.
 func (f *fleet) Idle(ctx context.Context, c *connector.Connector) error {
-	waiting := int64(0)
-	for _, d := range f.p.lanes.Connector(c.ID).Depths(nil) {
-		waiting += d.Waiting
+	waiting := f.waiting(c.ID)
+	if waiting == 0 {
+		if err := f.caughtUp(ctx); err != nil {
+			return err
+		}
 	}
 	for _, status := range []message.Status{message.Pending, message.Scheduled, message.Held} {
 		if waiting > 0 {

@@ -164,6 +164,28 @@ func (p *Platform) connectorReadings() []reading {
 		}),
 		bind("binds_configured", "Binds that should be up.", func(*upstream.BindState) float64 { return 1 }),
 		bind("submit_in_flight", "submit_sm without an answer yet.", func(b *upstream.BindState) float64 { return float64(b.InFlight) }),
+		{
+			name: "failover_messages", help: "Messages moved to another connector: this one was down, or somebody asked.", labels: labels, counter: true,
+			read: func(emit metrics.Emit) {
+				for _, c := range p.fleet.running() {
+					emit(float64(c.trouble.moved.Load()), c.c.Name)
+				}
+			},
+		},
+		{
+			name: "bind_up", help: "1 while the bind is up.", labels: []string{"connector", "bind", "type"},
+			read: func(emit metrics.Emit) {
+				for _, c := range p.fleet.running() {
+					for _, b := range c.group.States() {
+						up := 0.0
+						if b.State == upstream.Bound {
+							up = 1
+						}
+						emit(up, c.c.Name, strconv.Itoa(b.Index), b.Type.String())
+					}
+				}
+			},
+		},
 		counting(bind("bind_pauses", "Times that the SMSC throttled a bind.", func(b *upstream.BindState) float64 { return float64(b.Pauses) })),
 	}
 }
@@ -191,6 +213,7 @@ func eachOutcome(c dispatch.Counters, emit func(string, uint64)) {
 	emit("gave_up", c.GaveUp)
 	emit("expired", c.Expired)
 	emit("suspect", c.Suspects)
+	emit("moved", c.Moved)
 }
 
 func eachReceipt(c dispatch.Counters, emit func(string, uint64)) {

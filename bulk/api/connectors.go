@@ -163,3 +163,18 @@ func connectorMode(mode connector.Mode) func(*call) error {
 		return c.showConnector(200, updated.ID)
 	}
 }
+
+// moveConnector gives what waits for a connector to another.
+func (c *call) moveConnector() error {
+	var body struct {
+		To string `json:"to"`
+	}
+	if _, err := c.into(&body, nil); err != nil {
+		return err
+	}
+	n, err := c.api.opts.Connectors.Move(c.r.Context(), c.r.PathValue("name"), body.To)
+	if err != nil {
+		return err
+	}
+	return c.document(200, map[string]any{"moved": n})
+}

@@ -132,6 +132,7 @@ func (a *API) connectorRoutes() {
 	a.on("/api/v1/connectors/{name}", admins, methods{
 		"GET": (*call).getConnector, "PATCH": (*call).updateConnector, "DELETE": (*call).deleteConnector,
 	})
+	a.on("/api/v1/connectors/{name}/move", admins, methods{"POST": (*call).moveConnector})
 	for action, mode := range map[string]connector.Mode{"start": connector.Running, "pause": connector.Paused, "stop": connector.Stopped} {
 		a.on("/api/v1/connectors/{name}/"+action, admins, methods{"POST": connectorMode(mode)})
 	}

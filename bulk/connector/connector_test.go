@@ -40,6 +40,10 @@ func (r *runner) Apply(_ context.Context, _, c *connector.Connector) error {
 	return nil
 }
 
+func (r *runner) Move(context.Context, *connector.Connector, *connector.Connector) (int64, error) {
+	return 3, nil
+}
+
 func (r *runner) Idle(context.Context, *connector.Connector) error {
 	if r.busy {
 		return errors.New("3 messages wait")

@@ -51,6 +51,8 @@ type Runner interface {
 	// Apply starts, changes or stops the links of c, which was old before (nil: it is new).
 	// It returns when they follow, within bounds of its own.
 	Apply(ctx context.Context, old, c *Connector) error
+	// Move gives what waits for one connector to another, and returns how many messages.
+	Move(ctx context.Context, from, to *Connector) (int64, error)
 	// Idle returns nil when nothing waits for the connector, or why it cannot be deleted.
 	Idle(ctx context.Context, c *Connector) error
 }
@@ -261,6 +263,23 @@ func (d *Directory) Delete(ctx context.Context, key string) error {
 	forgotten := gone
 	forgotten.Password = ""
 	return d.replace(ctx, &gone, &forgotten)
+}
+
+// Move gives what waits for one connector to another, and returns how many messages.
+func (d *Directory) Move(ctx context.Context, from, to string) (int64, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	source, err := d.Find(from)
+	if err != nil {
+		return 0, err
+	}
+	target, err := d.Find(to)
+	if err != nil || target.ID == source.ID || d.runs == nil {
+		return 0, &FieldError{"to", fmt.Sprintf("%.40q is not another connector", to)}
+	}
+	n, err := d.runs.Move(ctx, source, target)
+	d.o.Logger.Info("messages moved", "from", source.Name, "to", target.Name, "messages", n, "error", err)
+	return n, err
 }
 
 // same compares all of two Specs.

@@ -63,6 +63,13 @@ type Spec struct {
 	MessageIDs string `json:"message_ids"` // auto, raw, hex2dec, dec2hex
 	Unknown    string `json:"unknown"`     // when an answer is lost: resend, hold, fail
 	TraceTLV   bool   `json:"trace_tlv"`   // the message's id in TLV 0x1501
+
+	// FailoverAfter is how long no bind is up before what waits moves to another connector of
+	// its rule; 0: it waits.
+	FailoverAfter Duration `json:"failover_after"`
+	// Statuses says what becomes of a message for some command_status values, by name or number:
+	// throttled, temporary, permanent, rejected, no_route.
+	Statuses map[string]string `json:"statuses,omitempty"`
 }
 
 // Bounds of a Spec.
@@ -73,6 +80,7 @@ const (
 	MaxTPS      = 1_000_000
 	MaxDuration = Duration(24 * time.Hour)
 	maxPEM      = 32 << 10
+	maxStatuses = 100
 )
 
 // Defaults returns a Spec with every default.
@@ -80,7 +88,8 @@ func Defaults() Spec {
 	return Spec{
 		Mode: Running, Bind: "trx", Binds: 2, Window: 100, MessageIDs: "auto", Unknown: "resend",
 		ResponseTimeout: Duration(10 * time.Second), EnquireLink: Duration(30 * time.Second),
-		ReconnectMin: Duration(time.Second), ReconnectMax: Duration(30 * time.Second),
+		FailoverAfter: Duration(30 * time.Second),
+		ReconnectMin:  Duration(time.Second), ReconnectMax: Duration(30 * time.Second),
 	}
 }
 
@@ -112,6 +121,14 @@ func (s *Spec) Validate() error {
 	}
 	v.times(s)
 	v.oneOf("message_ids", s.MessageIDs, "auto", "raw", "hex2dec", "dec2hex")
+	if s.FailoverAfter < 0 || s.FailoverAfter > MaxDuration {
+		v.bad("failover_after", "is between 0 (never) and 24h")
+	}
+	if len(s.Statuses) > maxStatuses {
+		v.bad("statuses", "has at most %d entries", maxStatuses)
+	} else if _, err := s.Classes(); err != nil {
+		v.bad("statuses", "%s", err)
+	}
 	v.oneOf("unknown", s.Unknown, "resend", "hold", "fail")
 	return errors.Join(v.faults...)
 }

@@ -17,6 +17,8 @@ const (
 	Throttle               // the bind pauses, the same part goes again first
 	Temporary              // the message tries again later
 	Permanent              // the message is REJECTED
+	Failing                // the message is FAILED
+	NoRoute                // the message goes to its rule's next connector, or is REJECTED after the last
 )
 
 // classify is the one place that decides (SMPP.md item 39): too fast, try again,

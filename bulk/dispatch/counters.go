@@ -4,7 +4,7 @@ import "sync/atomic"
 
 // counters are what a dispatcher has seen since it began.
 type counters struct {
-	submitted, throttled, temporary, rejected, lost, retried, gaveUp, expired, suspects, noID atomic.Uint64
+	submitted, throttled, temporary, rejected, lost, retried, gaveUp, expired, suspects, noID, moved atomic.Uint64
 
 	receipts, intermediate, malformed, resolved, parked, refused, notStored, inbound atomic.Uint64
 }
@@ -21,6 +21,7 @@ type Counters struct {
 	Expired   uint64 // messages whose validity ended before they were sent
 	Suspects  uint64 // messages that the process before this one may have sent
 	NoID      uint64 // answers without message_id
+	Moved     uint64 // messages given to another connector because this SMSC has no way for them
 
 	Receipts     uint64 // final receipts
 	Intermediate uint64 // receipts of a state that is not final
@@ -41,7 +42,7 @@ func (d *Dispatcher) Counters() Counters {
 	return Counters{
 		Submitted: c.submitted.Load(), Throttled: c.throttled.Load(), Temporary: c.temporary.Load(),
 		Rejected: c.rejected.Load(), Lost: c.lost.Load(), Retried: c.retried.Load(), GaveUp: c.gaveUp.Load(),
-		Expired: c.expired.Load(), Suspects: c.suspects.Load(), NoID: c.noID.Load(),
+		Expired: c.expired.Load(), Suspects: c.suspects.Load(), NoID: c.noID.Load(), Moved: c.moved.Load(),
 		Receipts: c.receipts.Load(), Intermediate: c.intermediate.Load(), Malformed: c.malformed.Load(),
 		Resolved: c.resolved.Load(), Parked: c.parked.Load(), Refused: c.refused.Load(),
 		NotStored: c.notStored.Load(), Inbound: c.inbound.Load(),

@@ -413,7 +413,7 @@ func (d *Dispatcher) expireWaiting() {
 	now := d.o.Now().UnixMilli()
 	past := func(it *queue.Item) bool { return now >= d.validUntil(it.Msg) }
 	for !d.broken.Load() {
-		items := d.o.Queue.Expired(make([]queue.Item, 0, expireBatch), past)
+		items := d.o.Queue.Pull(make([]queue.Item, 0, expireBatch), past)
 		for i := range items {
 			d.counters.expired.Add(1)
 			d.settle(&items[i], message.Expired, 0, now)

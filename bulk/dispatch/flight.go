@@ -41,6 +41,7 @@ const (
 	retry           // refused for now
 	lost            // nobody knows
 	unsent          // never handed to a session
+	noRoute         // refused: the SMSC has no way for it
 	skipped         // was not to be sent
 )
 
@@ -101,6 +102,10 @@ func (p *part) Complete(r smpp.Result) {
 		p.outcome, p.status = retry, r.Status
 	case Permanent:
 		p.rejected(r.Status, r.Done.UnixMilli())
+	case Failing:
+		p.ended(message.Failed, r.Status, r.Done.UnixMilli())
+	case NoRoute:
+		p.outcome, p.status = noRoute, r.Status
 	}
 	p.f.partDone()
 }
@@ -129,12 +134,13 @@ func messageID(p smpp.PDU) string {
 	return ""
 }
 
-func (p *part) rejected(st smpp.Status, at int64) {
+func (p *part) rejected(st smpp.Status, at int64) { p.ended(message.Rejected, st, at) }
+
+// ended settles a part that is refused for good.
+func (p *part) ended(as message.Status, st smpp.Status, at int64) {
 	p.outcome = done
 	p.f.d.counters.rejected.Add(1)
-	p.f.d.record(message.Event{
-		Kind: message.Settle, Msg: p.f.item.Msg, Part: p.index, Status: message.Rejected, Error: uint32(st), At: at,
-	})
+	p.f.d.record(message.Event{Kind: message.Settle, Msg: p.f.item.Msg, Part: p.index, Status: as, Error: uint32(st), At: at})
 }
 
 // CompleteLate takes an answer that came after the timeout. The message has gone its
@@ -163,11 +169,42 @@ func (f *flight) partDone() {
 			status = p.status
 		}
 	}
+	if seen[noRoute] > 0 && f.moves(seen[noRoute]) {
+		seen = [skipped + 1]int{}
+	}
 	if seen[retry]+seen[lost]+seen[unsent] > 0 {
 		f.failed(seen[lost] > 0, seen[retry] > 0, status, seen[done]+seen[skipped] > 0)
 	}
 	f.d.ended()
 	f.recycle()
+}
+
+// moves gives the message to the next connector, when this one took no part of it and has
+// no way for n of them. Otherwise it rejects those, and reports false.
+func (f *flight) moves(n int) bool {
+	d, it := f.d, &f.item
+	now := d.o.Now().UnixMilli()
+	status := smpp.ROK
+	for i := range f.parts {
+		if f.parts[i].outcome == noRoute {
+			status = f.parts[i].status
+		}
+	}
+	if n == len(f.parts) && d.o.Next != nil && int(it.Attempts)+1 < d.o.MaxAttempts {
+		if next, ok := d.o.Next(it.Msg); ok {
+			d.counters.moved.Add(1)
+			d.record(message.Event{
+				Kind: message.Requeue, Msg: it.Msg, Part: message.AllParts, At: now, Error: uint32(status), Dup: it.Dup, Connector: next,
+			})
+			return true
+		}
+	}
+	for i := range f.parts {
+		if p := &f.parts[i]; p.outcome == noRoute {
+			p.rejected(p.status, now)
+		}
+	}
+	return false
 }
 
 // failed decides about the parts without a final outcome.

@@ -77,6 +77,9 @@ type Options struct {
 
 	// Classes overrides the class of some command_status values.
 	Classes map[smpp.Status]Class
+	// Next returns the connector for a message that this one has no way for; nil: there is
+	// none. It must not block.
+	Next func(m *message.Message) (connector uint16, ok bool)
 
 	Logger *slog.Logger
 	Now    func() time.Time // nil: time.Now

@@ -96,11 +96,11 @@ func (f *fifo) search(seq uint64) int {
 	return sort.Search(f.slots, func(i int) bool { return f.at(i).Seq >= seq })
 }
 
-// expired moves the items whose validity ended before now to dst, up to its capacity.
-func (f *fifo) expired(dst []Item, past func(*Item) bool) []Item {
+// pull moves the items for which want says so to dst, up to its capacity.
+func (f *fifo) pull(dst []Item, want func(*Item) bool) []Item {
 	for i := 0; i < f.slots && len(dst) < cap(dst); i++ {
 		it := f.at(i)
-		if it.Msg == nil || !past(it) {
+		if it.Msg == nil || !want(it) {
 			continue
 		}
 		dst = append(dst, *it)

@@ -300,17 +300,18 @@ func (q *Queue) unbury(p message.Priority, id message.ID) {
 	delete(q.tombs, id)
 }
 
-// Expired moves items for which past says so from memory to dst, up to its capacity. It
-// looks at every item, so it is for moments when nothing can be sent.
-func (q *Queue) Expired(dst []Item, past func(*Item) bool) []Item {
+// Pull moves items for which want says so from memory to dst, up to its capacity: they are
+// the caller's to end or to give another place, and nobody else sends them. It looks at
+// every item, so it is for moments when nothing can be sent.
+func (q *Queue) Pull(dst []Item, want func(*Item) bool) []Item {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.advance(q.o.Now().UnixMilli()) // what was delayed and is due now, Take has not looked for
 	for p := range q.lanes {
 		l := &q.lanes[p]
 		before := len(dst)
-		dst = l.ready.expired(dst, past)
-		dst = l.late.expired(dst, past)
+		dst = l.ready.pull(dst, want)
+		dst = l.late.pull(dst, want)
 		l.waiting -= int64(len(dst) - before)
 	}
 	return dst

@@ -395,19 +395,19 @@ func TestExpiredLooksAtDelayedItems(t *testing.T) {
 	accept(t, s, msgs)
 	q := l.Connector(1)
 	all := func(*queue.Item) bool { return true }
-	if got := q.Expired(make([]queue.Item, 0, 100), all); len(got) != 0 {
+	if got := q.Pull(make([]queue.Item, 0, 100), all); len(got) != 0 {
 		t.Fatalf("%d items that are not due", len(got))
 	}
 	now = now.Add(2 * time.Second)
-	got := q.Expired(make([]queue.Item, 0, 100), func(it *queue.Item) bool { return it.Msg.ID%2 == 1 })
+	got := q.Pull(make([]queue.Item, 0, 100), func(it *queue.Item) bool { return it.Msg.ID%2 == 1 })
 	if len(got) != 10 {
 		t.Errorf("%d expired of 20 that are due, want the 10 that are past", len(got))
 	}
 	now = now.Add(10 * time.Second)
-	if got := q.Expired(make([]queue.Item, 0, 7), all); len(got) != 7 {
+	if got := q.Pull(make([]queue.Item, 0, 7), all); len(got) != 7 {
 		t.Errorf("%d expired, want as many as there was room for", len(got))
 	}
-	if got := q.Expired(make([]queue.Item, 0, 100), all); len(got) != 23 {
+	if got := q.Pull(make([]queue.Item, 0, 100), all); len(got) != 23 {
 		t.Errorf("%d expired, want the rest", len(got))
 	}
 	for _, d := range q.Depths(nil) {

@@ -132,11 +132,11 @@ func (h *bySeq) remove(seq uint64) bool {
 	return false
 }
 
-// expired moves the items for which past says so to dst, up to its capacity.
-func (h *bySeq) expired(dst []Item, past func(*Item) bool) []Item {
+// pull moves the items for which want says so to dst, up to its capacity.
+func (h *bySeq) pull(dst []Item, want func(*Item) bool) []Item {
 	kept := (*h)[:0]
 	for i := range *h {
-		if it := &(*h)[i]; len(dst) < cap(dst) && past(it) {
+		if it := &(*h)[i]; len(dst) < cap(dst) && want(it) {
 			dst = append(dst, *it)
 		} else {
 			kept = append(kept, *it)

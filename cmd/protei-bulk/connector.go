@@ -59,7 +59,7 @@ explains every setting.`,
 		connectorAction(c, "start", "Bind and send again"),
 		connectorAction(c, "pause", "Stay bound for receipts, send nothing"),
 		connectorAction(c, "stop", "Unbind; what is queued waits"),
-		connectorDelete(c))
+		connectorMove(c), connectorDelete(c))
 	return cmd
 }
 
@@ -279,6 +279,20 @@ func connectorDelete(c *restClient) *cobra.Command {
 		Example: "  protei-bulk connector delete op1",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return c.do(cmd.Context(), "DELETE", connectorPath(args[0]), nil, nil)
+		},
+	}
+}
+
+func connectorMove(c *restClient) *cobra.Command {
+	return &cobra.Command{
+		Use: "move NAME TO", Short: "Give what waits for a connector to another one", Args: wants("NAME", "TO"),
+		Example: "  protei-bulk connector move op1 op2",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			var reply struct{ Moved int64 }
+			if err := c.do(cmd.Context(), "POST", connectorPath(args[0])+"/move", map[string]any{"to": args[1]}, &reply); err != nil {
+				return err
+			}
+			return c.fields("moved", strconv.FormatInt(reply.Moved, 10))
 		},
 	}
 }

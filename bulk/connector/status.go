@@ -1,0 +1,56 @@
+package connector
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+
+	"protei-bulk/smpp"
+)
+
+// Class is what a command_status means for a message.
+type Class string
+
+// The classes.
+const (
+	Throttled Class = "throttled" // the bind pauses, the same part goes again first
+	Temporary Class = "temporary" // the message tries again later
+	Permanent Class = "permanent" // the message is FAILED
+	Rejected  Class = "rejected"  // the message is REJECTED
+	NoRoute   Class = "no_route"  // the message goes to the next connector of its rule, or is REJECTED
+)
+
+// Classes returns Statuses by number.
+func (s *Spec) Classes() (map[smpp.Status]Class, error) {
+	classes := make(map[smpp.Status]Class, len(s.Statuses))
+	for name, class := range s.Statuses {
+		st, ok := parseStatus(name)
+		if !ok || st == smpp.ROK {
+			return nil, fmt.Errorf("%.40q is no command_status: its name or a number such as 0x45, and not ESME_ROK", name)
+		}
+		switch c := Class(class); c {
+		case Throttled, Temporary, Permanent, Rejected, NoRoute:
+			classes[st] = c
+		default:
+			return nil, fmt.Errorf("%s: %.40q is none of throttled, temporary, permanent, rejected, no_route", name, class)
+		}
+	}
+	return classes, nil
+}
+
+// lastNamed is above the command_status values that the standard names.
+const lastNamed = 0x0400
+
+// parseStatus reads the standard's name, with or without ESME_, or a number.
+func parseStatus(name string) (smpp.Status, bool) {
+	if n, err := strconv.ParseUint(name, 0, 32); err == nil {
+		return smpp.Status(n), true
+	}
+	plain := strings.TrimPrefix(strings.ToUpper(name), "ESME_")
+	for st := smpp.Status(0); st < lastNamed; st++ {
+		if known := st.Name(); known != "" && strings.TrimPrefix(known, "ESME_") == plain {
+			return st, true
+		}
+	}
+	return 0, false
+}
