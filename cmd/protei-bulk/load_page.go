@@ -36,15 +36,18 @@ type pageSession struct {
 	over   chan struct{}  // gets a value when a run has ended
 }
 
+// errStoppedOnPage is why a run ended that somebody stopped on the page: it is judged as any other.
+var errStoppedOnPage = errors.New("stopped on the page")
+
 // pageRun is one run of the session.
 type pageRun struct {
 	opts    *loadOptions
 	test    *loadTest
 	figures *stats.Collector
 	ended   bool
-	stop    context.CancelFunc // lets the users end and receipts drain
-	abort   context.CancelFunc // ends it at once
-	stops   int                // how often Stop was asked for
+	stop    context.CancelCauseFunc // lets the users end and receipts drain
+	abort   context.CancelFunc      // ends it at once
+	stops   int                     // how often Stop was asked for
 }
 
 // runPage serves the page until ctx ends, or --autoquit does it.
@@ -152,7 +155,7 @@ func (s *pageSession) interrupted() error {
 	busy := s.busy
 	s.closed = true
 	if busy {
-		s.run.stop()
+		s.run.stop(nil)
 	}
 	s.mu.Unlock()
 	s.runs.Wait()
@@ -183,7 +186,7 @@ func (s *pageSession) shutdown(server *http.Server) {
 	s.closed = true
 	if s.busy {
 		s.run.abort()
-		s.run.stop()
+		s.run.stop(nil)
 	}
 	s.mu.Unlock()
 	s.runs.Wait()
@@ -226,13 +229,13 @@ func (s *pageSession) Start(form panel.Form) error {
 		return errors.New("the load tester is ending")
 	}
 	r := &pageRun{opts: opts}
-	ctx, stop := context.WithCancel(context.WithoutCancel(s.kill))
+	ctx, stop := context.WithCancelCause(context.WithoutCancel(s.kill))
 	kill, abort := context.WithCancel(s.kill)
 	r.stop, r.abort = stop, abort
 	s.run, s.busy, s.form = r, true, form
 	s.page.Say(panel.Starting, "Checking the target.")
 	s.runs.Go(func() {
-		defer stop()
+		defer stop(nil)
 		defer abort()
 		s.perform(ctx, r, kill)
 	})
@@ -383,7 +386,7 @@ func (s *pageSession) Stop() error {
 	if s.run.stops > 1 {
 		s.run.abort()
 	}
-	s.run.stop()
+	s.run.stop(errStoppedOnPage)
 	return nil
 }
 

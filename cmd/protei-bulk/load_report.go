@@ -32,8 +32,10 @@ func (t *loadTest) fill(res *load.Result, ctx context.Context) {
 	r.Started, r.Ended = res.Started, res.Ended
 	if res.Stopped {
 		r.Stopped = "Ctrl-C"
-		if errors.Is(context.Cause(ctx), errParentGone) {
-			r.Stopped = errParentGone.Error()
+		for _, cause := range []error{errParentGone, errStoppedOnPage} {
+			if errors.Is(context.Cause(ctx), cause) {
+				r.Stopped = cause.Error()
+			}
 		}
 	}
 	if res.Aborted != "" {

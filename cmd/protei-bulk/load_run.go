@@ -432,7 +432,7 @@ func (t *loadTest) deciding() []report.Target {
 func (t *loadTest) exitCode(res *load.Result) int {
 	code := t.run.Verdict.ExitCode(t.opts.strict)
 	switch {
-	case res.Stopped:
+	case res.Stopped && t.run.Stopped != errStoppedOnPage.Error():
 		return 130
 	case res.Max != nil && res.Max.Rate == 0 && res.Max.Above > 0:
 		return report.ExitFail // no rate keeps the targets

@@ -146,7 +146,7 @@ func readForm(r *http.Request) (f Form, given func(field string) bool, err error
 		}
 		return f.trimmed(), given, nil
 	}
-	if err := r.ParseMultipartForm(maxBody); err != nil && !errors.Is(err, http.ErrNotMultipart) {
+	if err := errors.Join(r.ParseForm(), multipart(r)); err != nil {
 		return f, nil, fmt.Errorf("read the form: %w", err)
 	}
 	v := r.Form
@@ -156,6 +156,14 @@ func readForm(r *http.Request) (f Form, given func(field string) bool, err error
 		Classes: v["user_classes"], Set: v["set"], Targets: v["target"],
 	}
 	return f.trimmed(), v.Has, nil
+}
+
+// multipart reads a form of parts, when it is one.
+func multipart(r *http.Request) error {
+	if err := r.ParseMultipartForm(maxBody); err != nil && !errors.Is(err, http.ErrNotMultipart) {
+		return err
+	}
+	return nil
 }
 
 // fill takes the fields that were not given from another form, as Locust does.

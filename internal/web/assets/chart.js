@@ -66,7 +66,7 @@ export function Chart({ title, x, series, show, limits = [], markers = [], log =
     };
     const axis = { stroke: dim, font, grid: { stroke: grid, width: 1 }, ticks: { stroke: line, width: 1, size: 4 } };
     const opts = {
-      width: place.current.clientWidth, height, legend: { show: false }, padding: [8, 20, 0, 0],
+      width: place.current.clientWidth, height, legend: { show: false }, padding: [8, 32, 0, 0],
       cursor: { sync: { key: 'time', setSeries: false }, points: { size: 6 }, drag: { x: true, y: false }, y: false },
       scales: { x: { time: true }, y: { range, distr: useLog ? 3 : 1, log: 10 } },
       axes: [

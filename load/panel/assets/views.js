@@ -93,8 +93,8 @@ export function Targets({ tick }) {
   const named = v.rows.filter(r => r.decides || !v.named), rest = v.rows.filter(r => !r.decides && v.named);
   return html`<section class="card"><div class="head"><div><div class=${'word ' + v.class}>${tick.busy && v.word === 'DONE' ? 'SO FAR' : v.word}</div>
       <p class="dim small">${tick.busy ? 'So far: ' : ''}${window}</p></div></div>
-    <table class="plain"><thead><tr><th>Target</th><th class="n">Target</th><th class="n ok">Acceptable</th><th class="n">Measured</th><th class="n whole">Whole run</th><th>Grade</th></tr></thead>
-    <tbody>${named.map(row)}${rest.length > 0 && html`<tr class="group"><th colspan="6">The guide’s other targets, for reference</th></tr>`}${rest.map(row)}</tbody></table>
+    <div class="hscroll"><table class="plain"><thead><tr><th>Metric</th><th class="n">Target</th><th class="n ok">Acceptable</th><th class="n">Measured</th><th class="n whole">Whole run</th><th>Grade</th></tr></thead>
+    <tbody>${named.map(row)}${rest.length > 0 && html`<tr class="group"><th colspan="6">The guide’s other targets, for reference</th></tr>`}${rest.map(row)}</tbody></table></div>
     ${v.reasons.map(r => html`<p class="dim small" style=${{ marginTop: '8px' }}>${r}</p>`)}</section>`;
 }
 
