@@ -15,7 +15,7 @@ const watchedUser = "users: {U: {tasks: [get: /]}}\n"
 
 func TestFileWatch(t *testing.T) {
 	env := func(string) string { return "pass-word" }
-	f, err := scenario.Parse("w.yaml", []byte(watchedUser+`vars: {db: bulk}
+	_, err := scenario.Parse("w.yaml", []byte(watchedUser+`vars: {db: bulk}
 watch:
   - postgres://app:${env(PASSWORD)}@db/${db}
   - {name: queue, source: "redis://:${env(PASSWORD)}@q", select: ["depth=list:lane", "stream:a;b"]}
@@ -30,7 +30,7 @@ targets:
 	if strings.Contains(err.Error(), "pass-word") || !strings.Contains(err.Error(), "w.yaml:5:5: ") {
 		t.Errorf("mistake: %v", err)
 	}
-	f, err = scenario.Parse("w.yaml", []byte(watchedUser+`watch:
+	f, err := scenario.Parse("w.yaml", []byte(watchedUser+`watch:
   - postgres://app:${env(PASSWORD)}@db/bulk
   - {name: queue, source: "redis://:${env(PASSWORD)}@q", select: ["depth=list:lane"]}
   - {source: "http://h/metrics", select: 'up{a="b"}'}

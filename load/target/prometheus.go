@@ -2,6 +2,7 @@ package target
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -114,15 +115,18 @@ func scanPage(r io.Reader, asked []selector, found []finding) (map[string]string
 	kinds := map[string]string{}
 	good := false
 	for lines.Scan() {
-		line := strings.TrimSpace(lines.Text())
-		if line == "" {
+		line := bytes.TrimSpace(lines.Bytes())
+		if len(line) == 0 {
 			continue
 		}
 		if line[0] == '#' {
 			readType(line, asked, kinds)
 			continue
 		}
-		name, labels, value, ok := series(line)
+		if good && !wanted(line, asked) {
+			continue // of a large page, most lines
+		}
+		name, labels, value, ok := series(string(line))
 		good = good || ok
 		if ok {
 			take(name, labels, value, asked, found)
@@ -141,9 +145,17 @@ func scanPage(r io.Reader, asked []selector, found []finding) (map[string]string
 	return kinds, nil
 }
 
+// wanted says whether a line may be a sample of a metric asked for.
+func wanted(line []byte, asked []selector) bool {
+	return slices.ContainsFunc(asked, func(s selector) bool { return bytes.HasPrefix(line, []byte(s.metric)) })
+}
+
 // readType keeps `# TYPE name kind` of the metrics asked for.
-func readType(line string, asked []selector, kinds map[string]string) {
-	fields := strings.Fields(line)
+func readType(line []byte, asked []selector, kinds map[string]string) {
+	if !bytes.HasPrefix(line, []byte("# TYPE ")) {
+		return
+	}
+	fields := strings.Fields(string(line))
 	if len(fields) == 4 && fields[1] == "TYPE" && slices.ContainsFunc(asked, func(s selector) bool { return s.metric == fields[2] }) {
 		kinds[fields[2]] = fields[3]
 	}
