@@ -213,3 +213,24 @@ func (f *fleet) caughtUp(ctx context.Context) error {
 	}
 	return nil
 }
+
+// addressRules returns a connector's rules as dispatch wants them; Validate has read them.
+func addressRules(rules []connector.AddressRule) []dispatch.AddressRule {
+	kinds := map[string]dispatch.AddressKind{
+		"alphanumeric": dispatch.Alphanumeric, "international": dispatch.International,
+		"national": dispatch.National, "short": dispatch.Short,
+	}
+	number := func(n *int) int {
+		if n == nil {
+			return -1
+		}
+		return *n
+	}
+	all := make([]dispatch.AddressRule, len(rules))
+	for i, r := range rules {
+		all[i] = dispatch.AddressRule{
+			Kind: kinds[r.Kind], Prefix: r.Prefix, TON: number(r.TON), NPI: number(r.NPI), Strip: r.Strip, Prepend: r.Prepend,
+		}
+	}
+	return all
+}

@@ -164,6 +164,10 @@ func (f *fleet) run(l *link) error {
 		l.dispatcher.Pause(l.c.Mode == connector.Paused)
 		return nil
 	}
+	charset, err := dispatch.ParseCharset(l.c.Charset)
+	if err != nil {
+		return err
+	}
 	group, err := upstream.New(l.c.Upstream(f.p.log))
 	if err != nil {
 		return err
@@ -172,6 +176,7 @@ func (f *fleet) run(l *link) error {
 		Connector: l.c.ID, Queue: f.p.lanes.Connector(l.c.ID), Group: group, Store: f.p.store, Inbound: f.p.inbound,
 		Intermediate: f.p.intermediate, Alert: f.p.alert,
 		Validity: time.Duration(f.p.cfg.Validity.Default), MaxUnsynced: f.p.cfg.Limits.MaxUnsyncedSettles, Logger: f.p.log,
+		Charset: charset, SourceRules: addressRules(l.c.SourceRules), DestRules: addressRules(l.c.DestRules),
 		Classes: classes(&l.c.Spec), Next: func(m *message.Message) (uint16, bool) { return f.next(l.c.ID, m) },
 	})
 	if err != nil {

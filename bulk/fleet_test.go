@@ -301,6 +301,18 @@ func TestConnectorBadInput(t *testing.T) {
 	if code, text := s.call("PATCH", "/connectors/ok", `{"colour":"red","tps":3}`); code != 200 || !strings.Contains(text, "unknown field colour") {
 		t.Errorf("unknown field: %d %s", code, text)
 	}
+	for body, want := range map[string]string{
+		`{"charset":"ebcdic"}`:                       `"/charset"`,
+		`{"source_rules":[{"kind":"roman"}]}`:        `"/source_rules/0"`,
+		`{"source_rules":[{"ton":1},{"ton":256}]}`:   `"/source_rules/1"`,
+		`{"dest_rules":[{"strip":3,"prepend":"8"}]}`: `"/dest_rules/0"`,
+		`{"dest_rules":[{"tno":1}]}`:                 `"/dest_rules"`,
+		`{"failover_after":"-1s"}`:                   `"/failover_after"`,
+	} {
+		if code, text := s.call("PATCH", "/connectors/ok", body); code != 422 || !strings.Contains(text, want) {
+			t.Errorf("%s: %d %s, want %s", body, code, text, want)
+		}
+	}
 	s.must(404, "PATCH", "/connectors/nobody", `{"tps":3}`)
 	s.must(404, "POST", "/connectors/nobody/start", "")
 }

@@ -64,6 +64,13 @@ type Spec struct {
 	Unknown    string `json:"unknown"`     // when an answer is lost: resend, hold, fail
 	TraceTLV   bool   `json:"trace_tlv"`   // the message's id in TLV 0x1501
 
+	// Charset is how the SMSC wants text of the GSM alphabet: gsm7 (a septet an octet),
+	// gsm7_packed, latin1 (its default alphabet is Latin-1).
+	Charset string `json:"charset"`
+	// SourceRules and DestRules say how it wants addresses; the first that fits counts.
+	SourceRules []AddressRule `json:"source_rules,omitempty"`
+	DestRules   []AddressRule `json:"dest_rules,omitempty"`
+
 	// FailoverAfter is how long no bind is up before what waits moves to another connector of
 	// its rule; 0: it waits.
 	FailoverAfter Duration `json:"failover_after"`
@@ -86,7 +93,7 @@ const (
 // Defaults returns a Spec with every default.
 func Defaults() Spec {
 	return Spec{
-		Mode: Running, Bind: "trx", Binds: 2, Window: 100, MessageIDs: "auto", Unknown: "resend",
+		Mode: Running, Bind: "trx", Binds: 2, Window: 100, MessageIDs: "auto", Unknown: "resend", Charset: "gsm7",
 		ResponseTimeout: Duration(10 * time.Second), EnquireLink: Duration(30 * time.Second),
 		FailoverAfter: Duration(30 * time.Second),
 		ReconnectMin:  Duration(time.Second), ReconnectMax: Duration(30 * time.Second),
@@ -129,6 +136,9 @@ func (s *Spec) Validate() error {
 	} else if _, err := s.Classes(); err != nil {
 		v.bad("statuses", "%s", err)
 	}
+	v.oneOf("charset", s.Charset, "gsm7", "gsm7_packed", "latin1")
+	v.addresses("source_rules", s.SourceRules)
+	v.addresses("dest_rules", s.DestRules)
 	v.oneOf("unknown", s.Unknown, "resend", "hold", "fail")
 	return errors.Join(v.faults...)
 }

@@ -18,7 +18,12 @@ const (
 type builder struct {
 	pdu     smpp.SubmitSM
 	trace   bool
+	charset Charset
+	source  []AddressRule
+	dest    []AddressRule
 	addrs   []byte
+	octets  []byte // of a part in another charset
+	utf8    []byte // its text
 	tlvs    smpp.TLVs
 	text    []byte // of TagTrace
 	valid   []byte // validity_period of …
@@ -29,14 +34,18 @@ type builder struct {
 // everything but 0 is priority.
 var smppPriority = [message.NumPriorities]byte{message.Low: 0, message.Normal: 0, message.High: 2, message.Critical: 3}
 
-// build returns the submit_sm of one part, valid until the next call.
-func (b *builder) build(it *queue.Item, part int) *smpp.SubmitSM {
-	m, p := it.Msg, &b.pdu
-	b.addrs = append(append(b.addrs[:0], m.Source.Addr...), m.Dest.Addr...)
-	n := len(m.Source.Addr)
-	p.Source = smpp.Address{TON: m.Source.TON, NPI: m.Source.NPI, Addr: b.addrs[:n]}
-	p.Dest = smpp.Address{TON: m.Dest.TON, NPI: m.Dest.NPI, Addr: b.addrs[n:]}
-	p.ESMClass, p.ProtocolID, p.DataCoding = m.ESMClass, m.ProtocolID, m.DataCoding
+// build returns the submit_sm of one part, valid until the next call. It fails for a text
+// that the connector's charset does not have.
+func (b *builder) build(it *queue.Item, part int) (p *smpp.SubmitSM, err error) {
+	m := it.Msg
+	p = &b.pdu
+	b.addrs = b.addrs[:0]
+	p.Source = b.address(&m.Source, b.source)
+	p.Dest = b.address(&m.Dest, b.dest)
+	p.ESMClass, p.ProtocolID = m.ESMClass, m.ProtocolID
+	if p.ShortMessage, p.DataCoding, err = b.encode(m, part); err != nil {
+		return nil, err
+	}
 	p.PriorityFlag = smppPriority[m.Priority]
 	p.RegisteredDelivery = smpp.RegisteredNone
 	if m.Flags&message.WantReceipt != 0 {
@@ -47,7 +56,6 @@ func (b *builder) build(it *queue.Item, part int) *smpp.SubmitSM {
 	}
 	p.ValidityPeriod = b.validity(m.ValidUntil)
 	b.tlvs = b.tlvs[:0]
-	p.ShortMessage = m.PartPayload(part)
 	if len(p.ShortMessage) > maxShortMessage {
 		b.tlvs = b.tlvs.Append(smpp.TagMessagePayload, p.ShortMessage)
 		p.ShortMessage = nil
@@ -59,7 +67,7 @@ func (b *builder) build(it *queue.Item, part int) *smpp.SubmitSM {
 		b.traceTLVs(it, part)
 	}
 	p.TLVs = b.tlvs
-	return p
+	return p, nil
 }
 
 // maxShortMessage is the longest short_message (SMPP 3.4 §5.2.21); more goes into

@@ -78,7 +78,7 @@ func New(opts Options) (*Dispatcher, error) {
 	}
 	d := &Dispatcher{
 		o: o, g: o.Group, log: o.Logger.With("connector", g.Name), policy: policy, ids: ids,
-		build: builder{trace: g.TraceTLV}, pacer: newPacer(g.TPS),
+		build: builder{trace: g.TraceTLV, charset: o.Charset, source: o.SourceRules, dest: o.DestRules}, pacer: newPacer(g.TPS),
 		wake: make(chan struct{}, 1), missed: make(chan *receipt, o.ReceiptQueue),
 	}
 	d.onSynced = d.synced
@@ -275,7 +275,13 @@ func (d *Dispatcher) launch(ctx context.Context, it *queue.Item) {
 // part counts as unsent.
 func (d *Dispatcher) submit(ctx context.Context, p *part) {
 	f := p.f
-	pdu := d.build.build(&f.item, int(p.index))
+	pdu, err := d.build.build(&f.item, int(p.index))
+	if err != nil {
+		d.log.Warn("message refused", "message", f.item.Msg.ID, "part", p.index, "err", err)
+		p.rejected(smpp.RSUBMITFAIL, d.o.Now().UnixMilli())
+		f.partDone()
+		return
+	}
 	for {
 		on, err := d.g.Submit(pdu, f.on, &p.call, p)
 		if err == nil {

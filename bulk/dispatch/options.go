@@ -77,6 +77,10 @@ type Options struct {
 
 	// Classes overrides the class of some command_status values.
 	Classes map[smpp.Status]Class
+	// Charset is how the SMSC wants text of the GSM alphabet.
+	Charset Charset
+	// SourceRules and DestRules say how it wants addresses.
+	SourceRules, DestRules []AddressRule
 	// Next returns the connector for a message that this one has no way for; nil: there is
 	// none. It must not block.
 	Next func(m *message.Message) (connector uint16, ok bool)

@@ -1,0 +1,58 @@
+package connector
+
+import (
+	"fmt"
+	"strings"
+)
+
+// AddressRule says how an SMSC wants some addresses.
+type AddressRule struct {
+	Kind    string `json:"kind,omitempty"`   // any (default), alphanumeric, international, national, short
+	Prefix  string `json:"prefix,omitempty"` // the address begins so
+	TON     *int   `json:"ton,omitempty"`    // none: as it is
+	NPI     *int   `json:"npi,omitempty"`    // none: as it is
+	Strip   int    `json:"strip,omitempty"`  // characters taken off the front
+	Prepend string `json:"prepend,omitempty"`
+}
+
+// Bounds of address rules.
+const (
+	maxAddressRules = 32
+	maxAddress      = 20
+)
+
+func (v *checker) addresses(field string, rules []AddressRule) {
+	if len(rules) > maxAddressRules {
+		v.bad(field, "has at most %d rules", maxAddressRules)
+	}
+	for i := range rules {
+		if detail := rules[i].fault(field == "dest_rules"); detail != "" {
+			v.bad(fmt.Sprintf("%s/%d", field, i), "%s", detail)
+		}
+	}
+}
+
+func (r *AddressRule) fault(dest bool) string {
+	switch r.Kind {
+	case "", "any", "alphanumeric", "international", "national", "short":
+	default:
+		return fmt.Sprintf("kind: %.40q is none of any, alphanumeric, international, national, short", r.Kind)
+	}
+	for name, n := range map[string]*int{"ton": r.TON, "npi": r.NPI} {
+		if n != nil && (*n < 0 || *n > 255) {
+			return name + " is between 0 and 255"
+		}
+	}
+	switch {
+	case len(r.Prefix) > maxAddress || !printableASCII(r.Prefix):
+		return fmt.Sprintf("prefix has at most %d ASCII characters", maxAddress)
+	case r.Strip < 0 || r.Strip >= maxAddress:
+		return fmt.Sprintf("strip is between 0 and %d", maxAddress-1)
+	case len(r.Prepend) > 5 || !printableASCII(r.Prepend):
+		return "prepend has at most 5 ASCII characters"
+	case dest && r.Strip > 0 && strings.Trim(r.Prepend, "+0") != "":
+		// Receipts are matched by the end of the number that two spellings have in common.
+		return "with strip, only + and 0 can be prepended to a recipient: its receipts would not be recognised"
+	}
+	return ""
+}
