@@ -71,7 +71,7 @@ func (o *loadOptions) registerTarget(f *pflag.FlagSet) {
 
 func (o *loadOptions) registerOutput(f *pflag.FlagSet) {
 	f.StringVar(&o.html, "html", "", "write the report to `file`; {u} {r} {t} are replaced")
-	f.StringVar(&o.csv, "csv", "", "write Locust's four CSV files with this `prefix`, and with --watch PREFIX_target.csv")
+	f.StringVar(&o.csv, "csv", "", "write Locust's four CSV files and PREFIX_series.csv with this `prefix`, and with --watch PREFIX_target.csv")
 	f.BoolVar(&o.csvFullHistory, "csv-full-history", false, "with --csv: every request name in the history")
 	f.BoolVar(&o.json, "json", false, "print the summary as JSON; the rest goes to stderr")
 	f.StringVar(&o.jsonFile, "json-file", "", "write the summary as JSON to `file`")

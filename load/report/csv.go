@@ -43,7 +43,8 @@ func percentileLabels() []string {
 const notAvailable = "N/A"
 
 // CSV writes Locust's four files: PREFIX_stats.csv, PREFIX_stats_history.csv, PREFIX_failures.csv and
-// PREFIX_exceptions.csv, with Locust's headers, line ends (CRLF) and units (ms, bytes, Unix seconds).
+// PREFIX_exceptions.csv, with Locust's headers, line ends (CRLF) and units (ms, bytes, Unix seconds), and beside them
+// PREFIX_series.csv with what Locust does not measure.
 //
 // Two columns are better than Locust's: response times keep their fraction instead of being rounded to 1, 10 or 100
 // ms, and the percentiles of the history are those of the last 10 seconds, as Locust documents them, instead of
@@ -52,6 +53,8 @@ type CSV struct {
 	full    bool
 	history *os.File
 	series  *os.File // nil without watched series
+	own     *os.File
+	ownEnd  time.Duration // of the last second in own
 	tables  [3]csvTable
 	buf     bytes.Buffer
 }
@@ -63,7 +66,7 @@ type csvTable struct {
 	rows   func(*stats.Live) [][]string
 }
 
-// OpenCSV creates the four files and the missing directories of prefix. fullHistory adds a row for each request name
+// OpenCSV creates the files and the missing directories of prefix. fullHistory adds a row for each request name
 // to every second of the history.
 func OpenCSV(prefix string, fullHistory bool) (*CSV, error) {
 	if err := os.MkdirAll(filepath.Dir(prefix), 0o755); err != nil {
@@ -82,10 +85,10 @@ func OpenCSV(prefix string, fullHistory bool) (*CSV, error) {
 	}
 	err := errors.Join(
 		open(&c.tables[0].file, "_stats.csv"), open(&c.history, "_stats_history.csv"),
-		open(&c.tables[1].file, "_failures.csv"), open(&c.tables[2].file, "_exceptions.csv"),
+		open(&c.tables[1].file, "_failures.csv"), open(&c.tables[2].file, "_exceptions.csv"), open(&c.own, "_series.csv"),
 	)
 	if err == nil {
-		err = c.appendHistory([][]string{historyHeader})
+		err = errors.Join(c.appendHistory([][]string{historyHeader}), c.appendTo(c.own, [][]string{ownHeader()}))
 	}
 	if err == nil {
 		err = c.rewrite(&stats.Live{})
@@ -100,6 +103,9 @@ func OpenCSV(prefix string, fullHistory bool) (*CSV, error) {
 // the files when it returns.
 func (c *CSV) Write(live stats.Live) error {
 	err := errors.Join(c.rewrite(&live), c.appendHistory(historyRows(&live, c.full)))
+	if row := c.ownRow(&live); row != nil {
+		err = errors.Join(err, c.appendTo(c.own, [][]string{row}))
+	}
 	if c.series != nil {
 		err = errors.Join(err, c.appendTo(c.series, [][]string{seriesCells(&live)}))
 	}
@@ -109,7 +115,7 @@ func (c *CSV) Write(live stats.Live) error {
 	return nil
 }
 
-// WatchSeries adds a fifth file, PREFIX_target.csv: a row a second with the values of what is watched of the target
+// WatchSeries adds another file, PREFIX_target.csv: a row a second with the values of what is watched of the target
 // system, empty where one was not measured. Shares are 0..1, the other units are those of the series.
 func (c *CSV) WatchSeries(prefix string, infos []stats.SeriesInfo) error {
 	header := []string{"Timestamp"}
@@ -138,7 +144,7 @@ func seriesCells(live *stats.Live) []string {
 // Close closes the files.
 func (c *CSV) Close() error {
 	var errs []error
-	for _, f := range []*os.File{c.tables[0].file, c.tables[1].file, c.tables[2].file, c.history, c.series} {
+	for _, f := range []*os.File{c.tables[0].file, c.tables[1].file, c.tables[2].file, c.history, c.series, c.own} {
 		if f != nil {
 			errs = append(errs, f.Close())
 		}

@@ -34,7 +34,7 @@ func TestCSVFilesAreLocusts(t *testing.T) {
 	if err := c.Close(); err != nil {
 		t.Fatal(err)
 	}
-	for _, kind := range []string{"stats", "stats_history", "failures", "exceptions"} {
+	for _, kind := range []string{"stats", "stats_history", "failures", "exceptions", "series"} {
 		b, err := os.ReadFile(prefix + "_" + kind + ".csv")
 		if err != nil {
 			t.Fatal(err)
