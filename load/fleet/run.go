@@ -513,3 +513,47 @@ func (r *Run) Exceptions() []stats.Exception { return r.union.Exceptions() }
 
 // Forget implements stats.Source.
 func (r *Run) Forget() { r.union.Forget() }
+
+// receiptTimeout is how long a worker may take for receipts that came to the master.
+const receiptTimeout = 2 * time.Second
+
+// Receipt is a delivery receipt that came to the master: the platform's id, our client_ref
+// and the platform's word for the state.
+type Receipt [3]string
+
+// Forward hands receipts to the workers that their client_refs name; the first one gets
+// those without: it sent the canary, and offers what it does not know to the others. An
+// error says that a worker did not take them and that they are to come again. What is for
+// a worker that is lost is dropped: its messages are unverified already.
+func (r *Run) Forward(list []Receipt) error {
+	by := map[int][]Receipt{}
+	for _, one := range list {
+		id := 0
+		if ref, ok := stats.ParseRef([]byte(one[1])); ok && ref.Run == r.id {
+			id = int(ref.Worker)
+		} else if w := r.first(); w != nil {
+			id = w.id
+		}
+		by[id] = append(by[id], one)
+	}
+	var errs []error
+	for id, part := range by {
+		if !r.alive(id) {
+			continue
+		}
+		b, err := json.Marshal(part)
+		if err == nil {
+			_, err = r.master.conn.Request(fmt.Sprint(subjectOne, id, verbReceipts), b, receiptTimeout)
+		}
+		if err != nil {
+			errs = append(errs, fmt.Errorf("worker %d: %w", id, err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func (r *Run) alive(id int) bool {
+	r.master.mu.Lock()
+	defer r.master.mu.Unlock()
+	return r.master.members[id] != nil
+}

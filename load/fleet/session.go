@@ -24,6 +24,7 @@ type session struct {
 
 	dealer  *load.Dealer // for so many members as dealt
 	dealt   int
+	place   [2]int // index and number of members
 	begun   bool
 	start   time.Time       // of the run
 	stopped <-chan struct{} // closed when the users have ended; nil: they run
@@ -145,6 +146,10 @@ func (s *session) share(p *plan, i int) load.Share {
 	if s.dealer == nil || s.dealt != n {
 		s.dealer, s.dealt = load.NewDealer(s.Classes, n), n
 	}
+	if s.place != [2]int{i, n} && s.Session.Share != nil {
+		s.Session.Share(i, n)
+	}
+	s.place = [2]int{i, n}
 	out := load.Share{
 		Users: s.dealer.Share(i, p.Users), Index: i, Of: n, From: p.From, Rate: p.Rate, Base: p.Base, Iterations: math.MaxUint64,
 	}

@@ -55,6 +55,8 @@ type Session struct {
 	// worker only. Adopt takes that over, before the users start.
 	Canary func(context.Context) ([][]byte, error)
 	Adopt  func([][]byte)
+	// Share, if any, is told the worker's place among the others, whenever that changes.
+	Share func(index, of int)
 	// Receipt takes a receipt that came to the master.
 	Receipt func(id, ref, status string)
 	// Resolve asks the target about open messages. Last is what else the report should know.

@@ -84,11 +84,7 @@ func (r *Run) open(ctx context.Context) error {
 		r.smpp[c] = m
 	}
 	if !r.quiet {
-		listen := r.opts.DLRListen
-		if listen == "" {
-			listen = reachableAddr(r.target.Addr())
-		}
-		hook, err := listenWebhook(listen, r.opts.DLRURL, r.opts.Logger, &r.file.api, r.receipt)
+		hook, err := r.opts.listen(r.target.Addr(), &r.file.api, r.receipt)
 		if err != nil {
 			return err
 		}
@@ -314,6 +310,29 @@ func (r *Run) receipt(ev receipt) {
 		return
 	}
 	ledger.Receipt(seq, f, r.opts.Clock.Now())
+}
+
+// Take takes a receipt that came somewhere else.
+func (r *Run) Take(id, ref, status string) {
+	r.receipt(receipt{id: []byte(id), ref: []byte(ref), status: []byte(status)})
+}
+
+// Saved are the values that setup has saved, nil without a setup.
+func (r *Run) Saved() [][]byte {
+	if !r.ready || len(r.file.setup) == 0 {
+		return nil
+	}
+	return slices.Clone(r.initial)
+}
+
+// Share deals the rows of sequential feeds out to several processes.
+func (r *Run) Share(index, of int) { r.file.env.Share(index, of) }
+
+// Adopt takes over what setup has saved in another process. It must not run beside users.
+func (r *Run) Adopt(saved [][]byte) {
+	if !r.ready && len(saved) == len(r.initial) {
+		copy(r.initial, saved)
+	}
 }
 
 // ReceiptURL is the URL that the target is told, "" without receipts over HTTP.

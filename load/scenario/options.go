@@ -33,6 +33,8 @@ type Options struct {
 	// DLRListen is the address of the webhook listener: by default one of this host that
 	// the target can reach, on a free port. DLRURL is what the target is told.
 	DLRListen, DLRURL string
+	// Forwarded says that somebody else listens at DLRURL and hands receipts over by Take.
+	Forwarded bool
 
 	CanaryTimeout time.Duration // how long a canary's receipt may take, 10 s by default
 

@@ -92,19 +92,42 @@ type webhook struct {
 	bodies sync.Pool // *[]byte
 	api    *messagingAPI
 	handle func(receipt)
+	each   func(body []byte, query string) error // takes a whole request instead of handle
+	addr   string
 	done   chan struct{}
 
 	bad atomic.Uint64 // requests that were no webhook of ours
 }
 
+// listen makes the webhook that the options ask for, on an address that faces target.
+func (o *Options) listen(target string, api *messagingAPI, handle func(receipt)) (*webhook, error) {
+	if o.Forwarded {
+		return &webhook{url: o.DLRURL}, nil
+	}
+	addr := o.DLRListen
+	if addr == "" {
+		addr = reachableAddr(target)
+	}
+	return listenWebhook(addr, o.DLRURL, o.Logger, api, handle)
+}
+
 // listenWebhook listens on addr. url is what the target is told, made from the address
 // when empty; api says how receipts are written.
 func listenWebhook(addr, url string, log *slog.Logger, api *messagingAPI, handle func(receipt)) (*webhook, error) {
+	w := &webhook{url: url, api: api, handle: handle}
+	if err := w.open(addr, log); err != nil {
+		return nil, err
+	}
+	return w, nil
+}
+
+// open starts the server.
+func (w *webhook) open(addr string, log *slog.Logger) error {
 	ln, err := net.Listen("tcp", addr)
 	if err != nil {
-		return nil, fmt.Errorf("listen for delivery receipts (--dlr-listen): %w", err)
+		return fmt.Errorf("listen for delivery receipts (--dlr-listen): %w", err)
 	}
-	w := &webhook{url: url, api: api, handle: handle, done: make(chan struct{})}
+	w.addr, w.done = ln.Addr().String(), make(chan struct{})
 	if w.url == "" {
 		w.url = "http://" + ln.Addr().String() + "/dlr/" + rand.Text()[:8]
 	}
@@ -122,7 +145,7 @@ func listenWebhook(addr, url string, log *slog.Logger, api *messagingAPI, handle
 			log.Error("delivery receipts: listener ended", "error", err)
 		}
 	}()
-	return w, nil
+	return nil
 }
 
 // ServeHTTP takes one batch of events.
@@ -135,8 +158,16 @@ func (w *webhook) ServeHTTP(rw http.ResponseWriter, req *http.Request) {
 	defer w.bodies.Put(buf)
 	body, err := readAll((*buf)[:0], http.MaxBytesReader(rw, req.Body, maxWebhookBytes))
 	*buf = body[:0]
-	if err == nil {
+	switch {
+	case err != nil:
+	case w.each != nil:
+		err = w.each(body, req.URL.RawQuery)
+	default:
 		err = w.api.eachReceipt(body, req.URL.RawQuery, w.handle)
+	}
+	if errors.Is(err, errNotForwarded) {
+		http.Error(rw, err.Error(), http.StatusServiceUnavailable)
+		return
 	}
 	if err != nil {
 		w.bad.Add(1)
@@ -148,6 +179,9 @@ func (w *webhook) ServeHTTP(rw http.ResponseWriter, req *http.Request) {
 
 // Close stops the listener; requests under way may finish within a second.
 func (w *webhook) Close() {
+	if w.server == nil {
+		return // another process listens
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
 	if w.server.Shutdown(ctx) != nil {

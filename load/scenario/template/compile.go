@@ -80,6 +80,13 @@ func (e *Env) Known() []string {
 	return names
 }
 
+// Share deals the rows of all sequential feeds out: see [Feed.Share].
+func (e *Env) Share(index, of int) {
+	for _, f := range e.feeds {
+		f.Share(index, of)
+	}
+}
+
 // ValidName says whether variables, constants and feeds may have this name.
 func ValidName(name string) bool {
 	for i, r := range name {

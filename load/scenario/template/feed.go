@@ -28,6 +28,20 @@ type Feed struct {
 	order   Order
 	index   int
 	next    atomic.Uint64
+	part    atomic.Uint64 // of several processes: its index<<32 | how many there are
+}
+
+// Share gives every of-th row of a sequential feed, beginning at index: the part of one of
+// several processes. Safe for concurrent use.
+func (f *Feed) Share(index, of int) { f.part.Store(uint64(index)<<32 | uint64(of)) }
+
+// sequential is the next row in order.
+func (f *Feed) sequential() int {
+	n := f.next.Add(1) - 1
+	if part := f.part.Load(); part > 0 {
+		n = n*(part&(1<<32-1)) + part>>32
+	}
+	return int(n % uint64(len(f.rows)))
 }
 
 // MaxFeedRows bounds a feed.
@@ -77,7 +91,7 @@ func (f *Feed) value(s *Scope, column int) string {
 		if f.order == Random {
 			row = s.Rand.IntN(len(f.rows))
 		} else {
-			row = int((f.next.Add(1) - 1) % uint64(len(f.rows)))
+			row = f.sequential()
 		}
 		s.Rows[f.index] = row
 	}
