@@ -75,6 +75,7 @@ type jsonVerdict struct {
 	Saturated string    `json:"saturated,omitempty"`
 	Host      string    `json:"host,omitempty"`
 	Scaled    string    `json:"scaled,omitempty"`
+	Degraded  string    `json:"degraded,omitempty"`
 	Rows      []jsonRow `json:"rows"`
 }
 
@@ -170,7 +171,7 @@ func newDocument(run *Run) document {
 		Version: jsonVersion, Title: run.Title, Host: run.Host, Scenario: run.Scenario, Shape: run.Shape, Rate: run.Rate, Profile: run.Profile, Command: run.Command,
 		Program: run.Version, Started: run.Started, Ended: run.Ended, Stopped: run.Stopped,
 		Verdict: jsonVerdict{
-			Word: v.Word(), Named: v.Named, ExitCode: v.ExitCode(false), Saturated: v.Saturated, Host: v.Host, Scaled: v.Scaled,
+			Word: v.Word(), Named: v.Named, ExitCode: v.ExitCode(false), Saturated: v.Saturated, Host: v.Host, Scaled: v.Scaled, Degraded: v.Degraded,
 			Rows: []jsonRow{},
 		},
 		Whole: newJSONWindow(&run.Whole), Ledger: &run.Ledger, NoReceipts: run.Receipts.Off, DLR: newJSONLatency(run.DLRLatency),

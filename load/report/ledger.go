@@ -34,6 +34,11 @@ func ledgerLines(run *Run) []ledgerLine {
 		ledgerLine{2, "failed by the SMSC", formatCount(c.Failed), of(c.Failed), false},
 		ledgerLine{2, "pending after the drain", formatCount(c.Pending + c.Open), "", c.Pending+c.Open > 0},
 		ledgerLine{2, "lost", formatCount(c.Lost), "", c.Lost > 0},
+	)
+	if c.Unverified > 0 {
+		lines = append(lines, ledgerLine{2, "unverified", formatCount(c.Unverified), "open when their worker was lost", true})
+	}
+	lines = append(lines,
 		ledgerLine{0, "receipts", formatCount(c.Receipts), "", false},
 		ledgerLine{1, "duplicate", formatCount(c.Duplicates), "", false},
 		ledgerLine{1, "without a submit", formatCount(c.UnknownReceipts + c.Parked), "", c.UnknownReceipts+c.Parked > 0},
@@ -52,7 +57,7 @@ func closing(c *stats.Counts) (text string, ok bool) {
 		return "Nothing was sent.", true
 	case c.Issued != c.Accepted+c.Rejected+c.Unanswered+c.Awaiting:
 		return "The ledger does not close: sent ≠ accepted + rejected + unanswered.", false
-	case c.Accepted != c.Delivered+c.Failed+c.Open+c.Pending+c.Lost:
+	case c.Accepted != c.Delivered+c.Failed+c.Open+c.Pending+c.Lost+c.Unverified:
 		return "The ledger does not close: accepted ≠ delivered + failed + pending + lost.", false
 	default:
 		return "The ledger closes: every message sent is in exactly one line.", true

@@ -20,6 +20,7 @@ type Run struct {
 	Ended    time.Time
 	Stopped  string // why it ended early ("Ctrl-C"), "" = as planned
 	Aborted  string // the target that ended it, with what it found; "" = none did
+	Degraded string // what went wrong with the workers of the run, "" = nothing
 	Scaled   string // why the load was scaled down, "" = it was not
 	Machine  Machine
 

@@ -55,6 +55,7 @@ type Verdict struct {
 	Named     bool   // targets were named for this run
 	Saturated string // why the generator counts as saturated, "" = it was not
 	Host      string // note on steal, "" = none
+	Degraded  string // what went wrong with the workers of the run, "" = nothing
 	Scaled    string // why the load was scaled down, "" = it was not
 	Failures  uint64 // failed requests of the whole run
 	Aborted   string // the target that ended the run, "" = none: the verdict is FAIL then
@@ -69,7 +70,7 @@ const (
 // Judge sets run.Verdict. decisive are the targets that decide the exit code (nil: none was named); the guide's set is
 // always judged and shown.
 func Judge(run *Run, decisive []Target) {
-	v := Verdict{Named: len(decisive) > 0, Scaled: run.Scaled, Failures: run.Whole.Total.Failures, Aborted: run.Aborted}
+	v := Verdict{Named: len(decisive) > 0, Scaled: run.Scaled, Degraded: run.Degraded, Failures: run.Whole.Total.Failures, Aborted: run.Aborted}
 	v.Saturated = saturation(&run.Measured)
 	v.Host = hostNote(&run.Measured)
 	for _, t := range decisive {
@@ -200,10 +201,10 @@ func delivery(run *Run, m Metric) (v float64, why string) {
 		return float64(c.Lost), ""
 	case m == MetricPending:
 		return float64(c.Pending + c.Open), ""
-	case c.Accepted == 0:
+	case c.Accepted == c.Unverified: // nobody could ask about those
 		return math.NaN(), "nothing was accepted"
 	default:
-		return float64(c.Delivered) / float64(c.Accepted), ""
+		return float64(c.Delivered) / float64(c.Accepted-c.Unverified), ""
 	}
 }
 
@@ -263,7 +264,7 @@ func (v Verdict) ExitCode(strict bool) int {
 	}
 }
 
-// Word is the verdict in one word, with SCALED beside it when the load was scaled down.
+// Word is the verdict in one word, with DEGRADED or SCALED beside it when workers were lost or the load was scaled down.
 func (v Verdict) Word() string {
 	word := v.Overall.String()
 	switch {
@@ -274,6 +275,9 @@ func (v Verdict) Word() string {
 		word = "FAILURES"
 	case !v.Named:
 		word = "DONE"
+	}
+	if v.Degraded != "" {
+		word += " (DEGRADED)"
 	}
 	if v.Scaled != "" {
 		word += " (SCALED)"
@@ -325,6 +329,9 @@ func (v Verdict) Reasons() []string {
 	}
 	if v.Host != "" {
 		out = append(out, "Host: "+v.Host+".")
+	}
+	if v.Degraded != "" {
+		out = append(out, "Degraded: "+v.Degraded+".")
 	}
 	if v.Scaled != "" {
 		out = append(out, "Scaled down: "+v.Scaled+".")

@@ -2,6 +2,7 @@ package report
 
 import (
 	"math"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -141,6 +142,34 @@ func TestALedgerThatDoesNotCloseSaysSo(t *testing.T) {
 		text, ok := closing(&c)
 		if !strings.Contains(text, want) || ok == strings.Contains(want, "≠") {
 			t.Errorf("%+v: %v %q, want %q", c, ok, text, want)
+		}
+	}
+}
+
+// TestDegraded: what was open at a lost worker is neither delivered nor lost, and the verdict says that one was lost.
+func TestDegraded(t *testing.T) {
+	run := &Run{
+		Degraded: "a worker was lost",
+		Ledger:   stats.Counts{Issued: 120, Accepted: 110, Unanswered: 10, Delivered: 100, Unverified: 10, Receipts: 100},
+	}
+	targets, err := ParseTargets([]string{"delivered=1", "lost=0"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	Judge(run, targets)
+	if got := run.Verdict.Word(); got != "PASS (DEGRADED)" {
+		t.Errorf("verdict %q", got)
+	}
+	if !slices.Contains(run.Verdict.Reasons(), "Degraded: a worker was lost.") {
+		t.Errorf("reasons %q", run.Verdict.Reasons())
+	}
+	var b strings.Builder
+	if err := WriteHTML(&b, run); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"unverified", "open when their worker was lost", "The ledger closes", "DEGRADED"} {
+		if !strings.Contains(b.String(), want) {
+			t.Errorf("the report does not say %q", want)
 		}
 	}
 }
