@@ -11,7 +11,7 @@ import (
 // What they measure goes to Options.Recorder and Options.Ledger. Shape, Rate, RunTime and
 // what else decides when a test ends is the master's business and not used.
 //
-// Begin starts it, Stop ends it and everything it started.
+// Begin starts it, Stop ends its users, Close ends what outlives them.
 type Part struct {
 	e *Engine
 
@@ -123,6 +123,14 @@ func (p *Part) Load() RemoteLoad {
 // Abort makes Stop's users end at once, now or when it is called.
 func (p *Part) Abort() { p.aborting.Do(func() { close(p.aborted) }) }
 
+// Close is called after Stop, when nothing is waited for any more: users' binds and
+// connections live until then, for the receipts.
+func (p *Part) Close() {
+	<-p.stopped
+	p.e.abort()
+	p.e.alarm.close()
+}
+
 // Stop ends all users; done is closed when they have ended, after StopTimeout less kindly.
 // It is called once; a Part that never began is ended by it, too.
 func (p *Part) Stop() (done <-chan struct{}) {
@@ -144,8 +152,6 @@ func (p *Part) Stop() (done <-chan struct{}) {
 			abort()
 		}
 		<-ended
-		e.abort()
-		e.alarm.close()
 	}()
 	return p.stopped
 }

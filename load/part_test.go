@@ -49,6 +49,9 @@ func TestPartsShareARate(t *testing.T) {
 		time.Sleep(2 * time.Second)
 		<-list[1].Stop()
 		<-list[2].Stop()
+		for _, p := range list {
+			p.Close()
+		}
 		slices.Sort(l.runs)
 		if lost != 100 || l.runs[0] != time.Second {
 			t.Errorf("%d starts by 2 s, the first at %v; want 100 from 1 s on", lost, l.runs[0])

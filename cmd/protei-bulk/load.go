@@ -61,6 +61,7 @@ type loadOptions struct {
 	scaled, logLevel      string
 	parentDeath           bool
 	page                  pageFlags
+	fleet                 fleetFlags
 	flags                 *pflag.FlagSet // as they were given, for the page's runs
 	settings              scenario.Settings
 	scenario              *scenario.File          // nil: the built-in one
@@ -99,7 +100,10 @@ Exit codes: 0 targets met, 1 requests failed and no target was named, 2 usage or
   protei-bulk load -H http://127.0.0.1:8080 --shape GradualRampUp
   protei-bulk load -H http://127.0.0.1:8080 --shape "0s:0,60s:100,120s:100,130s:0" MessagingUser
   protei-bulk load -H https://sms.example.net --api-key KEY --smpp id:password@sms.example.net:2775 \
-      -u 5000 -r 100 -t 10m --target guide --dlr-url http://tester.example.net:9000/dlr --dlr-listen :9000`,
+      -u 5000 -r 100 -t 10m --target guide --dlr-url http://tester.example.net:9000/dlr --dlr-listen :9000
+  protei-bulk load --headless --processes 2 -u 1000 -r 100 -t 2m
+  protei-bulk load --headless --master --expect-workers 3 --master-token SECRET --master-tls -u 30000 -r 500 -t 10m
+  protei-bulk load --worker --master-host 10.0.0.5 --master-token SECRET --master-fingerprint HEX`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			opts.classes = args
 			if err := opts.complete(env, cmd); err != nil {
@@ -133,7 +137,10 @@ func (o *loadOptions) complete(env *environment, cmd *cobra.Command) error {
 		return err
 	}
 	o.flags = cmd.Flags()
-	return errors.Join(o.finish(env, cmd), o.page.check())
+	if o.fleet.worker {
+		return o.fleet.check()
+	}
+	return errors.Join(o.finish(env, cmd), o.page.check(), o.fleet.check())
 }
 
 // finish takes the scenario file and checks everything.
@@ -257,7 +264,7 @@ func commandLine(flags *pflag.FlagSet, args []string, without ...string) string 
 
 func masked(flag, value string) string {
 	switch flag {
-	case "api-key", "web-token":
+	case "api-key", "master-token", "web-token":
 		return "HIDDEN"
 	case "smpp":
 		if a, err := scenario.ParseSMPP(value); err == nil {

@@ -17,27 +17,15 @@ type answeredFlag struct {
 
 const (
 	onePage   = "there is one web page, and its files are in the program"
-	oneIsAll  = "there are no workers on other machines in this version"
-	allCores  = "one process uses all cores"
 	oldLocust = "Locust has removed it, too"
 )
 
 // answeredFlags is the list of them.
 func answeredFlags() []answeredFlag {
 	return []answeredFlag{
-		{name: "master", boolean: true, refused: true, answer: oneIsAll + "; start the command without it on each machine"},
-		{name: "worker", boolean: true, refused: true, answer: oneIsAll + "; start the command without it on each machine"},
-		{name: "master-bind-host", answer: oneIsAll},
-		{name: "master-bind-port", answer: oneIsAll},
-		{name: "master-host", answer: oneIsAll},
-		{name: "master-port", answer: oneIsAll},
-		{name: "expect-workers", answer: oneIsAll},
-		{name: "expect-workers-max-wait", answer: oneIsAll},
-		{name: "enable-rebalancing", boolean: true, answer: oneIsAll},
-		{name: "processes", answer: allCores},
 		{name: "otel", boolean: true, answer: "there is no OpenTelemetry here; --metrics-listen shows Prometheus metrics"},
-		{name: "slave", boolean: true, refused: true, answer: "renamed to --worker; " + oneIsAll},
-		{name: "expect-slaves", refused: true, answer: "renamed to --expect-workers; " + oneIsAll},
+		{name: "slave", boolean: true, refused: true, answer: "renamed to --worker"},
+		{name: "expect-slaves", refused: true, answer: "renamed to --expect-workers"},
 		{name: "web-auth", refused: true, answer: "replaced by --web-login"},
 		{name: "build-path", answer: onePage},
 		{name: "web-host-display-name", answer: "the page shows the address that it listens on"},

@@ -31,6 +31,9 @@ func (o *loadOptions) fromElsewhere(env *environment, cmd *cobra.Command) error 
 			return err
 		}
 	}
+	if o.fleet.forked {
+		return nil // the parent has read them
+	}
 	files := []string{"locust.conf", "pyproject.toml"}
 	if home := env.Getenv("HOME"); home != "" {
 		files = append(files, filepath.Join(home, ".locust.conf"))

@@ -17,6 +17,7 @@ func (o *loadOptions) register(f *pflag.FlagSet) {
 	o.registerTarget(f)
 	o.registerOutput(f)
 	o.page.register(f)
+	o.fleet.register(f)
 	o.registerHidden(f)
 	for _, a := range answeredFlags() {
 		a.register(f)

@@ -6,7 +6,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 
@@ -122,21 +121,16 @@ func TestLoadFlagsOfLocust(t *testing.T) {
 // TestLoadFlagsAnswered: what Locust has and this program has not is taken and answered.
 func TestLoadFlagsAnswered(t *testing.T) {
 	for args, want := range map[string]string{
-		"-P 8089":                         "",
-		"--web-host 0.0.0.0":              "",
-		"--class-picker":                  "",
-		"--processes 4":                   "all cores",
-		"--expect-workers 2":              "no workers",
-		"--otel":                          "--metrics-listen",
-		"--legacy-ui":                     "one web page",
-		"--print-stats":                   "",
-		"--master=false":                  "",
-		"--autostart --autoquit 3":        "",
-		"--headless --headful":            "",
-		"--tls-cert a --tls-key b":        "",
-		"--web-login --web-base-path /x":  "",
-		"--master-host h --master-port 1": "no workers",
-		"--enable-rebalancing":            "no workers",
+		"-P 8089":                        "",
+		"--web-host 0.0.0.0":             "",
+		"--class-picker":                 "",
+		"--otel":                         "--metrics-listen",
+		"--legacy-ui":                    "one web page",
+		"--print-stats":                  "",
+		"--autostart --autoquit 3":       "",
+		"--headless --headful":           "",
+		"--tls-cert a --tls-key b":       "",
+		"--web-login --web-base-path /x": "",
 	} {
 		_, opts, err := loadFlags(t, nil, strings.Fields(args)...)
 		if err != nil {
@@ -148,8 +142,6 @@ func TestLoadFlagsAnswered(t *testing.T) {
 		}
 	}
 	for args, want := range map[string]string{
-		"--master":                     "no workers",
-		"--worker":                     "no workers",
 		"--slave":                      "renamed to --worker",
 		"--expect-slaves 2":            "renamed to --expect-workers",
 		"--web-auth a:b":               "replaced by --web-login",
@@ -229,15 +221,15 @@ func TestLoadFlagSources(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
-	if !slices.ContainsFunc(o.notes, func(n string) bool { return strings.Contains(n, "--processes") }) {
-		t.Errorf("processes of a file is not answered: %q", o.notes)
+	if o.fleet.processes != 2 {
+		t.Errorf("processes of a file: %d", o.fleet.processes)
 	}
 	for text, want := range map[string]string{
 		"usres = 5\n":      "locust.conf:1: there is no flag --usres, did you mean users?",
 		"\nusers = many\n": "locust.conf:2: users: ",
 		"scaled = x\n":     "there is no flag --scaled",
 		"config = x\n":     "there is no flag --config",
-		"master = true\n":  "no workers",
+		"processes = x\n":  "locust.conf:1: processes",
 	} {
 		write("locust.conf", text)
 		if _, _, err := loadFlags(t, nil); err == nil || !strings.Contains(err.Error(), want) {

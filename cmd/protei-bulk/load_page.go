@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -346,7 +347,8 @@ func (s *pageSession) Edit(e panel.Edit) error {
 		if e.SpawnRate != nil {
 			rate = *e.SpawnRate
 		}
-		if err := load.CheckOpenFiles(load.OfferOf(t.classes, *e.Users+t.opts.maxUsers), t.limit); err != nil {
+		err := load.CheckOpenFiles(load.OfferOf(t.classes, *e.Users+t.opts.maxUsers), t.limit)
+		if err != nil && t.remote == nil {
 			return editError("user_count", err)
 		}
 		t.engine.SetUsers(*e.Users, rate)
@@ -408,8 +410,19 @@ func (s *pageSession) Reset() error {
 	return nil
 }
 
-// Workers implements panel.Control: this process does it alone.
-func (*pageSession) Workers() []panel.Worker { return nil }
+// Workers implements panel.Control.
+func (s *pageSession) Workers() []panel.Worker {
+	if s.base.fleet.boss == nil {
+		return nil // this process does it alone
+	}
+	var out []panel.Worker
+	for _, w := range s.base.fleet.boss.Workers() {
+		out = append(out, panel.Worker{
+			ID: strconv.Itoa(w.ID), Host: w.Name, State: w.State, Users: w.Users, CPU: w.CPU, Memory: w.Memory, RPS: w.RPS, ClockOffset: -w.Offset,
+		})
+	}
+	return out
+}
 
 // Report implements panel.Control.
 func (s *pageSession) Report(whole bool) *report.Run {

@@ -72,6 +72,7 @@ func (o *loadOptions) withForm(env *environment, form panel.Form) (*loadOptions,
 		return nil, err
 	}
 	next.flags = flags
+	next.fleet = o.fleet // the master is the same for all runs
 	next.onlySummary = next.onlySummary || !o.page.print
 	return next, nil
 }

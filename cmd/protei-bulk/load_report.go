@@ -53,15 +53,18 @@ func (t *loadTest) fill(res *load.Result, ctx context.Context) {
 	}
 	r.Points = c.Points()
 	r.Series = t.series()
-	r.Ledger, r.DLRLatency = t.ledger.Counts(), c.DLRLatency()
+	r.Ledger, r.DLRLatency = t.figures.Counts(), c.DLRLatency()
 	if o.noReceipts {
 		r.Receipts.Off = "--no-receipts"
 	}
-	r.Failures, r.Exceptions = t.recorder.Failures(), t.recorder.Exceptions()
+	r.Failures, r.Exceptions = t.figures.Failures(), t.figures.Exceptions()
 	r.Answers = t.messages.FailingAnswers()
 	t.fillTarget(&r.Target)
 	r.Generator.Workers, r.Generator.OpenFiles = 1, t.limit
 	r.Generator.WindowFull = t.messages.WindowFull()
+	if t.remote != nil {
+		t.fillFleet(r)
+	}
 	r.Generator.Facts = append(r.Generator.Facts,
 		report.Fact{Label: "Peak users", Value: strconv.Itoa(res.PeakUsers)},
 		report.Fact{Label: "Time spent draining", Value: res.Drained.Round(time.Millisecond).String()})

@@ -15,6 +15,7 @@ import (
 	"syscall"
 
 	"protei-bulk/load"
+	"protei-bulk/load/fleet"
 	"protei-bulk/load/report"
 	"protei-bulk/load/scenario"
 	"protei-bulk/load/stats"
@@ -43,7 +44,11 @@ type loadTest struct {
 	out      io.Writer    // for people: stdout, or stderr with --json
 	limit    uint64       // of open files
 	engine   *load.Engine
-	watch    runWatch
+	figures  stats.Source // what was measured: here, or by the workers
+
+	remote    *fleet.Run          // the workers' part of the run; nil without workers
+	forwarder *scenario.Forwarder // of their receipts; nil without a fixed --dlr-url
+	watch     runWatch
 
 	targetOff string // why the target was not measured at the start
 
@@ -62,6 +67,14 @@ type runWatch struct {
 func runLoad(ctx context.Context, env *environment, opts *loadOptions) error {
 	ctx, kill, stop := loadSignals(ctx, opts.parentDeath)
 	defer stop()
+	if opts.fleet.worker {
+		return runWorker(ctx, env, opts)
+	}
+	stopFleet, err := opts.startFleet(env)
+	if err != nil {
+		return &exitError{code: 2, err: err}
+	}
+	defer stopFleet()
 	if !opts.headless {
 		return runPage(ctx, env, opts, kill)
 	}
@@ -73,6 +86,9 @@ func runLoad(ctx context.Context, env *environment, opts *loadOptions) error {
 	if err := t.prepare(ctx); err != nil {
 		if errors.Is(ctx.Err(), context.Canceled) {
 			return &exitError{code: 130, err: errors.New("interrupted before the run")}
+		}
+		if exit := (*exitError)(nil); errors.As(err, &exit) {
+			return exit
 		}
 		return &exitError{code: 2, err: err}
 	}
@@ -125,6 +141,7 @@ func newWatchedTest(ctx context.Context, env *environment, opts *loadOptions, wa
 		recorder: stats.NewRecorder(stats.RecorderOptions{}),
 		ledger:   stats.NewLedger(stats.LedgerOptions{Run: rand.Uint32(), NoReceipts: opts.noReceipts}),
 	}
+	t.figures = stats.NewSource(t.recorder, t.ledger)
 	if opts.json {
 		t.out = env.Stderr
 	}
@@ -184,7 +201,7 @@ func (t *loadTest) openScenario(ctx context.Context) error {
 	}
 	t.messages, err = opts.open(ctx, scenario.Options{
 		Host: opts.host, APIKey: opts.apiKey, SMPP: smppAddr, Classes: opts.classes,
-		Settings: opts.settings, PeakUsers: t.peak, RunTime: opts.runTime, NoReceipts: opts.noReceipts,
+		Settings: opts.settings, PeakUsers: t.peak, RunTime: opts.runTime, NoReceipts: opts.noReceipts || opts.fleet.many(),
 		DLRListen: opts.dlrListen, DLRURL: opts.dlrURL, Timeout: opts.timeout,
 		Header: opts.header, TLS: opts.tlsConfig(),
 		Recorder: t.recorder, Ledger: t.ledger, Clock: t.clock, Logger: t.logger,
@@ -207,6 +224,9 @@ func (t *loadTest) openScenario(ctx context.Context) error {
 
 func (t *loadTest) close() {
 	t.stopWatch()
+	if t.forwarder != nil {
+		t.forwarder.Close()
+	}
 	if t.messages != nil {
 		t.messages.Close()
 	}
@@ -264,7 +284,7 @@ func (t *loadTest) prepare(ctx context.Context) error {
 	if t.limit, err = load.RaiseOpenFiles(); err != nil {
 		t.logger.Warn("raise the limit of open files", "error", err)
 	}
-	if err := load.CheckOpenFiles(held, t.limit); err != nil {
+	if err := load.CheckOpenFiles(held, t.limit); err != nil && !o.fleet.many() {
 		return err
 	}
 	if o.csv != "" {
@@ -286,7 +306,14 @@ func (t *loadTest) prepare(ctx context.Context) error {
 	for _, note := range o.notes {
 		t.term.Note("%s", note)
 	}
-	if err := t.messages.Canary(ctx); err != nil {
+	canary := t.messages.Canary
+	if o.fleet.many() {
+		canary = t.gather
+	}
+	if err := canary(ctx); err != nil {
+		if t.remote == nil && o.fleet.many() {
+			return err
+		}
 		if !o.noReceipts || ctx.Err() != nil {
 			return fmt.Errorf("%w\n(--no-receipts runs without following receipts)", err)
 		}
@@ -328,6 +355,9 @@ func (t *loadTest) plan(offer load.Offer) report.Plan {
 	}
 	if len(parts) > 0 {
 		p.Lines = append(p.Lines, "users: "+strings.Join(parts, ", "))
+	}
+	if t.opts.fleet.many() && !t.opts.noReceipts && t.opts.dlrURL == "" {
+		p.Lines = append(p.Lines, "receipts: posted to each worker")
 	}
 	if url := t.messages.ReceiptURL(); url != "" {
 		p.Lines = append(p.Lines, "receipts: posted to "+url)
@@ -381,10 +411,17 @@ func (t *loadTest) perform(ctx, kill context.Context) error {
 		OnTick:  t.tick,
 		OnPhase: t.phase,
 		Resolve: func(ctx context.Context) {
-			if c := t.ledger.Counts(); !o.noReceipts && c.Open > 0 {
+			switch c := t.figures.Counts(); {
+			case o.noReceipts || c.Open == 0:
+			case t.remote != nil:
+				resolved = t.resolveRemotely(ctx)
+			default:
 				resolved = t.messages.Resolve(ctx)
 			}
 		},
+	}
+	if t.remote != nil {
+		options.Remote = t.remote
 	}
 	if err := t.setRate(&options); err != nil {
 		return &exitError{code: 2, err: err}
@@ -404,8 +441,10 @@ func (t *loadTest) perform(ctx, kill context.Context) error {
 	if resolved.Asked+resolved.NotAsked > 0 {
 		t.note("%s", resolved)
 	}
-	for _, note := range t.messages.Notes() {
-		t.note("%s", note)
+	if t.remote == nil {
+		for _, note := range t.messages.Notes() {
+			t.note("%s", note)
+		}
 	}
 	t.fill(res, ctx)
 	peaks.report(&t.run.Generator)
@@ -495,6 +534,9 @@ func (t *loadTest) mark(text string) {
 
 func (t *loadTest) gauges(g *stats.Gauges) {
 	t.self.Fill(g)
+	if t.remote != nil {
+		t.fleetGauges(g)
+	}
 	u := t.target.Usage()
 	g.TargetCPU, g.TargetMemory, g.TargetRSS = u.CPU, u.Memory, u.RSS
 }

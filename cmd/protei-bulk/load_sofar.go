@@ -16,7 +16,7 @@ func (t *loadTest) soFar(c *stats.Collector, whole bool) *report.Run {
 		Title: "Protei_Bulk Load Test", Host: o.host, Scenario: o.scenarioName(), Shape: o.shape, Rate: o.rate,
 		Profile: o.profile, Command: o.command, Version: version, Scaled: o.scaled,
 		Started: t.clock.Start(), Ended: time.Now(), Stopped: "not over: it still runs",
-		Ledger: t.ledger.Counts(), DLRLatency: c.DLRLatency(),
+		Ledger: t.figures.Counts(), DLRLatency: c.DLRLatency(),
 	}
 	if o.noReceipts {
 		r.Receipts.Off = "--no-receipts"
@@ -35,8 +35,11 @@ func (t *loadTest) soFar(c *stats.Collector, whole bool) *report.Run {
 			r.Measured = c.Summary(w)
 		}
 		r.Points = c.Points()
-		r.Failures, r.Exceptions = t.recorder.Failures(), t.recorder.Exceptions()
+		r.Failures, r.Exceptions = t.figures.Failures(), t.figures.Exceptions()
 		r.Generator.Workers, r.Generator.OpenFiles = 1, t.limit
+		if t.remote != nil {
+			r.Generator.Workers, r.Degraded = t.remote.Members(), t.remote.Degraded()
+		}
 	}
 	r.Judged = settled(r.Ledger)
 	report.Judge(r, t.deciding())

@@ -31,7 +31,8 @@ type session struct {
 	ended   bool            // they have
 	asked   chan any        // the answer of Resolve
 	buf     []byte
-	cut     int // seconds reported
+	cut     int       // seconds reported
+	told    time.Time // of the last report
 
 	listening sync.RWMutex // held by what the master asks; guards closed
 	closed    bool
@@ -166,7 +167,7 @@ func (s *session) untilReport() time.Duration {
 		return reportEvery
 	}
 	if s.ended {
-		return drainEvery
+		return max(time.Until(s.told.Add(drainEvery)), 0)
 	}
 	next := s.start.Add(time.Duration(s.cut+1)*reportEvery - reportAhead)
 	return max(time.Until(next), 0)
@@ -184,7 +185,7 @@ func (s *session) report(all bool) {
 	if !s.begun {
 		return
 	}
-	s.cut = int((time.Since(s.start) + reportAhead) / reportEvery)
+	s.cut, s.told = int((time.Since(s.start)+reportAhead)/reportEvery), time.Now()
 	if err := s.life.conn.Publish(subjectReport, s.encode(all)); err != nil {
 		s.life.worker.opts.Logger.Warn("report to the master", "error", err)
 	}
@@ -258,6 +259,7 @@ func (s *session) close() {
 	if s.asked != nil {
 		<-s.asked
 	}
+	s.Part.Close()
 	s.listening.Lock()
 	s.closed = true
 	s.listening.Unlock()
