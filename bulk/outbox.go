@@ -118,8 +118,13 @@ func (o webhookOutbox) Notified(notices []callback.Notice, done func(error)) {
 	o.end(notices, false, done)
 }
 
-// GaveUp ends the entries: the endpoint did not take them in time.
-func (o webhookOutbox) GaveUp(notices []callback.Notice, _ string, done func(error)) {
+// GaveUp notes what the endpoint did not take in time, and ends the entries. It may wait for
+// the store.
+func (o webhookOutbox) GaveUp(notices []callback.Notice, reason string, done func(error)) {
+	if err := o.p.noteFailed(notices, reason); err != nil {
+		done(err) // the entries stay open, and are given up again
+		return
+	}
 	o.end(notices, true, done)
 }
 

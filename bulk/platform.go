@@ -345,7 +345,7 @@ func (p *Platform) startCampaigns(ctx context.Context) error {
 func (p *Platform) startHTTP(context.Context) error {
 	handler, err := api.New(api.Options{
 		Accounts: p.accounts, Intake: p.intake, Messages: reader{p}, Insight: insight{p}, Campaigns: p.campaigns, Metrics: p.meter,
-		Inbound: inboundReader{p}, InboundRoutes: p.mo,
+		Inbound: inboundReader{p}, InboundRoutes: p.mo, Webhooks: webhookDesk{p},
 		IDs: p.store.IDs(), SMSC: p.connector.Name, Route: p.routes.Name, Connectors: p.connector, Routes: p.routes, Router: p.router,
 		Root: p.opts.Root, Version: p.opts.Version, Logger: p.log,
 	})
@@ -378,7 +378,7 @@ func (p *Platform) applied(evs []message.Event) {
 		if ev := &evs[i]; ev.Kind == message.Requeue && ev.Changed && ev.Error != 0 { // a try failed
 			p.intermediate(ev.Msg, smpp.StateEnroute)
 		}
-		if ev := &evs[i]; ev.Changed && ev.Msg.Notify == message.NotifyOpen && ev.Kind != message.Notified {
+		if ev := &evs[i]; ev.Changed && ev.Msg.Notify == message.NotifyOpen && (ev.Kind != message.Notified || ev.Part == message.Reopen) {
 			p.notify(ev.Msg)
 		}
 	}

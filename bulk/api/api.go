@@ -101,6 +101,7 @@ type Options struct {
 	Connectors *connector.Directory
 	IDs        intake.IDs // batch ids
 
+	Webhooks      Webhooks        // nil: endpoints, failed and replay answer 404
 	Inbound       InboundMessages // nil: the inbound endpoints answer 404
 	InboundRoutes *inbound.Routes // needed with Inbound
 	// Routes are the rules, and Router has them in force; nil: there are no calls for them.

@@ -107,6 +107,11 @@ func (a *API) routes() {
 			a.on("/api/v1/campaigns/{id}/"+action, customers, methods{"POST": campaignAction(action)})
 		}
 	}
+	if a.opts.Webhooks != nil {
+		a.on("/api/v1/webhooks/endpoints", customers, methods{"GET": (*call).webhookEndpoints})
+		a.on("/api/v1/webhooks/failed", customers, methods{"GET": (*call).failedWebhooks})
+		a.on("/api/v1/webhooks/replay", customers, methods{"POST": (*call).replayWebhooks})
+	}
 	if a.opts.Inbound != nil {
 		a.inboundPaths()
 	}

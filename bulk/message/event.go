@@ -16,9 +16,13 @@ const (
 	// Hold: the outcome is unclear and the connector's policy is hold. Of all parts it
 	// takes those that wait. A Requeue lets them go.
 	Hold
-	// Notified: the customer confirmed the final state, or it was given up.
+	// Notified: the customer confirmed the final state, or it was given up. With Part Reopen the
+	// customer is to be told again.
 	Notified
 )
+
+// Reopen as Event.Part of Notified opens the outbox entry of a message in a final state again.
+const Reopen = 1
 
 // AllParts as Event.Part means every part that is not final.
 const AllParts = 0xFFFF
@@ -83,7 +87,13 @@ func (e *Event) Apply() {
 			m.LaneSeq = 0
 		}
 	case Notified:
-		if e.Changed = m.Notify == NotifyOpen; e.Changed {
+		switch {
+		case e.Part == Reopen:
+			if e.Changed = m.Status.Final() && m.Notify != NotifyOpen; e.Changed {
+				m.Notify = NotifyOpen
+			}
+		case m.Notify == NotifyOpen:
+			e.Changed = true
 			m.Notify = NotifyDone
 		}
 	}

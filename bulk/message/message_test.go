@@ -221,3 +221,22 @@ func BenchmarkEventApply(b *testing.B) {
 		}
 	}
 }
+
+func TestReopenTellsAgain(t *testing.T) {
+	m := newMessage(1)
+	apply := func(e message.Event) bool { e.Msg = m; e.Apply(); return e.Changed }
+	if apply(message.Event{Kind: message.Notified, Part: message.Reopen}) {
+		t.Error("a message on its way was opened")
+	}
+	apply(message.Event{Kind: message.Settle, Status: message.Failed, At: 3})
+	apply(message.Event{Kind: message.Notified})
+	if !apply(message.Event{Kind: message.Notified, Part: message.Reopen}) || m.Notify != message.NotifyOpen {
+		t.Errorf("notify %d after it was told, want open", m.Notify)
+	}
+	if apply(message.Event{Kind: message.Notified, Part: message.Reopen}) {
+		t.Error("opened twice")
+	}
+	if !apply(message.Event{Kind: message.Notified}) || m.Notify != message.NotifyDone || m.DoneAt != 3 {
+		t.Errorf("notify %d, done at %d", m.Notify, m.DoneAt)
+	}
+}

@@ -28,8 +28,8 @@ const (
 const (
 	recordVersion = 1
 	// recordMarked is a submitted record with a byte of flags at its end, or a requeue record
-	// with the connector that the message moves to. One without is written as version 1,
-	// which older programs read too.
+	// with the connector that the message moves to, or a notified record that opens an outbox
+	// entry again. One without is written as version 1, which older programs read too.
 	recordMarked = 2
 )
 
@@ -61,7 +61,8 @@ func addEvent(g *journal.Group, e *message.Event) {
 		g.End(appendMessage(b, e.Msg))
 		return
 	}
-	marked := e.Kind == message.Submitted && e.Dup || e.Kind == message.Requeue && e.Connector != 0
+	marked := e.Kind == message.Submitted && e.Dup || e.Kind == message.Requeue && e.Connector != 0 ||
+		e.Kind == message.Notified && e.Part != 0
 	b = append(b, recordVersion+flag(marked))
 	b = appendID(b, e.Msg.ID)
 	b = binary.AppendUvarint(b, uint64(e.Part))
@@ -141,7 +142,13 @@ func decodeRecord(kind byte, payload []byte) (record, error) {
 				d.fail()
 			}
 		}
-	case recordSettle, recordHold, recordNotified:
+	case recordNotified:
+		version := d.byte()
+		d.event(&r)
+		if r.event.Part > message.Reopen || version != recordVersion+flag(r.event.Part == message.Reopen) {
+			d.fail()
+		}
+	case recordSettle, recordHold:
 		d.version()
 		d.event(&r)
 	case recordParked:

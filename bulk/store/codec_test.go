@@ -168,6 +168,20 @@ func TestSubmittedRecordKeepsTheMark(t *testing.T) {
 	}
 }
 
+func TestReopenedRecordIsMarked(t *testing.T) {
+	m := &message.Message{ID: 5}
+	again := message.Event{Kind: message.Notified, Msg: m, Part: message.Reopen, At: 8}
+	payload := payloadOf(func(g *journal.Group) { addEvent(g, &again) })
+	r, err := decodeRecord(recordNotified, payload)
+	if err != nil || payload[0] != recordMarked || r.event.Part != message.Reopen {
+		t.Errorf("% x: %+v, %v", payload, r.event, err)
+	}
+	payload[0] = recordVersion
+	if _, err := decodeRecord(recordNotified, payload); err == nil {
+		t.Error("an older program would take it for the end of the entry")
+	}
+}
+
 func FuzzDecodeRecord(f *testing.F) {
 	for kind, payload := range records() {
 		f.Add(kind, payload)

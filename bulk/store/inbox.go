@@ -327,7 +327,7 @@ const (
 	inboundPurge      = 20_000
 )
 
-// purgeInbound deletes what ended before the retention.
+// purgeInbound deletes inbound messages that ended, and entries of logs, before the retention.
 func (m *materialiser) purgeInbound(now time.Time) error {
 	if m.e.opts.Retention == 0 || now.Before(m.nextPurge) {
 		return nil
@@ -338,6 +338,11 @@ func (m *materialiser) purgeInbound(now time.Time) error {
 		int64(limit), int64(inboundPurge))
 	if err != nil {
 		return fmt.Errorf("delete inbound messages past retention: %w", err)
+	}
+	for _, kind := range logKinds() {
+		if err := exec(m.conn, "DELETE FROM objects WHERE kind = ? AND key < ?", kind, limit.String()); err != nil {
+			return fmt.Errorf("delete %s past retention: %w", kind, err)
+		}
 	}
 	return nil
 }
