@@ -68,6 +68,12 @@ func (p *player) play(n int) {
 }
 
 func (p *player) second(phase stats.Phase) {
+	p.record(phase)
+	p.page.Tick(p.figures.Live())
+}
+
+// record is a second that the page is not told about.
+func (p *player) record(phase stats.Phase) {
 	p.seconds++
 	at := p.start.Add(time.Duration(p.seconds) * time.Second)
 	for i := range p.names {
@@ -87,7 +93,6 @@ func (p *player) second(phase stats.Phase) {
 	g.TargetCPU = 0.5
 	p.figures.Tick(stats.Tick{At: at, Users: 5, Phase: phase, Gauges: g})
 	p.figures.Follow(0)
-	p.page.Tick(p.figures.Live())
 }
 
 func (p *player) note(text string) {
