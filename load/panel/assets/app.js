@@ -65,7 +65,7 @@ function Banners({ tick }) {
   const saturated = !hot && tick.verdict?.saturated;
   return html`${state.lost && html`<div class="banner warn" role="status" id="lost"><b>◌ No connection to the load tester.</b><span>What you see is from ${new Date(state.seen).toLocaleTimeString('en-GB')}. The page comes back by itself.</span></div>`}
     ${hot && html`<div class="banner warn" role="status" id="overload"><b>! The load tester is overloaded.</b><span>${tick.overload}</span></div>`}
-    ${saturated && html`<div class="banner warn" id="saturated"><b>! The load tester was saturated.</b><span>${tick.verdict.saturated}. A missed TPS or latency target says nothing about the target then.</span></div>`}
+    ${saturated && html`<div class="banner warn" id="saturated"><b>! The load tester ${tick.busy ? 'has been' : 'was'} saturated.</b><span>${tick.verdict.saturated}. A missed TPS or latency target says nothing about the target then.</span></div>`}
     ${tick.state === 'starting' && html`<div class="banner" role="status"><b>Starting.</b><span>${tick.say}</span></div>`}
     ${(tick.state === 'stopping' || tick.state === 'draining') && html`<div class="banner" role="status"><b>${words[tick.state]}.</b><span>${tick.say} ${tick.ledger?.open ? count(tick.ledger.open) + ' open.' : ''}</span></div>`}
     ${tick.state === 'stopped' && tick.say && html`<div class="banner warn"><b>Ended early:</b><span style=${{ whiteSpace: 'pre-wrap' }}>${tick.say}</span></div>`}`;
