@@ -7,8 +7,10 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -92,11 +94,57 @@ func bodyOf(t *testing.T, resp *http.Response, err error) string {
 	return string(text)
 }
 
+var (
+	expected   = regexp.MustCompile(`--expect-workers[ =](\d+)`)
+	masterPort = regexp.MustCompile(`--master-port (\d+)`)
+)
+
+// startWorkers runs the page's worker command as often as the master expects, and returns what waits for their end: the
+// master tells them goodbye.
+func (r *docsRig) startWorkers(ctx context.Context, t *testing.T, master *block, out *lockedBuffer) (wait func()) {
+	t.Helper()
+	port := ""
+	await(ctx, t, "the master's port", func() bool {
+		m := masterPort.FindStringSubmatch(out.String())
+		if m != nil {
+			port = m[1]
+		}
+		return m != nil
+	})
+	m := expected.FindStringSubmatch(master.text)
+	if m == nil {
+		t.Fatalf("%s says of no number of workers that it expects them", master.name())
+	}
+	n, err := strconv.Atoi(m[1])
+	if err != nil {
+		t.Fatal(err)
+	}
+	command := strings.ReplaceAll(master.workers.command(t, r), "MASTER_IP", "127.0.0.1") + " --master-port " + port
+	var all []*exec.Cmd
+	for range n {
+		cmd := exec.CommandContext(ctx, "bash", "-c", "exec "+command)
+		cmd.Dir, cmd.Env = r.folder, append(os.Environ(), "PATH="+filepath.Join(r.folder, "bin")+string(os.PathListSeparator)+os.Getenv("PATH"))
+		said := &lockedBuffer{}
+		cmd.Stdout, cmd.Stderr = said, said
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, cmd)
+	}
+	return func() {
+		for _, cmd := range all {
+			if err := cmd.Wait(); err != nil {
+				t.Errorf("a worker ended with %v\n%s", err, cmd.Stdout)
+			}
+		}
+	}
+}
+
 // guideSections are what users of the guide were promised, in its order.
 var guideSections = []string{
 	"Prerequisites", "Running load tests", "Basic load test", "Headless mode", "Gradual ramp-up test", "Load test scenarios",
 	"1. Message sending test (10K TPS target)", "2. Sustained load test", "3. Spike test", "Test configuration", "User classes",
-	"Custom metrics", "Performance targets", "Monitoring during tests",
+	"Custom metrics", "Performance targets", "Distributed load testing", "Master node", "Worker nodes", "Monitoring during tests",
 	"System metrics", "Application metrics", "Results analysis", "Key metrics to check", "Sample report", "Optimisation tips",
 	"Troubleshooting", "High error rate", "High response time", "Memory issues", "References",
 }

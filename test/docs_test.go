@@ -51,6 +51,9 @@ type block struct {
 	cut       bool // it does not end by itself
 	page      bool // it serves the load tester's page
 	databases bool // it needs PostgreSQL and Redis
+	master    bool // it waits for workers
+	worker    bool // it is run by the master above it
+	workers   *block
 }
 
 func (b *block) name() string { return fmt.Sprintf("%s:%d", filepath.Base(b.file), b.line) }
@@ -68,6 +71,8 @@ var markPattern = regexp.MustCompile(`^<!-- (run(?:-go|-python)?)(?:: (.*))? -->
 //	<!-- run: page, 60s -->          … serves the load tester's page, where a test is started and stopped
 //	<!-- run: cut, 3s -->            … goes on until its time is up
 //	<!-- run: databases -->          … with a PostgreSQL and a Redis of its own
+//	<!-- run: master, 60s -->        … a master, beside which as many workers as it expects are started, each with
+//	<!-- run: worker -->             … this command, which is the next one of its kind
 //	<!-- run-go --> <!-- run-python -->
 func blocks(t *testing.T, file string) (all []*block) {
 	t.Helper()
@@ -98,6 +103,13 @@ func blocks(t *testing.T, file string) (all []*block) {
 	}
 	if open != nil {
 		t.Errorf("%s is not closed", open.name())
+	}
+	for i, b := range all {
+		if next := slices.IndexFunc(all[i:], func(o *block) bool { return o.worker }); b.master && next >= 0 {
+			b.workers = all[i+next]
+		} else if b.master {
+			t.Errorf("%s has no worker", b.name())
+		}
 	}
 	return all
 }
@@ -130,6 +142,10 @@ func (b *block) read(t *testing.T, mark string) {
 			b.page = true
 		case option == "databases":
 			b.databases = true
+		case option == "master":
+			b.master = true
+		case option == "worker":
+			b.worker = true
 		case isExit:
 			b.exits, err = exitCodes(codes)
 		default:
@@ -160,7 +176,7 @@ func exitCodes(text string) (codes []int, err error) {
 func (b *block) command(t *testing.T, r *docsRig) string {
 	t.Helper()
 	text := strings.TrimRight(r.private(b.text), "\n")
-	if b.shortened || b.page {
+	if b.shortened || b.page || b.worker {
 		text = strings.TrimSpace(comments.ReplaceAllString(text, "")) // one behind the command would take the flags
 		if n := strings.Count("\n"+text, "\nprotei-bulk load"); n != 1 {
 			t.Fatalf("%s: %d commands begin with protei-bulk load, want one", b.name(), n)
@@ -171,6 +187,9 @@ func (b *block) command(t *testing.T, r *docsRig) string {
 	}
 	if b.page {
 		text += " --web-port 0"
+	}
+	if b.master {
+		text += " --master-bind-port 0"
 	}
 	return text
 }
@@ -278,9 +297,12 @@ func (r *docsRig) execute(t *testing.T, b *block) (output string, ran bool) {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	if b.page {
+	switch {
+	case b.page:
 		usePage(ctx, t, out)
 		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGINT)
+	case b.master:
+		defer r.startWorkers(ctx, t, b, out)()
 	}
 	err := cmd.Wait()
 	var exit *exec.ExitError
@@ -321,7 +343,7 @@ func TestDocsCommands(t *testing.T) {
 	for _, file := range docFiles(t) {
 		for _, b := range blocks(t, file) {
 			switch {
-			case b.mark == "":
+			case b.mark == "" || b.worker:
 			case b.stopped:
 				later = append(later, b)
 			default:

@@ -187,7 +187,7 @@ func (t *loadTest) collect(job *fleet.Job, s *fleetSpec) error {
 	}
 	job.Files[s.File] = text
 	_, err = scenario.Parse(o.file, text, scenario.ParseOptions{
-		Vars: o.set,
+		Vars: o.set, Unwatched: true, // the master watches; the secrets for it stay here
 		Getenv: func(name string) string {
 			v := t.env.Getenv(name)
 			s.Env[name] = v

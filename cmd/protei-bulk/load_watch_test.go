@@ -169,3 +169,25 @@ targets:
 		t.Error("the password is printed")
 	}
 }
+
+// TestWorkersGetNoSecretsOfWatch: what the file reads of the environment travels to workers, but for the master's own.
+func TestWorkersGetNoSecretsOfWatch(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "watch.yaml")
+	text := "users: {U: {tasks: [get: \"/${env(SHARED)}\"]}}\nwatch: [\"redis://:${env(QUEUE)}@q\"]\n"
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	vars := map[string]string{"QUEUE": "pass-word", "SHARED": "shared-word"}
+	env := &environment{Getenv: func(name string) string { return vars[name] }}
+	f, err := readScenario(env, file, nil)
+	if err != nil || len(f.Watch) != 1 {
+		t.Fatalf("%v, watches %v", err, f)
+	}
+	job, err := (&loadTest{opts: &loadOptions{file: file, scenario: f}, env: env}).job()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if spec := string(job.Spec); strings.Contains(spec, "pass-word") || !strings.Contains(spec, "shared-word") {
+		t.Errorf("workers get %s", spec)
+	}
+}

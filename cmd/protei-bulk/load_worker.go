@@ -124,7 +124,7 @@ func (w *workerCommand) options(spec fleet.Spec) (*loadOptions, fleetSpec, error
 	}
 	var err error
 	o.scenario, err = scenario.Parse(s.File, spec.Files[s.File], scenario.ParseOptions{
-		Vars: s.Set, Getenv: func(name string) string { return s.Env[name] },
+		Vars: s.Set, Unwatched: true, Getenv: func(name string) string { return s.Env[name] },
 		ReadFile: func(name string) ([]byte, error) {
 			if b, ok := spec.Files[dataFile(name)]; ok {
 				return b, nil

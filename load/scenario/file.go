@@ -104,6 +104,9 @@ type ParseOptions struct {
 	Getenv func(string) string
 	// Vars replace those of the file, as NAME=VALUE.
 	Vars []string
+	// Unwatched leaves the section watch alone, with the secrets that it takes from the environment: for those who have
+	// users and watch nothing.
+	Unwatched bool
 	// ReadFile reads CSV files; nil: there are none.
 	ReadFile func(name string) ([]byte, error)
 }
@@ -141,7 +144,7 @@ func Parse(name string, data []byte, opts ParseOptions) (*File, error) {
 	f.env = template.NewEnv(getenv)
 	r := &reader{env: f.env, readFile: opts.ReadFile}
 	if root := r.parseYAML(data); root != nil {
-		p := fileParser{reader: r, file: f}
+		p := fileParser{reader: r, file: f, unwatched: opts.Unwatched}
 		p.root(root, opts.Vars)
 	}
 	if len(r.mistakes) > 0 {
@@ -162,6 +165,7 @@ type fileParser struct {
 	file        *File
 	maxUsersKey ast.Node // of load
 	quiet       bool     // compiles requests for a run without receipts
+	unwatched   bool
 }
 
 // The keys of a file.
@@ -183,7 +187,9 @@ func (p *fileParser) root(n ast.Node, vars []string) {
 	p.messaging(m.values["messaging"])
 	f.setup = p.steps(m.values["setup"], "setup", nil)
 	f.teardown = p.steps(m.values["teardown"], "teardown", nil)
-	p.watch(m.values["watch"])
+	if !p.unwatched {
+		p.watch(m.values["watch"])
+	}
 	p.targets(m.values["targets"])
 	users := p.pairs(m.values["users"], "users")
 	if len(users.order) == 0 {

@@ -49,6 +49,15 @@ targets:
 	if d := cmp.Diff(want, got); d != "" {
 		t.Error(d)
 	}
+	for _, unwatched := range []bool{true, false} {
+		asked := ""
+		f, err := scenario.Parse("w.yaml", []byte(watchedUser+"watch: ['redis://:${env(PASSWORD)}@q']\ntargets: [redis.memory<1GB]"), scenario.ParseOptions{
+			Unwatched: unwatched, Getenv: func(name string) string { asked += name; return "pass-word" },
+		})
+		if err != nil || (len(f.Watch) == 0) != unwatched || (asked == "") != unwatched {
+			t.Errorf("unwatched %v: %v, watches %v, asked for %q", unwatched, err, f.Watch, asked)
+		}
+	}
 	if n := len(target.SeriesOf(f.Watch)); n != 11+6+1 {
 		t.Errorf("%d series", n)
 	}
