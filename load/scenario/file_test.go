@@ -76,7 +76,7 @@ func (b *fileBench) run(t testing.TB, users int, d time.Duration) stats.Counts {
 	b.result, err = load.Run(t.Context(), load.Options{
 		Classes: classes, Shape: load.Flat{Users: users, SpawnRate: 1000, RunTime: d},
 		Recorder: b.opts.Recorder, Ledger: b.opts.Ledger, Clock: b.opts.Clock, Seed: 7,
-		StopTimeout: 5 * time.Second, DrainTimeout: 2 * time.Second, NoDrain: b.opts.NoReceipts,
+		StopTimeout: 5 * time.Second, DrainTimeout: 10 * time.Second, NoDrain: b.opts.NoReceipts,
 		Resolve: func(ctx context.Context) { b.Resolve(ctx) },
 	})
 	if err != nil {

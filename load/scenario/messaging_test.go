@@ -61,7 +61,7 @@ func (b *bench) run(t *testing.T) stats.Counts {
 	b.result, err = load.Run(t.Context(), load.Options{
 		Classes: classes, Shape: load.Flat{Users: 10, SpawnRate: 1000, RunTime: time.Second},
 		Recorder: b.opts.Recorder, Ledger: b.opts.Ledger, Clock: b.opts.Clock, Seed: 7,
-		StopTimeout: 5 * time.Second, DrainTimeout: 2 * time.Second, NoDrain: b.opts.NoReceipts,
+		StopTimeout: 5 * time.Second, DrainTimeout: 10 * time.Second, NoDrain: b.opts.NoReceipts,
 		Resolve: func(ctx context.Context) { b.Resolve(ctx) },
 	})
 	if err != nil {
