@@ -18,7 +18,11 @@ func (s *Server) decimalIDs(id uint32) bool {
 
 // appendID writes a message_id as the account reads it (item 62 of SMPP.md).
 func (s *Server) appendID(dst []byte, accountID uint32, id message.ID) []byte {
-	if s.decimalIDs(accountID) {
+	return appendID(dst, id, s.decimalIDs(accountID))
+}
+
+func appendID(dst []byte, id message.ID, decimal bool) []byte {
+	if decimal {
 		return strconv.AppendUint(dst, uint64(id), 10)
 	}
 	return id.Append(dst)

@@ -151,7 +151,9 @@ type bind struct {
 	account uint32
 	counted bool // guarded by box.mu: takes part in box.bound
 	manager int  // index in Server.jobs
-	sub     submitter
+
+	congestion bool // its answers carry congestion_state
+	sub        submitter
 }
 
 // authenticate is the hook of the SMPP server; it runs on the connection's own goroutine.
@@ -208,7 +210,10 @@ func (s *Server) admit(ctx context.Context, info *smpp.BindInfo) (*bind, error) 
 		return nil, fmt.Errorf("%w: %d", errTooManyBinds, most)
 	}
 	box.bound++
-	return &bind{box: box, account: a.ID, counted: true, manager: int(s.binds.Add(1) % managers)}, nil
+	return &bind{
+		box: box, account: a.ID, counted: true, manager: int(s.binds.Add(1) % managers),
+		congestion: s.opts.Congestion != nil && info.InterfaceVersion >= smpp.Version50,
+	}, nil
 }
 
 const verifyPause = 100 * time.Millisecond

@@ -3,6 +3,7 @@ package esme
 import (
 	"strconv"
 
+	"protei-bulk/bulk/account"
 	"protei-bulk/bulk/intake"
 	"protei-bulk/bulk/message"
 	"protei-bulk/gsm"
@@ -80,6 +81,7 @@ func (s *Server) take(sess *smpp.Session, r *smpp.Request, b *bind, t smpp.TLVs)
 	w.req.Raw = &w.raw
 	sub := s.subs.Get().(*submission)
 	sub.sess, sub.seq, sub.id = sess, r.Seq, r.ID
+	sub.decimal, sub.congestion = w.req.Account.MessageIDs == account.DecimalIDs, b.congestion
 	s.opts.Intake.SubmitAsync(&w.req, sub.done)
 }
 
@@ -163,6 +165,9 @@ type submission struct {
 	sess *smpp.Session
 	seq  uint32
 	id   smpp.CommandID
+	// How the answer is written: read once, on the session's goroutine.
+	decimal, congestion bool
+
 	text [idDigits]byte
 	resp smpp.SubmitSMResp
 	data smpp.DataSMResp
@@ -193,8 +198,11 @@ func (sub *submission) verdict(out intake.Outcome, err error) (smpp.Status, smpp
 		sub.srv.stats.refusedSubmits.Add(1)
 		return smpp.Status(refusal.SMPPStatus()), nil
 	}
-	id := sub.srv.appendID(sub.text[:0], out.Msg.Account, out.Msg.ID)
-	tlvs := sub.srv.congestion(sub.sess, sub.tlvs[:0])
+	id := appendID(sub.text[:0], out.Msg.ID, sub.decimal)
+	var tlvs smpp.TLVs
+	if sub.congestion {
+		tlvs = smpp.TLVs(sub.tlvs[:0]).AppendByte(smpp.TagCongestionState, sub.srv.opts.Congestion())
+	}
 	if sub.id == smpp.CmdDataSM {
 		sub.data.MessageID, sub.data.TLVs = id, tlvs
 		return smpp.ROK, &sub.data
@@ -203,14 +211,6 @@ func (sub *submission) verdict(out intake.Outcome, err error) (smpp.Status, smpp
 	return smpp.ROK, &sub.resp
 }
 
-// congestionLen is the length of congestion_state with its head.
+// congestionLen is the length of congestion_state (SMPP 5.0 §4.8.4.18: 0 idle to 99 congested)
+// with its head.
 const congestionLen = 5
-
-// congestion appends congestion_state for a peer of SMPP 5.0 (§4.8.4.18): 0 idle to 99
-// congested.
-func (s *Server) congestion(sess *smpp.Session, t smpp.TLVs) smpp.TLVs {
-	if s.opts.Congestion == nil || sess.InterfaceVersion() < smpp.Version50 {
-		return nil
-	}
-	return t.AppendByte(smpp.TagCongestionState, s.opts.Congestion())
-}
