@@ -241,6 +241,7 @@ func (s *session) abandon(ctx context.Context) error {
 	if errors.Is(context.Cause(ctx), errBye) {
 		return context.Cause(ctx)
 	}
+	s.offerLast()
 	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), askTimeout)
 	defer cancel()
 	s.deliver(last, true)

@@ -21,11 +21,16 @@ const (
 )
 
 // offerStrays offers what came to the wrong worker.
-func (s *session) offerStrays() {
+func (s *session) offerStrays() { s.offer(time.Since(s.start)) }
+
+// offerLast offers everything once more, whether its time has come or not.
+func (s *session) offerLast() { s.offer(time.Since(s.start) + time.Hour) }
+
+func (s *session) offer(now time.Duration) {
 	if !s.begun || s.Ledger == nil {
 		return
 	}
-	list := s.Ledger.Strays(time.Since(s.start), maxStrays)
+	list := s.Ledger.Strays(now, maxStrays)
 	if len(list) == 0 {
 		return
 	}
