@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -302,6 +303,7 @@ func (m *Master) watch() {
 	tick := time.NewTicker(100 * time.Millisecond)
 	defer tick.Stop()
 	last := time.Now()
+	rated := last
 	for {
 		select {
 		case <-m.quit:
@@ -310,7 +312,10 @@ func (m *Master) watch() {
 			// A master that was stopped itself (SIGSTOP, a suspended machine) knows nothing about
 			// its workers: they get their time again.
 			m.lookForLost(now, now.Sub(last) > time.Second)
-			last = now
+			if last = now; now.Sub(rated) >= time.Second {
+				m.rate(now)
+				rated = now
+			}
 		}
 	}
 }
@@ -326,16 +331,30 @@ func (m *Master) lookForLost(now time.Time, slept bool) {
 			m.lose(w, fmt.Sprintf("no sign of life for %.1f s", silent.Seconds()))
 			continue
 		}
-		if d := now.Sub(w.rated); d >= time.Second && m.run != nil {
-			_, n, _ := m.run.union.Worker(w.id)
-			if n >= w.requests {
-				w.rps = float64(n-w.requests) / d.Seconds()
-			}
-			w.requests, w.rated = n, now
-		}
 	}
 	if m.plan.Version > 0 && now.Sub(m.planSent()) >= planEvery {
 		m.send()
+	}
+}
+
+// rate counts the workers' requests of the last second. The union may be at work: it is
+// asked without mu, so that no beat has to wait for it.
+func (m *Master) rate(now time.Time) {
+	m.mu.Lock()
+	r := m.run
+	list := slices.Collect(maps.Values(m.members))
+	m.mu.Unlock()
+	if r == nil {
+		return
+	}
+	for _, w := range list {
+		_, n, _ := r.union.Worker(w.id)
+		m.mu.Lock()
+		if d := now.Sub(w.rated).Seconds(); n >= w.requests && d > 0 {
+			w.rps = float64(n-w.requests) / d
+		}
+		w.requests, w.rated = n, now
+		m.mu.Unlock()
 	}
 }
 
@@ -409,10 +428,18 @@ func (m *Master) Close(why string) {
 	m.send()
 	m.mu.Unlock()
 	_ = m.conn.FlushTimeout(time.Second)
+	// A server that shuts down does not wait until its clients have read: those that hear
+	// the goodbye go by themselves.
+	for deadline := time.Now().Add(byeTimeout); m.server.NumClients() > 1 && time.Now().Before(deadline); {
+		time.Sleep(10 * time.Millisecond)
+	}
 	close(m.quit)
 	m.done.Wait()
 	m.shut()
 }
+
+// byeTimeout is how long Close waits for workers to go.
+const byeTimeout = 3 * time.Second
 
 func (m *Master) shut() {
 	if m.conn != nil {

@@ -33,7 +33,7 @@ const (
 	lostAfter   = 2500 * time.Millisecond // without a beat
 	masterAfter = 4 * time.Second         // without a pong
 	reportEvery = time.Second
-	drainEvery  = 250 * time.Millisecond // between reports while the load is over
+	drainEvery  = 500 * time.Millisecond // between reports while the load is over
 	reportAhead = 150 * time.Millisecond // of the master's tick, so that they are there by then
 	askTimeout  = 3 * time.Second
 	beatTimeout = 1500 * time.Millisecond
