@@ -117,4 +117,11 @@ func TestWebhookGivenUp(t *testing.T) {
 	if f := failed.Failed[0]; f.ID != id || f.Kind != "final" || f.Status != "DELIVERED" || f.URL != hook.URL || !strings.Contains(f.Error, "418") {
 		t.Errorf("%+v", f)
 	}
+	healthy.Store(true)
+	p.want(http.StatusAccepted, "POST", "/api/v1/webhooks/replay", `{"message_ids":["`+id+`"]}`, nil)
+	select {
+	case <-got:
+	case <-time.After(20 * time.Second):
+		t.Errorf("the replay does not come\n%s", p.out)
+	}
 }
