@@ -24,6 +24,7 @@ func BenchmarkMaster(b *testing.B) {
 	for b.Loop() {
 		alone := cpuOf(func() { recordFor(b, workers, names, perSecond, length) })
 		with := cpuOf(func() { masterFor(b, workers, names, perSecond, length) })
+		b.ReportMetric(with/length.Seconds(), "all-cores") // what the master can take at most
 		b.ReportMetric((with-alone)/length.Seconds(), "master-cores")
 		b.ReportMetric(alone/length.Seconds(), "workers-cores")
 	}
