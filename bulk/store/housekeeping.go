@@ -19,13 +19,10 @@ func (m *materialiser) keep() error {
 	if now.Before(m.nextKeep) {
 		return nil
 	}
-	first := m.nextKeep.IsZero()
 	m.nextKeep = now.Add(housekeepingEvery)
 	m.e.checkDisk()
 	m.e.parked.expire(now.Add(-parkedAge).UnixMilli())
-	if first {
-		m.e.matchParked()
-	}
+	m.e.matchParked()
 	if err := m.purgeInbound(now); err != nil {
 		return err
 	}
@@ -47,17 +44,28 @@ func (e *Embedded) checkDisk() {
 	}
 }
 
-// matchParked settles the parts whose receipts were parked when the last process ended.
+// matchParked looks in SQLite for the parts of parked receipts, once for each: for those
+// of the last process, and those whose row was written, and its message had left memory,
+// after the receipt had been looked for and before it was parked. A part that is found in
+// neither place then gets its SMSC id by an event yet to be applied, or its row by a
+// transaction yet to come, and both look here.
 func (e *Embedded) matchParked() {
-	for _, r := range e.parked.all() {
-		out := make([]ReceiptMatch, 1)
-		err := e.LookupReceipts(context.Background(), []message.ReceiptKey{r.Key}, []string{r.Dest}, out)
-		if err != nil {
-			e.opts.Logger.Warn("look up parked receipt", "smsc_id", r.Key.SMSCID, "error", err)
-			return
-		}
-		if out[0].Found {
-			e.unpark(out[0].Msg, out[0].Part, &r)
+	list := e.parked.strangers(strangersMax)
+	if len(list) == 0 {
+		return
+	}
+	keys, dests := make([]message.ReceiptKey, len(list)), make([]string, len(list))
+	for i := range list {
+		keys[i], dests[i] = list[i].Key, list[i].Dest
+	}
+	out := make([]ReceiptMatch, len(list))
+	if err := e.LookupReceipts(context.Background(), keys, dests, out); err != nil {
+		e.opts.Logger.Warn("look up parked receipts", "receipts", len(list), "error", err)
+		return
+	}
+	for i := range list {
+		if out[i].Found {
+			e.unpark(out[i].Msg, out[i].Part, &list[i])
 		}
 	}
 }

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -8,8 +9,11 @@ import (
 	"protei-bulk/bulk/message"
 )
 
-// parkedAge is how long a receipt waits for its message.
-const parkedAge = 24 * time.Hour
+const (
+	parkedAge    = 24 * time.Hour // how long a receipt waits for its message
+	parkedSlack  = 1024           // names of receipts that are gone, at least
+	strangersMax = 5000           // looked up in SQLite at a time: about 0.2 s
+)
 
 // parked holds receipts that came before their message's submit_sm_resp was recorded,
 // or whose message is not known. One is kept until a Settle with its key is applied,
@@ -19,7 +23,8 @@ type parked struct {
 
 	mu      sync.Mutex // guards what follows
 	byKey   map[message.ReceiptKey]message.Receipt
-	order   []parkedKey // oldest first; may name receipts that are gone
+	order   []parkedKey          // oldest first; may name receipts that are gone
+	fresh   []message.ReceiptKey // not looked up in SQLite yet; likewise
 	orphans int64
 	changed map[message.ReceiptKey]bool // since the last transaction
 }
@@ -44,10 +49,44 @@ func (p *parked) put(r message.Receipt, most int) {
 	p.byKey[r.Key] = r
 	p.changed[r.Key] = true
 	p.order = append(p.order, parkedKey{r.Key, r.At})
+	p.fresh = append(p.fresh, r.Key)
+	p.compact()
 	for len(p.byKey) > most {
 		p.dropOldest()
 	}
 	p.size.Store(int64(len(p.byKey)))
+}
+
+// compact drops the names of receipts that are gone once they are the most: where an SMSC
+// sends each receipt before its response, all of them are parked for a moment. It needs mu.
+func (p *parked) compact() {
+	most := 2*len(p.byKey) + parkedSlack
+	if len(p.order) > most {
+		p.order = slices.DeleteFunc(p.order, func(o parkedKey) bool {
+			r, ok := p.byKey[o.key]
+			return !ok || r.At != o.at
+		})
+	}
+	if len(p.fresh) > most {
+		p.fresh = slices.DeleteFunc(p.fresh, func(key message.ReceiptKey) bool {
+			_, ok := p.byKey[key]
+			return !ok
+		})
+	}
+}
+
+// strangers returns up to n receipts that nobody has looked up in SQLite since they came.
+func (p *parked) strangers(n int) []message.Receipt {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	var list []message.Receipt
+	for len(p.fresh) > 0 && len(list) < n {
+		if r, ok := p.byKey[p.fresh[0]]; ok {
+			list = append(list, r)
+		}
+		p.fresh = p.fresh[1:]
+	}
+	return list
 }
 
 // get returns the receipt with the key.
@@ -110,17 +149,6 @@ func (p *parked) orphanCount() int64 {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.orphans
-}
-
-// all returns every parked receipt.
-func (p *parked) all() []message.Receipt {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	list := make([]message.Receipt, 0, len(p.byKey))
-	for _, r := range p.byKey {
-		list = append(list, r)
-	}
-	return list
 }
 
 // ParkReceipt journals a receipt whose message is not known (yet). done runs after it

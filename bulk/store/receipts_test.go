@@ -89,10 +89,43 @@ func TestReceiptWhileMessageIsNeitherIndexedNorStored(t *testing.T) {
 	}
 	flush(t, s)
 	for _, m := range msgs {
-		if got := settledBy(t, s, m.ID); got != message.Delivered {
-			t.Fatalf("status %v, want DELIVERED", got)
+		settlesBy(t, s, m.ID)
+	}
+}
+
+// TestReceiptParkedBehindItsRow parks receipts of messages that nothing but the database
+// knows any more: they were looked for before the row was there.
+func TestReceiptParkedBehindItsRow(t *testing.T) {
+	s := open(t, store.Options{ReceiptCache: 1, Settle: quick})
+	var msgs []*message.Message
+	for n := range 300 {
+		m := newMessage(s, n)
+		msgs = append(msgs, m)
+		accept(t, s, m)
+		record(t, s, submitted(m, smscID(m.ID)))
+	}
+	flush(t, s)
+	for _, m := range msgs {
+		park(t, s, receiptFor(m, smscID(m.ID)))
+	}
+	for _, m := range msgs {
+		settlesBy(t, s, m.ID)
+	}
+	if n := s.Stats().Parked; n != 0 {
+		t.Errorf("%d receipts are still parked", n)
+	}
+}
+
+// settlesBy waits for a message to be delivered.
+func settlesBy(t *testing.T, s *store.Embedded, id message.ID) {
+	t.Helper()
+	got := message.Status(0)
+	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
+		if got = settledBy(t, s, id); got == message.Delivered {
+			return
 		}
 	}
+	t.Fatalf("status %v, want DELIVERED", got)
 }
 
 func TestSMSCIDIsGivenAgain(t *testing.T) {
