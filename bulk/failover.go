@@ -134,7 +134,7 @@ func (f *fleet) Move(ctx context.Context, from, to *connector.Connector) (moved 
 		return 0, connector.ErrUnknown
 	}
 	all := func(*message.Message) (route.Choice, bool) { return route.Choice{Connector: to.ID}, true }
-	for still := time.Now(); time.Now().Sub(still) < moveStill; {
+	for still := time.Now(); time.Since(still) < moveStill; {
 		n, err := f.move(ctx, l, all)
 		if moved += n; err != nil {
 			return moved, err

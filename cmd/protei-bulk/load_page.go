@@ -75,7 +75,7 @@ func runPage(ctx context.Context, env *environment, opts *loadOptions, kill cont
 	if opts.autostart {
 		if err := s.Start(s.form); err != nil {
 			s.shutdown(server)
-			_ = <-served
+			<-served
 			return &exitError{code: 2, err: err}
 		}
 	}
