@@ -67,14 +67,14 @@ func TestLoadWritesForCI(t *testing.T) {
 	dir := t.TempDir()
 	junit, markdown, log := filepath.Join(dir, "a", "junit.xml"), filepath.Join(dir, "b", "summary-{u}.md"), filepath.Join(dir, "load.log")
 	doc, stderr := runJSON(t, p, 0, "--junit", junit, "--markdown", markdown, "--profile", "nightly",
-		"--check-fail-ratio", "0", "--check-avg-response-time", "10000", "--logfile", log, "-L", "DEBUG", "--processes", "2")
+		"--check-fail-ratio", "0", "--check-avg-response-time", "10000", "--logfile", log, "-L", "DEBUG", "--processes", "2", "--otel")
 	if doc.Profile != "nightly" || doc.Verdict.Word != "PASS" || doc.Whole.Aggregate.Requests == 0 {
 		t.Errorf("the document has %+v", doc)
 	}
 	if len(doc.Intervals) < 2 || doc.Intervals[0].Name != "Aggregated" || len(doc.Intervals[0].Requests) == 0 {
 		t.Errorf("the seconds of the measured window are missing: %+v", doc.Intervals)
 	}
-	for _, want := range []string{"Verdict", "--processes has no effect", "Protei_Bulk Load Test Complete"} {
+	for _, want := range []string{"Verdict", "--otel has no effect", "Protei_Bulk Load Test Complete"} {
 		if !strings.Contains(stderr, want) {
 			t.Errorf("%q is missing on stderr:\n%s", want, stderr)
 		}

@@ -16,13 +16,31 @@ import (
 
 // loadCLI runs a load command in-process.
 func loadCLI(ctx context.Context, vars map[string]string, args ...string) (code int, stdout, stderr string) {
-	var out, errs bytes.Buffer
+	var out, errs outputBuffer
 	env := &environment{
 		Stdin: strings.NewReader(""), Stdout: &out, Stderr: &errs,
 		Getenv: func(name string) string { return vars[name] },
 	}
 	code = run(ctx, env, append([]string{"load"}, args...))
 	return code, out.String(), errs.String()
+}
+
+// outputBuffer is written to by a command and by the workers that it forked.
+type outputBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer // guarded by mu
+}
+
+func (o *outputBuffer) Write(p []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.b.Write(p)
+}
+
+func (o *outputBuffer) String() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.b.String()
 }
 
 // short are the flags of a run of a second against p.
