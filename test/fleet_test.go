@@ -213,7 +213,7 @@ users:
 	f.says(early, regexp.MustCompile(`no master at .* yet`))
 	receipts := freePort(t)
 	f = newFleet(t, "--master-bind-port", portOf(addr), "--master-token", "a-long-secret", "--expect-workers", "2", "-f", file,
-		"-u", "6", "-r", "50", "-i", "200", "--dlr-listen", receipts, "--dlr-url", "http://"+receipts+"/dlr", "--target", "lost=0", "--target", "errors=0")
+		"-u", "6", "-r", "50", "-i", "600", "--dlr-listen", receipts, "--dlr-url", "http://"+receipts+"/dlr", "--target", "lost=0", "--target", "errors=0")
 	wrong := f.worker("--master-token", "a-wrong-secret")
 	f.ends(wrong, 2)
 	f.says(wrong, regexp.MustCompile(`does not accept the token`))
@@ -227,8 +227,8 @@ users:
 	f.ends(early, 0)
 	f.ends(second, 0)
 	l := f.result()
-	if c := l.Ledger; c.Issued != 200 || c.Delivered != 200 || c.Receipts != 200 {
-		t.Errorf("200 iterations, each with a receipt that the master forwards: %+v", c)
+	if c := l.Ledger; c.Issued != 600 || c.Delivered != 600 || c.Receipts != 600 {
+		t.Errorf("600 iterations, each with a receipt that the master forwards: %+v", c)
 	}
 }
 
