@@ -148,6 +148,8 @@ func TestPageInABrowser(t *testing.T) {
 	if command := b.js(`document.querySelector('#command').textContent`); strings.Contains(command, "devpass1") || !strings.Contains(command, "--headless") {
 		t.Errorf("the command is %s", command)
 	}
+	b.js(`(import(new URL('ui.js', document.querySelector('script[type=module]').src)).then(m => { window.ui = m; }), 'asked')`)
+	b.until("figures as they are read", `window.ui && ui.byUnit('cores')(0.1634) === '0.163 cores' && ui.byUnit('cores')(2) === '2 cores' && ui.byUnit('')(1234) === '1,234'`)
 	b.click("#start")
 	b.has("#state", "Running")
 	b.has("#users", "5")

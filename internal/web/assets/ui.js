@@ -49,9 +49,11 @@ export const span = s => {
 };
 export const clock = ms => ms ? new Date(ms).toLocaleTimeString('en-GB') : none;
 export const zone = ms => new Date(ms).toString();
+// measure is a number of what comes in parts, too: 0.16 cores.
+const measure = v => v % 1 && Math.abs(v) < 100 ? significant(v) : count(v);
 // byUnit is how a series with this unit is read.
-export const byUnit = unit => ({ share, bytes, '/s': rate, s: v => latency(known(v) ? v * 1000 : v), ms: latency, 'bytes/s': v => known(v) ? bytes(v) + '/s' : none, '': v => known(v) && v % 1 ? rate(v) : count(v) })[unit]
-  ?? (v => known(v) ? count(v) + ' ' + unit : none);
+export const byUnit = unit => ({ share, bytes, '/s': rate, s: v => latency(known(v) ? v * 1000 : v), ms: latency, 'bytes/s': v => known(v) ? bytes(v) + '/s' : none, '': v => known(v) ? measure(v) : none })[unit]
+  ?? (v => known(v) ? measure(v) + ' ' + unit : none);
 
 // What is remembered, where the browser allows it.
 export const memory = {
