@@ -52,11 +52,17 @@ func readers(recorder *stats.Recorder, metrics *load.Metrics) load.UserClass {
 }
 
 // The open model: 200 iterations start a second at exact times, whatever the answers take.
+// The second is the rate's own, which begins when its first users are ready.
 func Example_openModel() {
 	recorder, metrics := stats.NewRecorder(stats.RecorderOptions{}), &load.Metrics{}
+	rate, err := load.ParseRate("0s:200/s,1s:200/s", 0)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
 	res, err := load.Run(context.Background(), load.Options{
 		Classes: []load.UserClass{readers(recorder, metrics)}, Recorder: recorder,
-		Rate: load.ConstantRate(200), RunTime: time.Second, StopTimeout: time.Second,
+		Rate: rate, StopTimeout: time.Second,
 	})
 	if err != nil {
 		fmt.Println(err)

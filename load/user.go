@@ -139,7 +139,7 @@ func (u *User) serve(a *arrivals, l *lane, called bool) {
 	}
 	for {
 		at := <-u.starts
-		if u.stopping.Load() {
+		if at == noStart {
 			return
 		}
 		u.shard.Late(max(u.Now()-at, 0))
@@ -151,9 +151,16 @@ func (u *User) serve(a *arrivals, l *lane, called bool) {
 		u.intended, u.fresh = at, true
 		u.iterate(r)
 		u.engine.finished()
+		if u.stopping.Load() {
+			return
+		}
 		a.release(l, u)
 	}
 }
+
+// noStart in User.starts ends the user. A start that is there already is carried out first:
+// it was due before the end, and is counted nowhere else.
+const noStart = time.Duration(-1)
 
 // begin makes the actor; nil when the user is to end before that works.
 func (u *User) begin() runner {
@@ -205,8 +212,8 @@ func (u *User) stop() {
 	u.timer.Reset(0)
 	if u.starts != nil {
 		select {
-		case u.starts <- 0:
-		default: // a start is there already
+		case u.starts <- noStart:
+		default: // a start is there already, and the user looks at stopping after it
 		}
 	}
 }
