@@ -75,7 +75,9 @@ func runPage(ctx context.Context, env *environment, opts *loadOptions, kill cont
 	if opts.autostart {
 		if err := s.Start(s.form); err != nil {
 			s.shutdown(server)
-			<-served
+			if closed := <-served; !errors.Is(closed, http.ErrServerClosed) {
+				err = errors.Join(err, closed)
+			}
 			return &exitError{code: 2, err: err}
 		}
 	}
