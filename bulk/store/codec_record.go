@@ -61,11 +61,15 @@ func addEvent(g *journal.Group, e *message.Event) {
 		g.End(appendMessage(b, e.Msg))
 		return
 	}
+	part := e.Part
+	if e.Kind == message.Notified && part != message.Reopen {
+		part = 0 // it means nothing else there, and a record that is not read back stops the next start
+	}
 	marked := e.Kind == message.Submitted && e.Dup || e.Kind == message.Requeue && e.Connector != 0 ||
-		e.Kind == message.Notified && e.Part != 0
+		e.Kind == message.Notified && part == message.Reopen
 	b = append(b, recordVersion+flag(marked))
 	b = appendID(b, e.Msg.ID)
-	b = binary.AppendUvarint(b, uint64(e.Part))
+	b = binary.AppendUvarint(b, uint64(part))
 	b = binary.AppendVarint(b, e.At)
 	switch e.Kind {
 	case message.Submitted:

@@ -182,6 +182,20 @@ func TestReopenedRecordIsMarked(t *testing.T) {
 	}
 }
 
+// A record that is not read back stops the next start: whatever a caller puts into an event,
+// what is written is read.
+func TestEveryEventThatIsWrittenIsRead(t *testing.T) {
+	m := &message.Message{ID: 5}
+	for kind := message.Submitted; kind <= message.Notified; kind++ {
+		for _, part := range []uint16{0, message.Reopen, 2, 254, message.AllParts} {
+			ev := message.Event{Kind: kind, Msg: m, Part: part, At: 8, Status: message.Delivered, Connector: part, Dup: part == 2}
+			if _, err := decodeRecord(byte(kind), payloadOf(func(g *journal.Group) { addEvent(g, &ev) })); err != nil {
+				t.Errorf("event %d with part %d: %v", kind, part, err)
+			}
+		}
+	}
+}
+
 func FuzzDecodeRecord(f *testing.F) {
 	for kind, payload := range records() {
 		f.Add(kind, payload)

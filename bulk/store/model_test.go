@@ -149,6 +149,8 @@ func (md *model) event(rt *rapid.T) {
 	case message.Requeue:
 		ev.Kind, ev.Error, ev.Due = kind, 0x58, at+rapid.SampledFrom([]int64{0, 1000, 3_600_000}).Draw(rt, "delay")
 		ev.Part = rapid.SampledFrom([]uint16{uint16(part), message.AllParts}).Draw(rt, "parts")
+	case message.Notified:
+		ev.Kind, ev.Part = kind, rapid.SampledFrom([]uint16{0, message.Reopen}).Draw(rt, "reopen")
 	default:
 		ev.Kind = kind
 	}

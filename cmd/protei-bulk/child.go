@@ -8,7 +8,6 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
-	"runtime"
 	"sync"
 	"syscall"
 	"time"
@@ -18,9 +17,9 @@ import (
 var errParentGone = errors.New("the parent process has ended")
 
 const (
-	parentPoll = 200 * time.Millisecond
+	parentPoll = 100 * time.Millisecond
 	// orphanGrace is how long an orderly end may take once the parent is gone.
-	orphanGrace = 30 * time.Second
+	orphanGrace = 15 * time.Second
 )
 
 // announceReady tells a parent that this process listens: it writes v as one line of
@@ -62,12 +61,12 @@ func announceTo(fd int, v any) error {
 	return nil
 }
 
-// dieWithParent returns a context that ends when the process that started this one
-// ends, however it ends, with errParentGone as cause. Should the orderly end that
-// follows take more than orphanGrace, the process exits. stop ends the watch.
+// dieWithParent returns a context that ends with ctx, and when the process that started
+// this one ends, however it ends, then with errParentGone as cause. Should the orderly end
+// that follows take more than orphanGrace, the process exits. stop ends the watch.
 //
-// On Linux the kernel also sends SIGTERM at that moment; the poll of getppid is for
-// other systems and for a parent that went before the kernel was asked.
+// The parent's pid is asked for again and again: a signal from the kernel would come with the
+// thread that started us, not with the process, and would look like any other SIGTERM.
 func dieWithParent(ctx context.Context) (child context.Context, stop func()) {
 	child, cancel := context.WithCancelCause(ctx)
 	// The parent reads our output. Without it a line of the log would end the process by
@@ -88,12 +87,6 @@ func dieWithParent(ctx context.Context) (child context.Context, stop func()) {
 }
 
 func watchParent(parent int, quit <-chan struct{}, cancel context.CancelCauseFunc) {
-	// The kernel keeps the request with the thread that made it.
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
-	forget := askParentDeathSignal()
-	defer forget()
-
 	tick := time.NewTicker(parentPoll)
 	defer tick.Stop()
 	for os.Getppid() == parent {

@@ -95,13 +95,21 @@ func runLoad(ctx context.Context, env *environment, opts *loadOptions) error {
 	return t.perform(ctx, kill)
 }
 
-// loadSignals gives a context that ends with the first signal, and one with the second.
+// loadSignals gives a context that ends with the first signal, and one with the second. With
+// parentDeath both end with the parent: nobody reads what a drain would wait for.
 func loadSignals(parent context.Context, parentDeath bool) (ctx, kill context.Context, stop func()) {
 	kill, cancelKill := context.WithCancel(context.WithoutCancel(parent))
 	stopWatch := func() {}
 	ctx = parent
 	if parentDeath {
-		ctx, stopWatch = dieWithParent(parent)
+		var orphan context.Context
+		orphan, stopWatch = dieWithParent(parent)
+		ctx = orphan
+		context.AfterFunc(orphan, func() {
+			if errors.Is(context.Cause(orphan), errParentGone) {
+				cancelKill()
+			}
+		})
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	signals := make(chan os.Signal, 2)

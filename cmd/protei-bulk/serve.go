@@ -23,6 +23,9 @@ import (
 // stopTimeout bounds an orderly end: what is not sent by then is in the store.
 const stopTimeout = 30 * time.Second
 
+// discardTimeout bounds the end of a platform whose parent has gone and whose folder is removed.
+const discardTimeout = 5 * time.Second
+
 type serveOptions struct {
 	config       configFlags
 	dev          bool
@@ -127,7 +130,11 @@ func serve(ctx context.Context, env *environment, cfg bulk.Config, opts *serveOp
 		return &exitError{code: 2, err: err}
 	}
 	defer func() {
-		stopCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
+		timeout := stopTimeout
+		if opts.removeOnExit != "" && errors.Is(context.Cause(ctx), errParentGone) {
+			timeout = discardTimeout
+		}
+		stopCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), timeout)
 		defer cancel()
 		err = errors.Join(err, platform.Stop(stopCtx))
 	}()
