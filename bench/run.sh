@@ -25,6 +25,8 @@ say "platform end to end (durability fsync, every receipt returned)"
 "$e2e" -mode smpp
 say "receipts of messages that are only in the database, after a restart"
 "$e2e" -mode restart
+say "the calls that read, with 5 million messages stored, while 5,000 messages/s arrive"
+"$e2e" -mode reads -prefill 5000000
 
 say "load tester against wrk, 64 busy users (CPU a request)"
 if command -v wrk >/dev/null; then

@@ -5,6 +5,7 @@
 //	go run ./bench/e2e -mode single   POST /messages, one message a request
 //	go run ./bench/e2e -mode bulk     POST /messages/bulk, 100 messages a request
 //	go run ./bench/e2e -mode smpp     submit_sm over 10 binds
+//	go run ./bench/e2e -mode reads    the calls that read, with -prefill messages stored, while -rate messages/s arrive
 //	go run ./bench/e2e -mode restart  receipts that come after a restart, whose messages are only in the database
 //
 // It talks to loopback addresses only and ends by itself.
@@ -41,12 +42,13 @@ type options struct {
 	dir        string
 	profile    string
 	report     time.Duration
+	rate       int
 }
 
 func main() {
 	var o options
 	flag.StringVar(&o.binary, "binary", "bin/protei-bulk", "the program to measure")
-	flag.StringVar(&o.mode, "mode", "single", "single, bulk, smpp or restart")
+	flag.StringVar(&o.mode, "mode", "single", "single, bulk, smpp, reads or restart")
 	flag.IntVar(&o.conns, "conns", 0, "connections or binds; 0: 256 for single, 16 for bulk, 10 for smpp")
 	flag.IntVar(&o.batch, "batch", 100, "messages of one bulk request")
 	flag.DurationVar(&o.warmup, "warmup", 3*time.Second, "time before the measurement")
@@ -57,6 +59,7 @@ func main() {
 	flag.StringVar(&o.dir, "dir", "", "working folder (default: one in the user's cache, removed at the end)")
 	flag.StringVar(&o.profile, "profile", "", "write a CPU profile of the platform into this file")
 	flag.DurationVar(&o.report, "report", 0, "also print the rate of every such period")
+	flag.IntVar(&o.rate, "rate", 5000, "messages a second that arrive in mode reads")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
@@ -70,6 +73,7 @@ func main() {
 type bench struct {
 	opts        options
 	dir         string
+	began       time.Time
 	serve, smsc *exec.Cmd
 	at          struct{ HTTP, SMPP, Pprof string }
 	far         struct{ SMPP, Control string }
@@ -77,9 +81,9 @@ type bench struct {
 
 func run(ctx context.Context, o options) error {
 	if o.conns == 0 {
-		o.conns = map[string]int{"single": 256, "bulk": 16, "restart": 16, "smpp": 10}[o.mode]
+		o.conns = map[string]int{"single": 256, "bulk": 16, "restart": 16, "reads": 16, "smpp": 10}[o.mode]
 	}
-	b := &bench{opts: o, dir: o.dir}
+	b := &bench{opts: o, dir: o.dir, began: time.Now()}
 	if b.dir == "" {
 		cache, err := os.UserCacheDir()
 		if err != nil {
@@ -110,8 +114,11 @@ func run(ctx context.Context, o options) error {
 			return err
 		}
 	}
-	if o.mode == "restart" {
+	switch o.mode {
+	case "restart":
 		return b.restart(ctx, d, c)
+	case "reads":
+		return b.reads(ctx, d, c)
 	}
 	return b.measure(ctx, d, c)
 }

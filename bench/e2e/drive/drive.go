@@ -129,6 +129,21 @@ func (d *Driver) Run(ctx context.Context, mode string) {
 	}
 }
 
+// Pace sends bulk requests so that rate messages a second arrive, until ctx ends. It sends
+// late rather than two requests at once.
+func (d *Driver) Pace(ctx context.Context, rate int) {
+	tick := time.NewTicker(time.Second * time.Duration(d.opts.Batch) / time.Duration(rate))
+	defer tick.Stop()
+	body := func(b []byte) []byte {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+		}
+		return d.bulk(b)
+	}
+	d.overHTTP(ctx, d.target.Head("POST", "/api/v1/messages/bulk"), body, d.opts.Batch)
+}
+
 func (d *Driver) overHTTP(ctx context.Context, head *httpload.Head, body func([]byte) []byte, messages int) {
 	c := d.target.NewClient(ctx)
 	defer c.Close()
