@@ -72,6 +72,7 @@ func (i insight) Connectors() []api.Connector {
 func (l *link) describe(view *api.Connector) {
 	counters := l.dispatcher.Counters()
 	view.Submitted, view.Throttled = int64(counters.Submitted), int64(counters.Throttled)
+	view.Paced = l.group.Pace()
 	for _, b := range l.group.States() {
 		view.Binds++
 		view.Window += b.Window

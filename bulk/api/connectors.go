@@ -19,7 +19,8 @@ type Connector struct {
 	Bound     int     `json:"bound"` // up now
 	Window    int     `json:"window"`
 	InFlight  int     `json:"in_flight"`
-	TPS       float64 `json:"tps"` // limit, 0: none
+	TPS       float64 `json:"tps"`                 // limit, 0: none
+	Paced     float64 `json:"paced_tps,omitempty"` // what an SMSC that throttles is sent a second
 	Queued    int64   `json:"queued"`
 	Submitted int64   `json:"submitted"` // since its links were made
 	Throttled int64   `json:"throttled"`

@@ -63,6 +63,8 @@ type Spec struct {
 	MessageIDs string `json:"message_ids"` // auto, raw, hex2dec, dec2hex
 	Unknown    string `json:"unknown"`     // when an answer is lost: resend, hold, fail
 	TraceTLV   bool   `json:"trace_tlv"`   // the message's id in TLV 0x1501
+	// ThrottleScope is what pauses when the SMSC throttles: connector (all binds), bind.
+	ThrottleScope string `json:"throttle_scope"`
 
 	// Charset is how the SMSC wants text of the GSM alphabet: gsm7 (a septet an octet),
 	// gsm7_packed, latin1 (its default alphabet is Latin-1).
@@ -93,7 +95,7 @@ const (
 // Defaults returns a Spec with every default.
 func Defaults() Spec {
 	return Spec{
-		Mode: Running, Bind: "trx", Binds: 2, Window: 100, MessageIDs: "auto", Unknown: "resend", Charset: "gsm7",
+		Mode: Running, Bind: "trx", Binds: 2, Window: 100, MessageIDs: "auto", Unknown: "resend", ThrottleScope: "connector", Charset: "gsm7",
 		ResponseTimeout: Duration(10 * time.Second), EnquireLink: Duration(30 * time.Second),
 		FailoverAfter: Duration(30 * time.Second),
 		ReconnectMin:  Duration(time.Second), ReconnectMax: Duration(30 * time.Second),
@@ -140,6 +142,7 @@ func (s *Spec) Validate() error {
 	v.addresses("source_rules", s.SourceRules)
 	v.addresses("dest_rules", s.DestRules)
 	v.oneOf("unknown", s.Unknown, "resend", "hold", "fail")
+	v.oneOf("throttle_scope", s.ThrottleScope, "connector", "bind")
 	return errors.Join(v.faults...)
 }
 

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"protei-bulk/bulk/upstream"
+	"protei-bulk/smpp"
 )
 
 func isPEM(text string) bool { return x509.NewCertPool().AppendCertsFromPEM([]byte(text)) }
@@ -29,6 +30,7 @@ func FromURL(name, text string) (Spec, error) {
 	either(&s.Window, o.Window)
 	either(&s.MessageIDs, o.SMSCIDs)
 	either(&s.Unknown, o.Unknown)
+	either(&s.ThrottleScope, o.ThrottleScope)
 	either(&s.ResponseTimeout, Duration(o.ResponseTimeout))
 	either(&s.EnquireLink, Duration(o.EnquireLink))
 	if err := s.Validate(); err != nil {
@@ -50,6 +52,7 @@ func (s *Spec) Upstream(log *slog.Logger) upstream.Options {
 	o := upstream.Options{
 		Name: s.Name, Addr: s.Address, SystemID: s.SystemID, Password: s.Password, SystemType: s.SystemType,
 		Binds: s.Binds, Window: s.Window, TPS: s.TPS, TraceTLV: s.TraceTLV, SMSCIDs: s.MessageIDs, Unknown: s.Unknown,
+		ThrottleScope: s.ThrottleScope, Throttled: s.throttled(),
 		ResponseTimeout: time.Duration(s.ResponseTimeout), EnquireLink: time.Duration(s.EnquireLink),
 		BackoffMin: time.Duration(s.ReconnectMin), BackoffMax: time.Duration(s.ReconnectMax), Logger: log,
 	}
@@ -60,6 +63,20 @@ func (s *Spec) Upstream(log *slog.Logger) upstream.Options {
 		o.TLS = s.tlsConfig()
 	}
 	return o
+}
+
+// throttled returns which command_status values ask to slow down, with what Statuses says.
+func (s *Spec) throttled() func(smpp.Status) bool {
+	own, err := s.Classes()
+	if err != nil || len(own) == 0 {
+		return nil
+	}
+	return func(st smpp.Status) bool {
+		if c, ok := own[st]; ok {
+			return c == Throttled
+		}
+		return upstream.Throttled(st)
+	}
 }
 
 func (s *Spec) tlsConfig() *tls.Config {

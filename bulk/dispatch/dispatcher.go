@@ -47,6 +47,8 @@ type Dispatcher struct {
 	again   []*part // throttled, to be sent first; guarded by againMu
 	stopped bool    // guarded by againMu: nobody sends them any more
 
+	anyAgain atomic.Bool // there are some in again
+
 	receipts sync.Pool
 	missed   chan *receipt
 	learned  atomic.Int32 // spelling of ids that matched last, see idMode
@@ -271,51 +273,74 @@ func (d *Dispatcher) launch(ctx context.Context, it *queue.Item) {
 	f.partDone()
 }
 
-// submit hands one part to the group and waits for room for that. When ctx ends first the
-// part counts as unsent.
+// submit hands one part to the group and waits for room for that; throttled parts go
+// before it. When ctx ends first the part counts as unsent.
 func (d *Dispatcher) submit(ctx context.Context, p *part) {
+	for ctx.Err() == nil {
+		if again := d.nextAgain(); again != nil {
+			d.resubmit(ctx, again)
+			continue
+		}
+		if on, ok := d.try(p); ok {
+			if len(p.f.parts) > 1 {
+				p.f.on = on
+			}
+			return
+		}
+		d.awaitRoom(ctx)
+	}
+	p.outcome = unsent
+	p.f.partDone()
+}
+
+// resubmit sends a throttled part again, unless its time is over by now.
+func (d *Dispatcher) resubmit(ctx context.Context, p *part) {
+	for ctx.Err() == nil {
+		if d.o.Now().UnixMilli() >= d.validUntil(p.f.item.Msg) {
+			p.outcome, p.status = retry, smpp.RTHROTTLED // there is no time for one, which makes it EXPIRED
+			p.f.partDone()
+			return
+		}
+		if _, ok := d.try(p); ok {
+			return
+		}
+		d.awaitRoom(ctx)
+	}
+	p.outcome = unsent
+	p.f.partDone()
+}
+
+func (d *Dispatcher) awaitRoom(ctx context.Context) {
+	select {
+	case <-d.g.Ready():
+	case <-time.After(busyLook):
+	case <-ctx.Done():
+	}
+}
+
+// try hands one part to the group, or ends it when it cannot be sent at all. It reports
+// false when there is no room. Afterwards the part may have gone its way.
+func (d *Dispatcher) try(p *part) (on upstream.Bind, ok bool) {
 	f := p.f
 	pdu, err := d.build.build(&f.item, int(p.index))
 	if err != nil {
 		d.log.Warn("message refused", "message", f.item.Msg.ID, "part", p.index, "err", err)
 		p.rejected(smpp.RSUBMITFAIL, d.o.Now().UnixMilli())
 		f.partDone()
-		return
+		return on, true
 	}
-	for {
-		on, err := d.g.Submit(pdu, f.on, &p.call, p)
-		if err == nil {
-			if len(f.parts) > 1 {
-				f.on = on
-			}
-			d.pacer.spend(1)
-			return
-		}
-		if !errors.Is(err, upstream.ErrBusy) {
-			d.log.Error("submit_sm cannot be encoded", "message", f.item.Msg.ID, "part", p.index, "err", err)
-			p.rejected(smpp.StatusOf(err), d.o.Now().UnixMilli())
-			f.partDone()
-			return
-		}
-		select {
-		case <-d.g.Ready():
-		case <-time.After(busyLook):
-		case <-ctx.Done():
-			p.outcome = unsent
-			f.partDone()
-			return
-		}
+	on, err = d.g.Submit(pdu, f.on, &p.call, p)
+	switch {
+	case err == nil:
+		d.pacer.spend(1)
+		return on, true
+	case errors.Is(err, upstream.ErrBusy):
+		return 0, false
 	}
-}
-
-// resubmit sends a throttled part again, unless its time is over by now.
-func (d *Dispatcher) resubmit(ctx context.Context, p *part) {
-	if d.o.Now().UnixMilli() < d.validUntil(p.f.item.Msg) {
-		d.submit(ctx, p)
-		return
-	}
-	p.outcome, p.status = retry, smpp.RTHROTTLED // there is no time for one, which makes it EXPIRED
-	p.f.partDone()
+	d.log.Error("submit_sm cannot be encoded", "message", f.item.Msg.ID, "part", p.index, "err", err)
+	p.rejected(smpp.StatusOf(err), d.o.Now().UnixMilli())
+	f.partDone()
+	return on, true
 }
 
 // sendAgain keeps a throttled part until the sender comes to it.
@@ -328,12 +353,16 @@ func (d *Dispatcher) sendAgain(p *part) {
 		return
 	}
 	d.again = append(d.again, p)
+	d.anyAgain.Store(true)
 	d.againMu.Unlock()
 	d.signal()
 }
 
 // nextAgain returns the oldest throttled part, or nil.
 func (d *Dispatcher) nextAgain() *part {
+	if !d.anyAgain.Load() {
+		return nil
+	}
 	d.againMu.Lock()
 	defer d.againMu.Unlock()
 	if len(d.again) == 0 {
@@ -343,6 +372,7 @@ func (d *Dispatcher) nextAgain() *part {
 	d.again[0] = nil
 	if d.again = d.again[1:]; len(d.again) == 0 {
 		d.again = nil
+		d.anyAgain.Store(false)
 	}
 	p.f.on = 0
 	return p

@@ -19,6 +19,8 @@ type Group struct {
 	links   []*link
 	senders []*link // those that may submit
 	ready   chan struct{}
+	// throttles has one for all senders, or one for each.
+	throttles []*throttle
 
 	mu     sync.Mutex // guards cancel and drain
 	cancel context.CancelFunc
@@ -44,7 +46,13 @@ func New(opts Options) (*Group, error) {
 }
 
 func (g *Group) add(i int, bind smpp.BindType) {
-	l := &link{g: g, index: i, bind: bind, window: int32(g.o.Window), state: Stopped, since: time.Now()}
+	if len(g.throttles) == 0 || g.o.ThrottleScope == "bind" && bind != smpp.Receiver {
+		g.throttles = append(g.throttles, &throttle{g: g})
+	}
+	l := &link{
+		g: g, index: i, bind: bind, window: int32(g.o.Window), state: Stopped, since: time.Now(),
+		throttle: g.throttles[len(g.throttles)-1],
+	}
 	g.links = append(g.links, l)
 	if bind != smpp.Receiver {
 		g.senders = append(g.senders, l)
@@ -87,8 +95,8 @@ func (g *Group) Stop(ctx context.Context) error {
 	}
 	cancel()
 	g.joined.Wait()
-	for _, l := range g.links {
-		l.stopPause()
+	for _, t := range g.throttles {
+		t.stop()
 	}
 	return ctx.Err()
 }
@@ -117,10 +125,30 @@ func (g *Group) signal() {
 // Free returns how many submit_sm the binds take now.
 func (g *Group) Free() int {
 	n := int32(0)
+	if g.o.ThrottleScope != "bind" {
+		for _, l := range g.senders {
+			n += l.room()
+		}
+		return int(g.throttles[0].free(n))
+	}
 	for _, l := range g.senders {
 		n += l.free()
 	}
 	return int(n)
+}
+
+// Pace returns the submit_sm a second that an SMSC which throttles is sent, 0: no limit of
+// that kind.
+func (g *Group) Pace() float64 {
+	sum := 0.0
+	for _, t := range g.throttles {
+		r := t.rate()
+		if r == 0 {
+			return 0
+		}
+		sum += r
+	}
+	return sum
 }
 
 // Up reports whether any bind can submit, paused or not.
@@ -182,10 +210,12 @@ func (g *Group) Submit(p *smpp.SubmitSM, on Bind, c *Call, done smpp.Completion)
 	return 0, ErrBusy
 }
 
+// emptiest returns the bind with the most room in its window of those that are not
+// throttled.
 func (g *Group) emptiest() (at int, best *link) {
 	most := int32(0)
 	for i, l := range g.senders {
-		if n := l.free(); n > most {
+		if n := l.room(); n > most && l.throttle.free(n) > 0 {
 			at, best, most = i, l, n
 		}
 	}
@@ -201,6 +231,7 @@ func (l *link) submit(p *smpp.SubmitSM, c *Call) error {
 	l.inFlight.Add(1)
 	err := s.TrySend(p, c)
 	if err == nil {
+		l.throttle.spend()
 		return nil
 	}
 	l.inFlight.Add(-1)
@@ -225,7 +256,7 @@ type BindState struct {
 	Window   int
 	InFlight int
 	Binds    uint64 // times it was bound
-	Pauses   uint64
+	Pauses   uint64 // that the SMSC asked for, of this bind or of all
 	Lost     uint64 // submit_sm without an answer
 	Late     uint64 // answers after the timeout
 }
@@ -237,8 +268,8 @@ func (g *Group) States() []BindState {
 		l.mu.Lock()
 		out[i] = BindState{
 			Index: l.index, Type: l.bind, State: l.state, Since: l.since, Err: l.err, Binds: l.binds,
-			Paused: l.paused.Load(), Window: int(l.window), InFlight: int(l.inFlight.Load()),
-			Pauses: l.pauses.Load(), Lost: l.lost.Load(), Late: l.late.Load(),
+			Paused: l.throttle.paused.Load(), Window: int(l.window), InFlight: int(l.inFlight.Load()),
+			Pauses: l.throttle.pauses.Load(), Lost: l.lost.Load(), Late: l.late.Load(),
 		}
 		l.mu.Unlock()
 	}

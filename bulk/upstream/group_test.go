@@ -280,7 +280,7 @@ func TestTransmittersAndReceivers(t *testing.T) {
 func TestThrottledBindPausesAlone(t *testing.T) {
 	p := newPeer(t, "127.0.0.1:0", nil)
 	p.hold = true
-	g := start(t, p, "binds=2&window=4", func(o *upstream.Options) { o.PauseMin, o.PauseMax = 40*time.Millisecond, 200*time.Millisecond })
+	g := start(t, p, "binds=2&window=4&throttle_scope=bind", func(o *upstream.Options) { o.PauseMin, o.PauseMax = 40*time.Millisecond, 200*time.Millisecond })
 	eventually(t, "binds", func() bool { return g.Free() == 8 })
 	var done results
 	for range 4 {
@@ -332,6 +332,57 @@ func TestThrottledBindPausesAlone(t *testing.T) {
 	g.EachStatus(func(st smpp.Status, n uint64) { counts[st] = n })
 	if counts[smpp.RTHROTTLED] != 4 || counts[smpp.RMSGQFUL] != 2 || counts[smpp.ROK] != 1 {
 		t.Errorf("counted %v", counts)
+	}
+}
+
+func TestAThrottledConnectorPausesAsAWhole(t *testing.T) {
+	p := newPeer(t, "127.0.0.1:0", nil)
+	p.hold = true
+	g := start(t, p, "binds=2&window=4", func(o *upstream.Options) { o.PauseMin = 40 * time.Millisecond })
+	eventually(t, "binds", func() bool { return g.Free() == 8 })
+	var done results
+	if _, err := g.Submit(pdu(), 1, new(upstream.Call), &done); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "in flight", func() bool { return p.waiting() == 1 })
+	began := time.Now()
+	p.release(smpp.RTHROTTLED)
+	eventually(t, "answer", func() bool { return done.len() == 1 })
+	if n := g.Free(); n != 0 && time.Since(began) < 40*time.Millisecond {
+		t.Errorf("%d free while the connector pauses, want none", n)
+	}
+	for on := upstream.Bind(0); on < 3; on++ {
+		if _, err := g.Submit(pdu(), on, new(upstream.Call), &done); !errors.Is(err, upstream.ErrBusy) && time.Since(began) < 40*time.Millisecond {
+			t.Errorf("submit on bind %d in the pause: %v, want ErrBusy", on, err)
+		}
+	}
+	eventually(t, "end of the pause", func() bool { return g.Free() == 8 })
+	if took := time.Since(began); took < 40*time.Millisecond || took > 2*time.Second {
+		t.Errorf("paused for %v", took)
+	}
+}
+
+func TestWhatThrottlesIsTheConnectorsChoice(t *testing.T) {
+	p := newPeer(t, "127.0.0.1:0", nil)
+	p.hold = true
+	g := start(t, p, "binds=1&window=2", func(o *upstream.Options) {
+		o.Throttled = func(st smpp.Status) bool { return st == 0x45 }
+	})
+	eventually(t, "bind", g.Up)
+	for _, c := range []struct {
+		status smpp.Status
+		pauses uint64
+	}{{smpp.RTHROTTLED, 0}, {0x45, 1}} {
+		var done results
+		if _, err := g.Submit(pdu(), 0, new(upstream.Call), &done); err != nil {
+			t.Fatal(err)
+		}
+		eventually(t, "in flight", func() bool { return p.waiting() == 1 })
+		p.release(c.status)
+		eventually(t, "answer", func() bool { return done.len() == 1 })
+		if n := g.States()[0].Pauses; n != c.pauses {
+			t.Errorf("%d pauses after status %v, want %d", n, c.status, c.pauses)
+		}
 	}
 }
 

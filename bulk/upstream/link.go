@@ -27,23 +27,18 @@ type link struct {
 
 	session  atomic.Pointer[smpp.Session] // nil: not bound
 	inFlight atomic.Int32
-	paused   atomic.Bool // throttled
-	stepped  atomic.Bool // pause is not 0: an answer may change it
+	throttle *throttle // its own, or that of all binds
 
 	status [numCounted]atomic.Uint64 // submit_sm_resp by command_status
 	other  atomic.Uint64             // of a status above
 	lost   atomic.Uint64             // submit_sm without an answer
 	late   atomic.Uint64             // answers after the timeout
-	pauses atomic.Uint64
 
-	mu       sync.Mutex // guards what follows
-	state    State
-	since    time.Time
-	err      string // why it is not bound
-	binds    uint64 // successful ones
-	pause    time.Duration
-	pausedAt time.Time
-	resume   *time.Timer
+	mu    sync.Mutex // guards what follows
+	state State
+	since time.Time
+	err   string // why it is not bound
+	binds uint64 // successful ones
 }
 
 // State is where a bind stands.
@@ -146,13 +141,16 @@ func (l *link) serve(ctx context.Context, s *smpp.Session) error {
 	return s.Err()
 }
 
-// free returns how many submit_sm the link takes now.
-func (l *link) free() int32 {
-	if l.session.Load() == nil || l.paused.Load() {
+// room returns how many submit_sm the window of the link takes now.
+func (l *link) room() int32 {
+	if l.session.Load() == nil {
 		return 0
 	}
 	return max(0, l.window-l.inFlight.Load())
 }
+
+// free returns how many submit_sm the link takes now.
+func (l *link) free() int32 { return l.throttle.free(l.room()) }
 
 // finished accounts for the end of one submit_sm.
 func (l *link) finished(r *smpp.Result) {
@@ -165,57 +163,12 @@ func (l *link) finished(r *smpp.Result) {
 	default:
 		l.other.Add(1)
 	}
-	if r.Err == nil && Throttled(r.Status) {
-		l.throttle(r.Sent)
-	} else if r.Err == nil && l.stepped.Load() {
-		l.calm(r.Sent)
+	switch {
+	case r.Err != nil:
+	case r.Status == smpp.ROK:
+		l.throttle.accepted(r.Sent, r.Done)
+	case l.g.o.Throttled(r.Status):
+		l.throttle.slow(r.Sent)
 	}
 	l.g.signal()
-}
-
-// Throttled reports whether the status asks us to slow down (SMPP.md item 39).
-func Throttled(st smpp.Status) bool { return st == smpp.RTHROTTLED || st == smpp.RMSGQFUL }
-
-// throttle pauses the link. The answers to what was sent before the pause began do not
-// lengthen it; one to what was sent after it doubles the next.
-func (l *link) throttle(sent time.Time) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.paused.Load() || l.pause != 0 && sent.Before(l.pausedAt) {
-		return
-	}
-	o := &l.g.o
-	l.pause = min(max(2*l.pause, o.PauseMin), o.PauseMax)
-	l.pausedAt = time.Now()
-	l.stepped.Store(true)
-	l.paused.Store(true)
-	l.pauses.Add(1)
-	if l.resume == nil {
-		l.resume = time.AfterFunc(l.pause, l.goOn)
-	} else {
-		l.resume.Reset(l.pause)
-	}
-}
-
-func (l *link) goOn() {
-	l.paused.Store(false)
-	l.g.signal()
-}
-
-// calm forgets the length of the last pause once something sent after it went well.
-func (l *link) calm(sent time.Time) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if !l.paused.Load() && sent.After(l.pausedAt) {
-		l.pause = 0
-		l.stepped.Store(false)
-	}
-}
-
-func (l *link) stopPause() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.resume != nil {
-		l.resume.Stop()
-	}
 }

@@ -56,8 +56,13 @@ type Options struct {
 	EnquireLink     time.Duration // 30 s by default
 	BackoffMin      time.Duration // 1 s by default
 	BackoffMax      time.Duration // 30 s by default
-	PauseMin        time.Duration // first pause of a throttled bind, 50 ms by default
+	PauseMin        time.Duration // first pause when the SMSC throttles, 50 ms by default
 	PauseMax        time.Duration // longest, 1600 ms by default
+	// ThrottleScope is what pauses when a bind is throttled: connector, all binds, since SMSCs
+	// limit a system_id as a rule (the default), or bind, that one alone.
+	ThrottleScope string
+	// Throttled says which command_status values ask to slow down; nil: the function Throttled.
+	Throttled func(smpp.Status) bool
 
 	Handler smpp.Handler // deliver_sm and what else the SMSC asks; nil: answered RX_T_APPN
 	Logger  *slog.Logger
@@ -83,6 +88,10 @@ func (o Options) withDefaults() Options {
 	setDefault(&o.BackoffMax, 30*time.Second)
 	setDefault(&o.PauseMin, 50*time.Millisecond)
 	setDefault(&o.PauseMax, 1600*time.Millisecond)
+	setDefault(&o.ThrottleScope, "connector")
+	if o.Throttled == nil {
+		o.Throttled = Throttled
+	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -130,6 +139,9 @@ func (o Options) Validate() error {
 	if !oneOf(o.Unknown, "", "resend", "hold", "fail") {
 		bad("unknown %q: one of resend, hold, fail", o.Unknown)
 	}
+	if !oneOf(o.ThrottleScope, "", "connector", "bind") {
+		bad("throttle_scope %q: connector or bind", o.ThrottleScope)
+	}
 	return errors.Join(errs...)
 }
 
@@ -145,7 +157,7 @@ func oneOf(s string, all ...string) bool {
 // ParseURL reads a connector as a URL:
 //
 //	smpp[s]://system_id:password@host[:port]?binds=2&window=100&tps=500&bind=trx|txrx
-//	  &trace_tlv=1&ids=auto|raw|hex2dec|dec2hex&unknown=resend|hold|fail
+//	  &trace_tlv=1&ids=auto|raw|hex2dec|dec2hex&unknown=resend|hold|fail&throttle_scope=connector|bind
 //	  &system_type=T&timeout=10s&enquire_link=30s&insecure=1
 //
 // The port is 2775, for smpps 3550. insecure=1 takes any certificate. The errors never
@@ -207,6 +219,8 @@ func (o *Options) set(key, value string) (err error) {
 		o.SMSCIDs = value
 	case "unknown":
 		o.Unknown = value
+	case "throttle_scope":
+		o.ThrottleScope = value
 	case "system_type":
 		o.SystemType = value
 	case "timeout":
@@ -216,7 +230,7 @@ func (o *Options) set(key, value string) (err error) {
 	case "insecure":
 		err = o.setInsecure(value)
 	default:
-		err = errors.New("no such setting: binds, window, tps, bind, trace_tlv, ids, unknown, system_type, timeout, enquire_link, insecure")
+		err = errors.New("no such setting: binds, window, tps, bind, trace_tlv, ids, unknown, throttle_scope, system_type, timeout, enquire_link, insecure")
 	}
 	return err
 }
