@@ -35,6 +35,13 @@ type accountSettings struct {
 	UpdatedAt int64        `json:"updated_at"`
 }
 
+// keySettings is everything of an API key that no query looks at.
+type keySettings struct {
+	Scopes   account.Scopes `json:"scopes,omitempty"`
+	Allow    []string       `json:"allow,omitempty"`
+	LastUsed int64          `json:"last_used,omitempty"`
+}
+
 func (s accountStore) LoadAccounts(ctx context.Context) ([]account.Row, []account.KeyRow, error) {
 	stored, err := s.store.Accounts(ctx)
 	if err != nil {
@@ -64,7 +71,16 @@ func (s accountStore) LoadAccounts(ctx context.Context) ([]account.Row, []accoun
 	}
 	keys := make([]account.KeyRow, 0, len(storedKeys))
 	for _, k := range storedKeys {
-		keys = append(keys, account.KeyRow{Hash: k.Hash, Account: k.Account, Prefix: k.Prefix, Label: k.Name, CreatedAt: k.CreatedAt})
+		var settings keySettings
+		if len(k.Settings) > 0 { // keys of the first version have none
+			if err := json.Unmarshal(k.Settings, &settings); err != nil {
+				return nil, nil, fmt.Errorf("settings of API key %s: %w", k.Prefix, err)
+			}
+		}
+		keys = append(keys, account.KeyRow{
+			KeySpec: account.KeySpec{Name: k.Name, Scopes: settings.Scopes, Allow: settings.Allow, ExpiresAt: k.ExpiresAt},
+			Hash:    k.Hash, Account: k.Account, Prefix: k.Prefix, CreatedAt: k.CreatedAt, LastUsed: settings.LastUsed,
+		})
 	}
 	return rows, keys, nil
 }
@@ -89,8 +105,12 @@ func outbindPlace(id uint32) string { return fmt.Sprintf("outbind of account %d"
 func secretPlace(id uint32) string { return fmt.Sprintf("account %d", id) }
 
 func (s accountStore) SaveKey(ctx context.Context, k account.KeyRow) error {
+	settings, err := json.Marshal(keySettings{Scopes: k.Scopes, Allow: k.Allow, LastUsed: k.LastUsed})
+	if err != nil {
+		return err
+	}
 	return s.store.PutAPIKey(ctx, store.APIKeyRow{
-		Hash: k.Hash, Account: k.Account, Name: k.Label, Prefix: k.Prefix, CreatedAt: k.CreatedAt,
+		Hash: k.Hash, Account: k.Account, Name: k.Name, Prefix: k.Prefix, CreatedAt: k.CreatedAt, ExpiresAt: k.ExpiresAt, Settings: settings,
 	})
 }
 

@@ -139,7 +139,7 @@ func (p *Platform) Start(ctx context.Context) (err error) {
 	}()
 	for _, start := range []func(context.Context) error{
 		p.openCDR, p.openStore, p.openAccounts, p.wireRoutes, p.openConnectors, p.wireIntake, p.wireOutbox, p.wireSMPP, p.wireInbound, p.wireConnectors,
-		p.goLive, p.startCampaigns, p.startSMPP, p.startHTTP,
+		p.goLive, p.startKeyUse, p.startCampaigns, p.startSMPP, p.startHTTP,
 	} {
 		if err := start(ctx); err != nil {
 			return err

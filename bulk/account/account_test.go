@@ -44,7 +44,7 @@ func TestSecretsAreStoredAsHashesAndSurviveAReopening(t *testing.T) {
 		t.Errorf("keys %+v", keys)
 	}
 	d := open(t, store)
-	if got, err := d.ByKey(s.APIKey); err != nil || got.ID != a.ID {
+	if got, err := d.ByKey(s.APIKey, ""); err != nil || got.Owner().ID != a.ID {
 		t.Errorf("ByKey = %v, %v", got, err)
 	}
 	if got, err := d.Verify("box", "geheim12"); err != nil || got.ID != a.ID {
@@ -153,7 +153,7 @@ func TestValidateNamesEveryFault(t *testing.T) {
 func TestKeysComeAndGo(t *testing.T) {
 	d := open(t, new(accounttest.Store))
 	a, first := create(t, d, account.Spec{Name: "acme"}, "")
-	row, second, err := d.NewKey(context.Background(), a.ID, "laptop")
+	row, second, err := d.NewKey(context.Background(), a.ID, account.KeySpec{Name: "laptop"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -163,10 +163,10 @@ func TestKeysComeAndGo(t *testing.T) {
 	if err := d.RevokeKey(context.Background(), a.ID, row.Prefix); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := d.ByKey(second); !errors.Is(err, account.ErrUnknownKey) {
+	if _, err := d.ByKey(second, ""); !errors.Is(err, account.ErrUnknownKey) {
 		t.Errorf("a revoked key: %v", err)
 	}
-	if _, err := d.ByKey(first.APIKey); err != nil {
+	if _, err := d.ByKey(first.APIKey, ""); err != nil {
 		t.Errorf("the other key: %v", err)
 	}
 	if err := d.RevokeKey(context.Background(), a.ID, row.Prefix); !errors.Is(err, account.ErrUnknownKey) {
@@ -212,10 +212,10 @@ func TestFirstStart(t *testing.T) {
 		t.Fatal(err)
 	}
 	d = open(t, store)
-	if _, err := d.ByKey(s.APIKey); !errors.Is(err, account.ErrUnknownKey) {
+	if _, err := d.ByKey(s.APIKey, ""); !errors.Is(err, account.ErrUnknownKey) {
 		t.Errorf("the key from before the reset: %v", err)
 	}
-	if a, err := d.ByKey(reset.APIKey); err != nil || a.Name != "admin" {
+	if a, err := d.ByKey(reset.APIKey, ""); err != nil || a.Owner().Name != "admin" {
 		t.Errorf("the new key: %v", err)
 	}
 	if _, err := d.Verify("admin", reset.Password); err != nil {
@@ -230,7 +230,7 @@ func TestDev(t *testing.T) {
 		if _, err := d.EnsureDev(context.Background()); err != nil {
 			t.Fatal(err)
 		}
-		if a, err := d.ByKey("dev-api-key"); err != nil || a != d.Anonymous() {
+		if a, err := d.ByKey("dev-api-key", ""); err != nil || a.Owner() != d.Anonymous() {
 			t.Errorf("ByKey = %v, %v", a, err)
 		}
 		if _, err := d.Verify("dev", "devpass1"); err != nil {
@@ -275,7 +275,7 @@ func TestManyAtOnce(t *testing.T) {
 	for i := range 8 {
 		wg.Go(func() {
 			for range 50 {
-				if _, err := d.ByKey(s.APIKey); err != nil {
+				if _, err := d.ByKey(s.APIKey, ""); err != nil {
 					t.Error(err)
 				}
 				if _, err := d.Verify("box", "geheim12"); err != nil && !errors.Is(err, account.ErrBusyVerifying) {
@@ -304,7 +304,7 @@ func BenchmarkByKey(b *testing.B) {
 	}
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, err := d.ByKey(s.APIKey); err != nil {
+		if _, err := d.ByKey(s.APIKey, ""); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -42,7 +42,7 @@ func (d *Directory) create(ctx context.Context, spec Spec, s Secrets) (*Account,
 	}
 	// The key first: a crash in between leaves a key that opens nothing, and not an account
 	// that exists already and that nobody can use.
-	if _, err := d.addKey(ctx, row.ID, s.APIKey, "first"); err != nil {
+	if _, err := d.addKey(ctx, row.ID, s.APIKey, KeySpec{Name: "first"}); err != nil {
 		return nil, Secrets{}, err
 	}
 	if err := d.store.SaveAccount(ctx, row); err != nil {
@@ -95,9 +95,9 @@ func (d *Directory) SetPassword(ctx context.Context, id uint32, password string)
 }
 
 // NewKey adds an API key to the account and returns it: it is never shown again.
-func (d *Directory) NewKey(ctx context.Context, id uint32, label string) (KeyRow, string, error) {
-	if len(label) > MaxName || !printable(label) {
-		return KeyRow{}, "", &FieldError{"label", fmt.Sprintf("has at most %d printable characters", MaxName)}
+func (d *Directory) NewKey(ctx context.Context, id uint32, spec KeySpec) (KeyRow, string, error) {
+	if err := spec.Validate(d.now().UnixMilli()); err != nil {
+		return KeyRow{}, "", err
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -105,7 +105,7 @@ func (d *Directory) NewKey(ctx context.Context, id uint32, label string) (KeyRow
 		return KeyRow{}, "", ErrUnknown
 	}
 	key := newKey()
-	row, err := d.addKey(ctx, id, key, label)
+	row, err := d.addKey(ctx, id, key, spec)
 	return row, key, err
 }
 
@@ -124,7 +124,7 @@ func (d *Directory) RevokeKey(ctx context.Context, id uint32, prefix string) err
 		if err := d.store.DeleteKey(ctx, k.Hash); err != nil {
 			return fmt.Errorf("delete API key %s: %w", prefix, err)
 		}
-		keys = slices.DeleteFunc(keys, func(other KeyRow) bool { return other.Hash == k.Hash })
+		keys = slices.DeleteFunc(keys, func(other *Key) bool { return other.Hash == k.Hash })
 		found = true
 	}
 	if !found {
@@ -136,8 +136,8 @@ func (d *Directory) RevokeKey(ctx context.Context, id uint32, prefix string) err
 
 // The functions below need d.mu.
 
-func (d *Directory) addKey(ctx context.Context, id uint32, key, label string) (KeyRow, error) {
-	row := KeyRow{Hash: HashKey(key), Account: id, Prefix: prefixOf(key), Label: label, CreatedAt: d.now().UnixMilli()}
+func (d *Directory) addKey(ctx context.Context, id uint32, key string, spec KeySpec) (KeyRow, error) {
+	row := KeyRow{KeySpec: spec, Hash: HashKey(key), Account: id, Prefix: prefixOf(key), CreatedAt: d.now().UnixMilli()}
 	if err := d.store.SaveKey(ctx, row); err != nil {
 		return KeyRow{}, fmt.Errorf("save API key %s: %w", row.Prefix, err)
 	}
@@ -173,8 +173,8 @@ func (d *Directory) swap(a *Account, key *KeyRow) {
 	}
 	keys := old.keys
 	if key != nil {
-		keys = slices.DeleteFunc(slices.Clone(keys), func(k KeyRow) bool { return k.Hash == key.Hash })
-		keys = append(keys, *key)
+		keys = slices.DeleteFunc(slices.Clone(keys), func(k *Key) bool { return k.Hash == key.Hash })
+		keys = append(keys, newKeyOf(*key, nil, nil))
 	}
 	d.snap.Store(newSnapshot(accounts, keys))
 }

@@ -1,6 +1,7 @@
 package account
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -43,10 +44,10 @@ var (
 // Snapshot is the accounts and keys at one moment. It never changes.
 type Snapshot struct {
 	byID     map[uint32]*Account
-	byKey    map[KeyHash]*Account
+	byKey    map[KeyHash]*Key
 	bySystem map[string]*Account
 	byName   map[string]*Account
-	keys     []KeyRow
+	keys     []*Key
 }
 
 // Directory is the set of accounts. It is safe for concurrent use.
@@ -79,17 +80,20 @@ func Open(ctx context.Context, opts Options) (*Directory, error) {
 	for i, row := range rows {
 		accounts[i] = &Account{Row: row, limit: newLimiter(row.TPS)}
 	}
-	d.snap.Store(newSnapshot(accounts, keys))
+	loaded := make([]*Key, len(keys))
+	for i, row := range keys {
+		loaded[i] = newKeyOf(row, nil, nil)
+	}
+	d.snap.Store(newSnapshot(accounts, loaded))
 	return d, nil
 }
 
-func newSnapshot(accounts []*Account, keys []KeyRow) *Snapshot {
+func newSnapshot(accounts []*Account, keys []*Key) *Snapshot {
 	s := &Snapshot{
 		byID:     make(map[uint32]*Account, len(accounts)),
-		byKey:    make(map[KeyHash]*Account, len(keys)),
+		byKey:    make(map[KeyHash]*Key, len(keys)),
 		bySystem: make(map[string]*Account, len(accounts)),
 		byName:   make(map[string]*Account, len(accounts)),
-		keys:     keys,
 	}
 	for _, a := range accounts {
 		s.byID[a.ID] = a
@@ -99,8 +103,13 @@ func newSnapshot(accounts []*Account, keys []KeyRow) *Snapshot {
 		}
 	}
 	for _, k := range keys {
-		if a := s.byID[k.Account]; a != nil {
-			s.byKey[k.Hash] = a
+		a := s.byID[k.Account]
+		if k.account != a {
+			k = newKeyOf(k.KeyRow, k.use, a)
+		}
+		s.keys = append(s.keys, k)
+		if a != nil {
+			s.byKey[k.Hash] = k
 		}
 	}
 	return s
@@ -120,14 +129,14 @@ func (s *Snapshot) All() []*Account {
 }
 
 // Keys returns the keys of an account, oldest first.
-func (s *Snapshot) Keys(id uint32) []KeyRow {
-	var keys []KeyRow
+func (s *Snapshot) Keys(id uint32) []*Key {
+	var keys []*Key
 	for _, k := range s.keys {
 		if k.Account == id {
 			keys = append(keys, k)
 		}
 	}
-	slices.SortStableFunc(keys, func(a, b KeyRow) int { return int(a.CreatedAt - b.CreatedAt) })
+	slices.SortStableFunc(keys, func(a, b *Key) int { return cmp.Compare(a.CreatedAt, b.CreatedAt) })
 	return keys
 }
 
@@ -139,19 +148,6 @@ func (d *Directory) BySystemID(id string) *Account { return d.snap.Load().bySyst
 
 // ByName returns the account of that name, or nil.
 func (d *Directory) ByName(name string) *Account { return d.snap.Load().byName[name] }
-
-// ByKey returns the account that an API key belongs to: ErrUnknownKey or ErrDisabled
-// when there is none that may be used.
-func (d *Directory) ByKey(key string) (*Account, error) {
-	a := d.snap.Load().byKey[HashKey(key)]
-	switch {
-	case a == nil:
-		return nil, ErrUnknownKey
-	case a.Disabled:
-		return nil, ErrDisabled
-	}
-	return a, nil
-}
 
 // Anonymous returns the account that requests without credentials act as, or nil.
 // Only the dev mode has one.

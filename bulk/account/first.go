@@ -62,6 +62,6 @@ func (d *Directory) ResetAdmin(ctx context.Context) (Secrets, error) {
 	if err != nil {
 		return Secrets{}, err
 	}
-	_, key, err := d.NewKey(ctx, a.ID, "reset")
+	_, key, err := d.NewKey(ctx, a.ID, KeySpec{Name: "reset"})
 	return Secrets{APIKey: key, Password: password}, err
 }

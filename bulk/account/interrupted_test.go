@@ -54,7 +54,7 @@ func TestFirstStartInterrupted(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got, err := d.ByKey(account.DevAPIKey); err != nil || got != a {
+		if got, err := d.ByKey(account.DevAPIKey, ""); err != nil || got.Owner() != a {
 			t.Errorf("after %d writes and a restart the key of dev opens %v, %v", writes, got, err)
 		}
 
@@ -69,7 +69,7 @@ func TestFirstStartInterrupted(t *testing.T) {
 			t.Fatalf("after %d writes and a restart: created %v, %v", writes, created, err)
 		}
 		admin := d.ByName(account.AdminName)
-		if got, err := d.ByKey(secrets.APIKey); err != nil || got != admin {
+		if got, err := d.ByKey(secrets.APIKey, ""); err != nil || got.Owner() != admin {
 			t.Errorf("after %d writes and a restart the admin's key opens %v, %v", writes, got, err)
 		}
 		if keys := d.Snapshot().Keys(admin.ID); len(keys) != 1 {

@@ -96,7 +96,7 @@ func (c *call) listAccounts() error {
 func (c *call) account() (*account.Account, error) {
 	text := c.r.PathValue("id")
 	if text == "me" {
-		return c.who, nil
+		text = strconv.FormatUint(uint64(c.who.ID), 10)
 	}
 	id, err := strconv.ParseUint(text, 10, 32)
 	if err != nil {
@@ -263,6 +263,9 @@ func (c *call) setPassword() error {
 	if err != nil {
 		return err
 	}
+	if c.key != nil && !c.key.Scopes.Hold(0) {
+		return missingScope(c.key, 0) // the password opens everything
+	}
 	var password string
 	if c.r.ContentLength != 0 {
 		err := c.object(maxAdminBody, map[string]func(string){"password": func(n string) { c.dec.string(n, &password) }})
@@ -275,63 +278,6 @@ func (c *call) setPassword() error {
 		return err
 	}
 	return c.document(200, map[string]any{"account_id": a.ID, "system_id": a.SystemID, "password": password})
-}
-
-// keyView is an API key as the API shows it.
-type keyView struct {
-	Prefix    string    `json:"prefix"`
-	Label     string    `json:"label"`
-	CreatedAt time.Time `json:"created_at"`
-	APIKey    string    `json:"api_key,omitempty"` // shown once
-}
-
-func viewKey(k account.KeyRow) keyView {
-	return keyView{Prefix: k.Prefix, Label: k.Label, CreatedAt: time.UnixMilli(k.CreatedAt).UTC()}
-}
-
-func (c *call) listKeys() error {
-	a, err := c.account()
-	if err != nil {
-		return err
-	}
-	views := []keyView{}
-	for _, k := range c.api.opts.Accounts.Snapshot().Keys(a.ID) {
-		views = append(views, viewKey(k))
-	}
-	return c.document(200, map[string]any{"keys": views})
-}
-
-func (c *call) createKey() error {
-	a, err := c.account()
-	if err != nil {
-		return err
-	}
-	var label string
-	if c.r.ContentLength != 0 {
-		err := c.object(maxAdminBody, map[string]func(string){"label": func(n string) { c.dec.string(n, &label) }})
-		if err != nil {
-			return err
-		}
-	}
-	row, key, err := c.api.opts.Accounts.NewKey(c.r.Context(), a.ID, label)
-	if err != nil {
-		return err
-	}
-	view := viewKey(row)
-	view.APIKey = key
-	return c.document(201, view)
-}
-
-func (c *call) revokeKey() error {
-	a, err := c.account()
-	if err != nil {
-		return err
-	}
-	if err := c.api.opts.Accounts.RevokeKey(c.r.Context(), a.ID, c.r.PathValue("prefix")); err != nil {
-		return err
-	}
-	c.w.WriteHeader(204)
-	return nil
 }
 
 // getWebhook shows where the caller's final states go.

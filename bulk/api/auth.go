@@ -14,12 +14,33 @@ import (
 
 const retryBusy = 2 * time.Second
 
-// authenticate returns the account that a request acts as: by X-API-Key, Bearer or Basic
+// identify finds the account that a request acts as: by X-API-Key, Bearer or Basic
 // (system_id and password), in this order; without any of them the anonymous account of
-// the dev mode.
-func (a *API) authenticate(r *http.Request) (*account.Account, error) {
+// the dev mode. An API key must have the scopes that are needed; everything else has all.
+func (c *call) identify(need account.Scopes) (err error) {
+	c.key = nil
+	if c.who, err = c.authenticate(c.r); err == nil && c.key != nil && !c.key.Scopes.Hold(need) {
+		err = missingScope(c.key, need)
+	}
+	return err
+}
+
+func missingScope(k *account.Key, need account.Scopes) error {
+	detail := "the API key " + k.Prefix + " has the scopes " + k.Scopes.String() + "; this needs "
+	switch {
+	case need == 0:
+		detail += "a key with all scopes"
+	default:
+		detail += need.String()
+	}
+	return wrong("missing_scope", detail)
+}
+
+// authenticate is identify without the check of scopes.
+func (c *call) authenticate(r *http.Request) (*account.Account, error) {
+	a := c.api
 	if key := r.Header.Get("X-API-Key"); key != "" {
-		return a.byKey(key)
+		return c.byKey(key)
 	}
 	header := r.Header.Get("Authorization")
 	if header == "" {
@@ -30,7 +51,7 @@ func (a *API) authenticate(r *http.Request) (*account.Account, error) {
 	}
 	scheme, value, _ := strings.Cut(header, " ")
 	if strings.EqualFold(scheme, "Bearer") {
-		return a.byKey(strings.TrimSpace(value))
+		return c.byKey(strings.TrimSpace(value))
 	}
 	user, password, ok := r.BasicAuth()
 	if !ok {
@@ -40,9 +61,13 @@ func (a *API) authenticate(r *http.Request) (*account.Account, error) {
 	return who, authProblem(err)
 }
 
-func (a *API) byKey(key string) (*account.Account, error) {
-	who, err := a.opts.Accounts.ByKey(key)
-	return who, authProblem(err)
+func (c *call) byKey(key string) (*account.Account, error) {
+	k, err := c.api.opts.Accounts.ByKey(key, c.r.RemoteAddr)
+	if err != nil {
+		return nil, authProblem(err)
+	}
+	c.key = k
+	return k.Owner(), nil
 }
 
 // authProblem does not tell an unknown user from a wrong password.
@@ -54,6 +79,10 @@ func authProblem(err error) error {
 		return wrong("account_disabled", "the account is disabled")
 	case errors.Is(err, account.ErrBusyVerifying):
 		return &problem{code: "overloaded", detail: "too many sign-ins at once; try again later", retry: retryBusy}
+	case errors.Is(err, account.ErrKeyExpired):
+		return wrong("key_expired", "the API key has expired")
+	case errors.Is(err, account.ErrKeyAddress):
+		return wrong("address_not_allowed", "the API key may not be used from this address")
 	case errors.Is(err, account.ErrUnknownKey):
 		return wrong("invalid_credentials", "the API key is not known")
 	}

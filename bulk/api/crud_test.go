@@ -106,7 +106,7 @@ func TestAccountsAndKeys(t *testing.T) {
 		t.Errorf("the account's defaults were not used: %+v", m)
 	}
 
-	made := p.do(t, "POST", path+"/keys", `{"label":"laptop"}`, "X-API-Key", key)
+	made := p.do(t, "POST", path+"/keys", `{"name":"laptop"}`, "X-API-Key", key)
 	made.want(t, 201, "")
 	second, prefix := made.JSON["api_key"].(string), made.JSON["prefix"].(string)
 	if all := p.do(t, "GET", path+"/keys", "", "X-API-Key", second); len(all.JSON["keys"].([]any)) != 2 || strings.Contains(all.Body, second) {

@@ -44,6 +44,8 @@ type endpoint struct {
 	access  access
 	methods map[string]func(*call) error
 	allow   string // the methods, for Allow
+
+	read, write account.Scopes // that GET and the other methods need
 }
 
 // call is one request on its way through a handler, with buffers that are used again.
@@ -52,6 +54,7 @@ type call struct {
 	w   http.ResponseWriter
 	r   *http.Request
 	who *account.Account
+	key *account.Key // by which who was found; nil: otherwise
 
 	body    []byte
 	charged int64 // octets of body taken from the budget
@@ -164,6 +167,7 @@ func (a *API) on(path string, who access, methods map[string]func(*call) error) 
 	if get := methods["GET"]; get != nil {
 		methods["HEAD"] = get
 	}
+	e.read, e.write = scopesOf(path, who)
 	slices.Sort(names)
 	e.allow = strings.Join(names, ", ")
 	a.mux.Handle(path, a.handler(e))
@@ -191,7 +195,7 @@ func (c *call) serve(e *endpoint) (err error) {
 		}
 	}
 	if e.access != anybody {
-		if c.who, err = c.api.authenticate(c.r); err != nil {
+		if err = c.identify(e.scope(c.r.Method)); err != nil {
 			return err
 		}
 		if e.access == admins {
@@ -228,7 +232,7 @@ func (c *call) finish() {
 	if cap(c.body) > maxPooledBody || cap(c.answer) > maxPooledBody || cap(c.reqs) > maxPooledItems {
 		return
 	}
-	c.w, c.r, c.who = nil, nil, nil
+	c.w, c.r, c.who, c.key = nil, nil, nil, nil
 	clear(c.reqs)
 	clear(c.outs)
 	c.reqs, c.outs, c.index = c.reqs[:0], c.outs[:0], c.index[:0]

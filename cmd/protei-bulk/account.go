@@ -30,7 +30,7 @@ func newAccountCommand(env *environment) *cobra.Command {
 		Short: "Manage accounts, API keys and passwords",
 		Example: `  protei-bulk account list
   protei-bulk account create acme --system-id acme --tps 500
-  protei-bulk account key create 3 --label laptop
+  protei-bulk account key create 3 --name laptop
   protei-bulk account reset-admin --data ./data      (offline: the platform is stopped)`,
 	}
 	c := addRESTFlags(cmd, env)
@@ -189,59 +189,6 @@ func accountPassword(c *restClient) *cobra.Command {
 		},
 	}
 	cmd.Flags().StringVar(&password, "password", "", "the `password`; none: a random one")
-	return cmd
-}
-
-func accountKey(c *restClient) *cobra.Command {
-	cmd := &cobra.Command{
-		Use: "key", Short: "Manage the API keys of an account",
-		Example: `  protei-bulk account key list 3
-  protei-bulk account key create 3 --label laptop
-  protei-bulk account key revoke 3 pb_thwfqb`,
-	}
-	type key struct {
-		Prefix    string `json:"prefix"`
-		Label     string `json:"label"`
-		CreatedAt string `json:"created_at"`
-		APIKey    string `json:"api_key"`
-	}
-	list := &cobra.Command{
-		Use: "list ID", Short: "List the keys", Args: wants("ID"),
-		Example: "  protei-bulk account key list 3",
-		RunE: func(cmd *cobra.Command, args []string) error {
-			var reply struct{ Keys []key }
-			if err := c.do(cmd.Context(), "GET", "/api/v1/accounts/"+pathEscape(args[0])+"/keys", nil, &reply); err != nil {
-				return err
-			}
-			var rows [][]string
-			for _, k := range reply.Keys {
-				rows = append(rows, []string{k.Prefix, dash(k.Label), k.CreatedAt})
-			}
-			return c.table("PREFIX LABEL CREATED", rows)
-		},
-	}
-	var label string
-	create := &cobra.Command{
-		Use: "create ID", Short: "Create a key and show it, once", Args: wants("ID"),
-		Example: "  protei-bulk account key create 3 --label laptop",
-		RunE: func(cmd *cobra.Command, args []string) error {
-			var k key
-			err := c.do(cmd.Context(), "POST", "/api/v1/accounts/"+pathEscape(args[0])+"/keys", map[string]any{"label": label}, &k)
-			if err != nil {
-				return err
-			}
-			return c.fields("api key", k.APIKey, "prefix", k.Prefix, "label", k.Label)
-		},
-	}
-	create.Flags().StringVar(&label, "label", "", "what the key is for, as `text`")
-	revoke := &cobra.Command{
-		Use: "revoke ID PREFIX", Short: "Delete the key with this prefix", Args: wants("ID", "PREFIX"),
-		Example: "  protei-bulk account key revoke 3 pb_thwfqb",
-		RunE: func(cmd *cobra.Command, args []string) error {
-			return c.do(cmd.Context(), "DELETE", "/api/v1/accounts/"+pathEscape(args[0])+"/keys/"+pathEscape(args[1]), nil, nil)
-		},
-	}
-	cmd.AddCommand(list, create, revoke)
 	return cmd
 }
 

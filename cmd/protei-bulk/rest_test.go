@@ -129,7 +129,7 @@ func TestAccountCommands(t *testing.T) {
 		t.Errorf("list printed\n%s", out)
 	}
 	c.fails(1, "exists", "account", "create", "acme")
-	if out := c.ok("account", "key", "create", "2", "--label", "laptop"); !strings.Contains(out, "pb_") {
+	if out := c.ok("account", "key", "create", "2", "--name", "laptop", "--scope", "messages:send,messages:read", "--allow", "127.0.0.0/8", "--expires", "720h"); !strings.Contains(out, "pb_") {
 		t.Errorf("key create printed\n%s", out)
 	}
 	if out := c.ok("account", "disable", "2"); !strings.Contains(out, "disabled") {
