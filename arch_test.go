@@ -39,6 +39,7 @@ var ours = map[string][]string{
 	"bulk/inbound":               {"bulk/message", "gsm"},
 	"bulk/callback":              {"bulk/message", "bulk/account"},
 	"bulk/cdr":                   {"bulk/message"},
+	"bulk/cdr/cdrload":           {"bulk/cdr", "bulk/message"},
 	"bulk/metrics":               {"bulk/message"},
 	"bulk/journal":               {},
 	"bulk/journal/faultfs":       {"bulk/journal"},
@@ -55,7 +56,8 @@ var ours = map[string][]string{
 var outside = map[string][]string{
 	"zombiezen.com/go/sqlite":         {"bulk/store", "load/target"},
 	"modernc.org/sqlite":              {"bulk/store", "load/target"},
-	"github.com/jackc/pgx":            {"bulk/store", "load/target"},
+	"github.com/jackc/pgx":            {"bulk/store", "bulk/cdr/cdrload", "load/target"},
+	"github.com/klauspost/compress":   {"bulk/cdr"},
 	"github.com/redis":                {"bulk/queue", "bulk/cluster", "load/target"},
 	"github.com/spf13/cobra":          {"cmd"},
 	"github.com/spf13/pflag":          {"cmd"},

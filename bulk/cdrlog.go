@@ -26,8 +26,9 @@ func (p *Platform) openCDR(context.Context) error {
 		return err
 	}
 	w, err := cdr.Open(cdr.Options{
-		Dir: dir, RotateBytes: int64(p.cfg.CDR.RotateBytes),
-		RotateEvery: time.Duration(p.cfg.CDR.RotateEvery), Keep: time.Duration(p.cfg.CDR.Keep),
+		Dir: dir, Format: cdr.Format(p.cfg.CDR.Format), Compression: cdr.Compression(p.cfg.CDR.Compress),
+		RotateBytes: int64(p.cfg.CDR.RotateBytes), RotateEvery: time.Duration(p.cfg.CDR.RotateEvery),
+		Keep: time.Duration(p.cfg.CDR.Keep), KeepBytes: int64(p.cfg.CDR.KeepBytes),
 		Trouble: p.cdrTrouble, Logger: p.log,
 	})
 	if err != nil {
@@ -45,8 +46,8 @@ func setAsideCDR(data, dir string, log *slog.Logger) error {
 	if !errors.Is(err, os.ErrNotExist) {
 		return err
 	}
-	if _, err := os.Stat(dir); errors.Is(err, os.ErrNotExist) {
-		return nil
+	if !cdr.Used(dir) {
+		return nil // there is none, or an empty one, such as a disk of its own
 	}
 	aside := dir + "-before-" + time.Now().UTC().Format("20060102-150405")
 	log.Warn("the database is new, the CDR files are older: set aside", "folder", aside)

@@ -19,6 +19,7 @@ import (
 	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
 
+	"protei-bulk/bulk/cdr"
 	"protei-bulk/internal/nearest"
 )
 
@@ -65,11 +66,14 @@ type WebhookConfig struct {
 	GiveUp      Duration `yaml:"give_up" doc:"age at which an undelivered webhook or SMPP receipt is given up"`
 }
 
-// CDRConfig says how CDR files are cut.
+// CDRConfig says how CDR files are written and kept.
 type CDRConfig struct {
+	Format      string   `yaml:"format" doc:"csv, or json: one object on each line"`
+	Compress    string   `yaml:"compress" doc:"what is done to closed CDR files: none, gzip or zstd"`
 	RotateBytes Size     `yaml:"rotate_bytes" doc:"size at which a CDR file is closed"`
 	RotateEvery Duration `yaml:"rotate_every" doc:"age at which a CDR file is closed"`
 	Keep        Duration `yaml:"keep" doc:"age at which a closed CDR file is deleted; 0 keeps all"`
+	KeepBytes   Size     `yaml:"keep_bytes" doc:"size of all closed CDR files above which the oldest are deleted; 0 keeps all"`
 }
 
 // LogConfig says what is logged where.
@@ -108,7 +112,10 @@ func DefaultConfig() Config {
 			MaxUnsyncedSettles: 10_000, ReceiptCache: 1_000_000, MaxBinds: 10_000,
 		},
 		Webhooks: WebhookConfig{Concurrency: 4, GiveUp: Duration(72 * time.Hour)},
-		CDR:      CDRConfig{RotateBytes: 256 << 20, RotateEvery: Duration(time.Hour), Keep: Duration(90 * 24 * time.Hour)},
+		CDR: CDRConfig{
+			Format: string(cdr.CSV), Compress: string(cdr.NoCompression),
+			RotateBytes: 256 << 20, RotateEvery: Duration(time.Hour), Keep: Duration(90 * 24 * time.Hour),
+		},
 		Log:      LogConfig{Level: "info", File: "logs/system.log", MaxBytes: 100 << 20, Keep: 10},
 		Validity: ValidityConfig{Default: Duration(24 * time.Hour), Max: Duration(7 * 24 * time.Hour)},
 	}
@@ -255,6 +262,12 @@ func (c *Config) Validate() error {
 		if _, _, err := parseInboundRoute(text); err != nil {
 			bad("inbound.routes", "%v", err)
 		}
+	}
+	if _, err := cdr.ParseFormat(c.CDR.Format); err != nil {
+		bad("cdr.format", "%v", err)
+	}
+	if _, err := cdr.ParseCompression(c.CDR.Compress); err != nil {
+		bad("cdr.compress", "%v", err)
 	}
 	switch c.Log.Level {
 	case "debug", "info", "warn", "error":

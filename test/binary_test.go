@@ -56,12 +56,19 @@ type child struct {
 // decodes what it reports.
 func launch(t *testing.T, name string, ready any, args ...string) *child {
 	t.Helper()
+	return launchBehind(t, nil, name, ready, args...)
+}
+
+// launchBehind runs the binary behind another command, which must exec it.
+func launchBehind(t *testing.T, before []string, name string, ready any, args ...string) *child {
+	t.Helper()
 	c := &child{t: t, name: name, out: &lockedBuffer{}, done: make(chan struct{})}
 	readyFile := filepath.Join(t.TempDir(), name+".json")
 	if ready != nil {
 		args = append(args, "--ready-file", readyFile)
 	}
-	c.cmd = exec.Command(binary, args...)
+	args = append(append(before, binary), args...)
+	c.cmd = exec.Command(args[0], args[1:]...)
 	c.cmd.Stdout, c.cmd.Stderr = c.out, c.out
 	if err := c.cmd.Start(); err != nil {
 		t.Fatalf("start %s: %v", name, err)

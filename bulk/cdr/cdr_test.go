@@ -22,6 +22,8 @@ import (
 	"protei-bulk/bulk/message"
 )
 
+const currentName = "current.csv"
+
 var update = flag.Bool("update", false, "write the golden files anew")
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -59,19 +61,36 @@ func add(t testing.TB, w *Writer, from, to int) {
 	}
 }
 
-// ids returns the message ids of all lines in dir, closed files first.
+// tidy waits until every closed file is complete and old ones are gone.
+func tidy(t testing.TB, w *Writer) {
+	t.Helper()
+	if err := w.ends.tidy(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// ids returns the message ids of all lines in dir: of complete files, which are verified,
+// of those that wait for their end, and of the current one.
 func ids(t testing.TB, dir string) (all []int) {
 	t.Helper()
-	files, err := filepath.Glob(filepath.Join(dir, "cdr-*.csv"))
+	complete, err := Files([]string{dir})
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range append(files, filepath.Join(dir, currentName)) {
+	for _, name := range complete {
+		if _, err := ReadFile(name, func(r *Record) error { all = append(all, int(r.Message)); return nil }); err != nil {
+			t.Error(err)
+		}
+	}
+	closing, _ := filepath.Glob(filepath.Join(dir, "closing-*.csv"))
+	for _, name := range append(closing, filepath.Join(dir, currentName)) {
 		f, err := os.Open(name)
 		if err != nil {
 			t.Fatal(err)
 		}
-		rows, err := csv.NewReader(f).ReadAll()
+		lines := csv.NewReader(f)
+		lines.Comment = '#' // of a trailer that awaits the rename
+		rows, err := lines.ReadAll()
 		f.Close()
 		if err != nil || len(rows) == 0 || strings.Join(rows[0], ",")+"\n" != Header {
 			t.Fatalf("%s: %v, header %q", name, err, rows[:min(1, len(rows))])
@@ -95,6 +114,12 @@ func upTo(n int) (all []int) {
 }
 
 func TestGoldenLines(t *testing.T) {
+	for format, name := range map[Format]string{CSV: "lines.csv", JSON: "lines.jsonl"} {
+		t.Run(string(format), func(t *testing.T) { goldenLines(t, format, name) })
+	}
+}
+
+func goldenLines(t *testing.T, format Format, name string) {
 	plain := record(1)
 	hostile := record(2)
 	hostile.From, hostile.ClientRef = `=HYPERLINK("http://evil","x")`, "line\nbreak, \"quoted\"\r\x00\x7f end \xff"
@@ -104,11 +129,15 @@ func TestGoldenLines(t *testing.T) {
 	late := record(4)
 	late.Time, late.ClientRef, late.From = 4_102_444_799_999, "größe 漢字", "-5"
 	e := newEncoder()
-	got := []byte(Header)
+	got := []byte(format.header())
 	for _, r := range []Record{plain, hostile, empty, late} {
-		got = e.line(got, &r)
+		if format == JSON {
+			got = e.jsonLine(got, &r)
+		} else {
+			got = e.line(got, &r)
+		}
 	}
-	golden := filepath.Join("testdata", "lines.csv")
+	golden := filepath.Join("testdata", name)
 	if *update {
 		if err := os.WriteFile(golden, got, 0o600); err != nil {
 			t.Fatal(err)
@@ -290,6 +319,7 @@ func TestRotationBySize(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	tidy(t, w)
 	if err := w.Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -312,6 +342,7 @@ func TestRotationByAgeAndRetention(t *testing.T) {
 		t.Fatal(err)
 	}
 	count := func() int {
+		tidy(t, w)
 		files, _ := filepath.Glob(filepath.Join(dir, "cdr-*.csv"))
 		return len(files)
 	}
@@ -339,7 +370,7 @@ func TestRotationByAgeAndRetention(t *testing.T) {
 
 // A crash at each step of a rotation leaves every record once.
 func TestCrashWhileRotating(t *testing.T) {
-	name := "cdr-20261123-120000-001.csv"
+	name := "closing-20261123-120000-001.csv"
 	steps := map[string]func(dir string){
 		"before the rename": func(string) {},
 		"after the rename":  func(dir string) { rename(t, dir, name) },
@@ -440,7 +471,12 @@ func TestFullDiskIsReportedAndSurvived(t *testing.T) {
 }
 
 func TestCloseGivesUpOnADiskThatStaysFull(t *testing.T) {
-	w := open(t, Options{Dir: t.TempDir(), writeAt: func(*os.File, []byte, int64) (int, error) { return 0, syscall.ENOSPC }})
+	w := open(t, Options{Dir: t.TempDir(), writeAt: func(f *os.File, b []byte, off int64) (int, error) {
+		if off == 0 {
+			return f.WriteAt(b, off) // the header
+		}
+		return 0, syscall.ENOSPC
+	}})
 	add(t, w, 1, 5)
 	if err := w.Close(); !errors.Is(err, ErrFailed) || !errors.Is(err, syscall.ENOSPC) {
 		t.Errorf("Close: %v", err)

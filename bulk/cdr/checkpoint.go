@@ -7,24 +7,28 @@ import (
 	"hash/crc32"
 	"io"
 	"os"
+	"path/filepath"
 )
 
 // Position is a place in the store's journal, opaque to this package except that later
 // ones are greater as bytes.
 type Position [16]byte
 
-// checkpoint is what is durable: current.csv up to length holds the records of every
-// event up to pos. While sealed is set the file is being renamed to it.
+// checkpoint is what is durable: the current file of format up to length holds the records
+// of every event up to pos. While sealed is set the file is being renamed to it.
 type checkpoint struct {
 	turn   uint64
 	length int64
 	pos    Position
+	format Format
 	sealed string
 }
 
 // Two slots are written in turn, far enough apart that no torn write hits both.
 //
-//	0 crc 4 | "CDR1" | turn 8 | length 8 | position 16 | name length 1 | name
+//	0 crc 4 | "CDR1" | turn 8 | length 8 | position 16 | name length 1 | name … format 1
+//
+// The format is the last octet of the slot: 0 is CSV, 1 JSON.
 const (
 	slotSize  = 512
 	slotMagic = "CDR1"
@@ -36,6 +40,12 @@ type checkpoints struct {
 	file *os.File
 	turn uint64
 	buf  [slotSize]byte
+}
+
+// Used reports whether a Writer has written into the folder.
+func Used(dir string) bool {
+	_, err := os.Stat(filepath.Join(dir, checkpointName))
+	return err == nil
 }
 
 // openCheckpoints opens or creates the file and returns the last checkpoint.
@@ -50,7 +60,7 @@ func openCheckpoints(name string) (*checkpoints, checkpoint, error) {
 		f.Close()
 		return nil, checkpoint{}, err
 	}
-	var last checkpoint
+	last := checkpoint{format: CSV}
 	for s := raw[:n]; len(s) >= slotSize; s = s[slotSize:] {
 		if c, ok := parseSlot(s[:slotSize]); ok && c.turn > last.turn {
 			last = c
@@ -67,6 +77,10 @@ func parseSlot(s []byte) (c checkpoint, ok bool) {
 	c.length = int64(binary.LittleEndian.Uint64(s[16:]))
 	copy(c.pos[:], s[24:40])
 	c.sealed = string(s[41 : 41+int(s[40])])
+	c.format = CSV
+	if s[slotSize-1] != 0 {
+		c.format = JSON
+	}
 	return c, true
 }
 
@@ -85,6 +99,9 @@ func (p *checkpoints) write(c checkpoint) error {
 	copy(s[24:], c.pos[:])
 	s[40] = byte(len(c.sealed))
 	copy(s[41:], c.sealed)
+	if c.format == JSON {
+		s[slotSize-1] = 1
+	}
 	binary.LittleEndian.PutUint32(s, slotCRC(s))
 	if _, err := p.file.WriteAt(s, int64(p.turn%2)*slotSize); err != nil {
 		return fmt.Errorf("write CDR position: %w", err)

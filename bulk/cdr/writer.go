@@ -24,9 +24,12 @@ var (
 // Options sets folder and bounds. Zero values mean the defaults.
 type Options struct {
 	Dir         string        // folder of the files; created when missing
+	Format      Format        // CSV
+	Compression Compression   // of closed files: none
 	RotateBytes int64         // size at which a file is closed: 256 MiB
 	RotateEvery time.Duration // age at which a file is closed: 1 h
 	Keep        time.Duration // age at which a closed file is deleted; 0 keeps all
+	KeepBytes   int64         // octets of closed files above which the oldest are deleted; 0 keeps all
 	// MaxBuffer bounds the lines in memory that are not written yet: 8 MiB. Append waits
 	// when it is reached, so that a slow or full disk is felt by the store.
 	MaxBuffer int
@@ -39,11 +42,20 @@ type Options struct {
 	now     func() time.Time
 	retry   time.Duration
 	writeAt func(f *os.File, b []byte, off int64) (int, error)
+	// between, when set, is asked before each step of closing a file: an error is a crash there.
+	between func(step string) error
 }
 
 func (o *Options) complete() error {
 	if o.Dir == "" {
 		return errors.New("cdr: no folder given")
+	}
+	var err error
+	if o.Format, err = ParseFormat(string(o.Format)); err != nil {
+		return fmt.Errorf("cdr: %w", err)
+	}
+	if o.Compression, err = ParseCompression(string(o.Compression)); err != nil {
+		return fmt.Errorf("cdr: %w", err)
 	}
 	if o.RotateBytes <= 0 {
 		o.RotateBytes = 256 << 20
@@ -69,11 +81,13 @@ func (o *Options) complete() error {
 	if o.writeAt == nil {
 		o.writeAt = (*os.File).WriteAt
 	}
+	if o.between == nil {
+		o.between = func(string) error { return nil }
+	}
 	return nil
 }
 
 const (
-	currentName    = "current.csv"
 	checkpointName = "position"
 	// writeBytes wakes the goroutine; below it lines wait up to writeEvery, which is also
 	// the longest time without a sync.
@@ -84,7 +98,8 @@ const (
 // Writer appends records to the current file. Its methods are safe for concurrent use.
 type Writer struct {
 	opts Options
-	out  *output // owned by run after Open
+	out  *output   // owned by run after Open
+	ends *finisher // of closed files
 	wake chan struct{}
 	quit chan struct{}
 	done chan struct{}
@@ -120,6 +135,8 @@ func Open(opts Options) (*Writer, error) {
 		wake: make(chan struct{}, 1), quit: make(chan struct{}), done: make(chan struct{}),
 	}
 	w.room.L = &w.mu
+	w.ends = newFinisher(&w.opts)
+	out.closed = w.ends.nudge
 	go w.run()
 	return w, nil
 }
@@ -153,7 +170,11 @@ func (w *Writer) Append(recs []Record, pos Position) error {
 	}
 	before := len(w.buf)
 	for i := range recs {
-		w.buf = w.enc.line(w.buf, &recs[i])
+		if w.opts.Format == JSON {
+			w.buf = w.enc.jsonLine(w.buf, &recs[i])
+		} else {
+			w.buf = w.enc.line(w.buf, &recs[i])
+		}
 	}
 	w.pos = pos
 	if before < writeBytes && len(w.buf) >= writeBytes || len(w.syncs) > 0 {
@@ -209,6 +230,7 @@ func (w *Writer) Close() error {
 	}
 	w.mu.Unlock()
 	<-w.done
+	w.ends.stop()
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.failed
@@ -326,13 +348,16 @@ func (w *Writer) persist(f func() error) error {
 // output is the current file and the checkpoint. One goroutine uses it.
 type output struct {
 	opts   *Options
+	format Format // of the file
 	file   *os.File
 	points *checkpoints
 	length int64     // of the file
 	opened time.Time // when its first line was written
 	pos    Position
 	saved  checkpoint
-	sweep  time.Time // when old files were looked for
+	closed func() // called when a file awaits its end
+	stamp  string // second of the last name given
+	number int    // of that name in its second
 }
 
 func (o *output) path(name string) string { return filepath.Join(o.opts.Dir, name) }
@@ -342,26 +367,41 @@ func openOutput(opts *Options) (*output, error) {
 	if err := os.MkdirAll(opts.Dir, 0o750); err != nil {
 		return nil, err
 	}
-	o := &output{opts: opts, opened: opts.now()}
+	o := &output{opts: opts, opened: opts.now(), closed: func() {}}
 	points, last, err := openCheckpoints(o.path(checkpointName))
 	if err != nil {
 		return nil, err
 	}
-	o.points, o.pos, o.saved = points, last.pos, last
+	o.points, o.pos, o.saved, o.format = points, last.pos, last, last.format
 	if last.sealed != "" {
 		if _, err := os.Stat(o.path(last.sealed)); err == nil {
-			last.length = 0 // the renamed file has it all, current.csv is a new one
+			last.length, o.format = 0, opts.Format // the renamed file has it all, the current one is new
 		}
 	}
+	if last.length <= int64(len(o.format.header())) {
+		last.length, o.format = 0, opts.Format
+	}
 	if err := o.restore(last); err != nil {
+		return nil, errors.Join(err, o.close())
+	}
+	if o.format != opts.Format { // the setting was changed meanwhile
+		if err := o.rotate(); err != nil {
+			return nil, errors.Join(err, o.close())
+		}
+	}
+	other := CSV
+	if o.format == CSV {
+		other = JSON
+	}
+	if err := os.Remove(o.path(other.current())); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return nil, errors.Join(err, o.close())
 	}
 	return o, nil
 }
 
-// restore opens current.csv, cut to the checkpoint.
+// restore opens the current file, cut to the checkpoint.
 func (o *output) restore(last checkpoint) error {
-	f, err := os.OpenFile(o.path(currentName), os.O_RDWR|os.O_CREATE, 0o640)
+	f, err := os.OpenFile(o.path(o.format.current()), os.O_RDWR|os.O_CREATE, 0o640)
 	if err != nil {
 		return err
 	}
@@ -391,10 +431,10 @@ func (o *output) restore(last checkpoint) error {
 
 // begin writes the header of an empty file.
 func (o *output) begin() error {
-	if _, err := o.file.WriteAt([]byte(Header), 0); err != nil {
+	if _, err := o.opts.writeAt(o.file, []byte(o.format.header()), 0); err != nil {
 		return err
 	}
-	o.length = int64(len(Header))
+	o.length = int64(len(o.format.header()))
 	return nil
 }
 
@@ -403,7 +443,7 @@ func (o *output) write(lines []byte) error {
 	if len(lines) == 0 {
 		return nil
 	}
-	if o.length == int64(len(Header)) {
+	if o.length == int64(len(o.format.header())) {
 		o.opened = o.opts.now()
 	}
 	if _, err := o.opts.writeAt(o.file, lines, o.length); err != nil {
@@ -415,7 +455,7 @@ func (o *output) write(lines []byte) error {
 
 // sync makes file and position durable, in this order.
 func (o *output) sync() error {
-	now := checkpoint{length: o.length, pos: o.pos}
+	now := checkpoint{length: o.length, pos: o.pos, format: o.format}
 	if now.length == o.saved.length && now.pos == o.saved.pos && o.saved.sealed == "" {
 		return nil
 	}
