@@ -10,7 +10,7 @@ import (
 func (e *Embedded) apply() {
 	defer e.joined.Done()
 	defer close(e.applied)
-	a := applier{e: e, page: page{books: &e.books}}
+	a := applier{e: e, page: page{books: &e.books}, meter: meter{usages: &e.usages}}
 	for g := range e.groups {
 		if g.err == nil {
 			a.group(g)
@@ -34,6 +34,7 @@ func (e *Embedded) finish(g *group) {
 type applier struct {
 	e       *Embedded
 	page    page
+	meter   meter
 	touched []*message.Message // became dirty in this group
 	replay  bool
 }
@@ -172,6 +173,8 @@ func (a *applier) book(ev *message.Event, before, after message.Status) {
 	case ev.Kind == message.Accept:
 		c.now[after].Add(1)
 		c.accepted.Add(1)
+		day, quarter := a.meter.of(ev.Msg)
+		day.now[quarter].Add(uint32(len(ev.Msg.Parts)))
 		if ev.Msg.Ordinal > c.cursor.Load() {
 			c.cursor.Store(ev.Msg.Ordinal)
 		}

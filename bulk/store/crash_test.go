@@ -160,6 +160,9 @@ func load(s *store.Embedded, acked *acknowledged, worker int) {
 		msgs := make([]*message.Message, 1+n%7)
 		for i := range msgs {
 			msgs[i] = newMessage(s, worker<<20+n<<3+i)
+			if (n+i)%5 == 0 {
+				msgs[i].SetParts(3)
+			}
 		}
 		if s.Accept(context.Background(), msgs, store.AcceptExtra{}) != nil {
 			return
@@ -222,6 +225,7 @@ func checkLedger(t testing.TB, s *store.Embedded) {
 	t.Helper()
 	flush(t, s)
 	counted := make(map[uint32]store.Ledger)
+	parts := make(map[uint32]int64)
 	for q := (store.Query{Limit: 1000}); ; {
 		msgs, next, _, err := s.List(context.Background(), q)
 		if err != nil {
@@ -229,6 +233,7 @@ func checkLedger(t testing.TB, s *store.Embedded) {
 		}
 		for _, m := range msgs {
 			l := counted[m.Account]
+			parts[m.Account] += int64(len(m.Parts))
 			if m.Status == message.Sent && m.Flags&message.WantReceipt == 0 {
 				l[store.SentDone]++
 			} else {
@@ -243,6 +248,12 @@ func checkLedger(t testing.TB, s *store.Embedded) {
 	for id, n := range s.Accepted() {
 		if want := counted[id].Sum(); n != want {
 			t.Errorf("account %d: %d accepted, %d messages", id, n, want)
+		}
+	}
+	for id, want := range parts {
+		now := time.Now().UnixMilli()
+		if got := s.Parts(id, now-48*3600_000, now+48*3600_000); got != want {
+			t.Errorf("account %d: %d parts are counted, its messages have %d", id, got, want)
 		}
 	}
 	kept := s.Ledgers()

@@ -14,7 +14,7 @@ import (
 
 // schemaVersion is PRAGMA user_version of a database this code writes. A higher one is
 // refused, a lower one would be migrated.
-const schemaVersion = 2
+const schemaVersion = 3
 
 const (
 	pageSize        = 8192
@@ -99,6 +99,22 @@ CREATE TABLE inbound (
 );
 CREATE INDEX inbound_waiting ON inbound (status, id) WHERE status < 3;
 CREATE INDEX inbound_account ON inbound (account, id);
+`,
+		`
+CREATE TABLE usage (
+	account INTEGER, day INTEGER, -- since 1970, UTC
+	parts   BLOB NOT NULL,        -- accepted, by quarter of an hour: see usage.go
+	PRIMARY KEY (account, day)
+) WITHOUT ROWID;
+CREATE TABLE listed (
+	account INTEGER,          -- whose list, 0: everybody's
+	number  INTEGER,          -- see contact.Number
+	sender  TEXT,             -- to which the entry is limited, '': none
+	kind    INTEGER NOT NULL, -- contact.Kind
+	at      INTEGER NOT NULL, -- Unix ms
+	source  TEXT NOT NULL,    -- how it came here
+	PRIMARY KEY (account, number, sender)
+) WITHOUT ROWID;
 `,
 	}
 }

@@ -25,6 +25,7 @@ type Embedded struct {
 	live     live
 	lanes    lanes
 	books    books
+	usages   usages
 	receipts receiptIndex
 	parked   parked
 	inbox    inbox

@@ -23,6 +23,9 @@ func (m *materialiser) keep() error {
 	m.e.checkDisk()
 	m.e.parked.expire(now.Add(-parkedAge).UnixMilli())
 	m.e.matchParked()
+	if err := m.purgeUsage(now); err != nil {
+		return err
+	}
 	if err := m.purgeInbound(now); err != nil {
 		return err
 	}

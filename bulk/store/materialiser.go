@@ -25,11 +25,12 @@ const (
 // materialiser is the state of the goroutine of that name: the only one that writes
 // to SQLite.
 type materialiser struct {
-	e    *Embedded
-	conn *database
-	cat  *catalog // being changed by the transaction under way
-	st   state
-	page page
+	e     *Embedded
+	conn  *database
+	cat   *catalog // being changed by the transaction under way
+	st    state
+	page  page
+	meter meter
 
 	images  []image
 	fresh   []*image // of images: without a row
@@ -41,10 +42,11 @@ type materialiser struct {
 	maxID   message.ID // highest id with a row
 	newest  uint64     // number of the last record that the images show
 
-	lanesSaved map[message.Lane][2]uint64 // horizon and next, as stored
-	walBytes   int64                      // written since the last checkpoint, about
-	nextKeep   time.Time                  // of housekeeping
-	nextPurge  time.Time                  // of inbound messages past retention
+	lanesSaved  map[message.Lane][2]uint64 // horizon and next, as stored
+	walBytes    int64                      // written since the last checkpoint, about
+	nextKeep    time.Time                  // of housekeeping
+	nextPurge   time.Time                  // of inbound messages past retention
+	purgedUsage int32                      // days since 1970 before which there is no usage
 }
 
 // image is a message's row, copied under its shard's lock.
@@ -175,6 +177,9 @@ func (m *materialiser) write(b batch, ops []op) error {
 	if err := m.ledgers(); err != nil {
 		return err
 	}
+	if err := m.usageRows(); err != nil {
+		return err
+	}
 	if err := m.lanes(); err != nil {
 		return err
 	}
@@ -270,6 +275,9 @@ func (m *materialiser) count(img *image) {
 		c.rows[cell(img.m, img.was)]--
 	} else {
 		c.rowsAccepted++
+		day, quarter := m.meter.of(img.m)
+		day.rows[quarter] += uint32(len(img.m.Parts))
+		day.dirty = true
 	}
 	c.rows[cell(img.m, img.status)]++
 	c.dirty = true

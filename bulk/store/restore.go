@@ -28,14 +28,14 @@ func (e *Embedded) restore(conn *database) (*materialiser, error) {
 	e.hash = hasher{st.seed}
 	e.receipts.init(st.seed, e.opts.ReceiptCache)
 	m := &materialiser{
-		e: e, conn: conn, cat: cat, st: st, page: page{books: &e.books},
+		e: e, conn: conn, cat: cat, st: st, page: page{books: &e.books}, meter: meter{usages: &e.usages},
 		runs: runWriter{conn: conn}, lanesSaved: make(map[message.Lane][2]uint64),
 	}
 	e.released.Store(st.at.record)
 	if m.maxID, err = highestRow(conn, cat); err != nil {
 		return nil, err
 	}
-	return m, errors.Join(e.restoreLanes(conn), e.restoreLedger(conn), e.restoreParked(conn, st.orphans), e.restoreInbound(conn))
+	return m, errors.Join(e.restoreLanes(conn), e.restoreLedger(conn), e.restoreUsage(conn), e.restoreParked(conn, st.orphans), e.restoreInbound(conn))
 }
 
 func highestRow(conn *database, cat *catalog) (highest message.ID, err error) {
@@ -118,7 +118,7 @@ func (e *Embedded) replay(from progress) error {
 	e.record = from.record
 	r := replayer{
 		e: e, highest: e.highestKnown(), at: from, span: from,
-		applier: applier{e: e, page: page{books: &e.books}, replay: true},
+		applier: applier{e: e, page: page{books: &e.books}, meter: meter{usages: &e.usages}, replay: true},
 	}
 	e.dirty.applied = from
 	if _, err := e.log.Replay(from.pos, r.record); err != nil {

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"fmt"
 	"path/filepath"
 	"testing"
 
@@ -10,8 +11,14 @@ import (
 	"protei-bulk/bulk/message"
 )
 
-// TestUpgrade opens a folder as the first version left it.
+// TestUpgrade opens folders as the versions before left them.
 func TestUpgrade(t *testing.T) {
+	for version := 1; version < schemaVersion; version++ {
+		t.Run(fmt.Sprintf("from %d", version), func(t *testing.T) { upgradeFrom(t, version) })
+	}
+}
+
+func upgradeFrom(t *testing.T, version int) {
 	dir := t.TempDir()
 	conn, err := openDatabase(filepath.Join(dir, DatabaseName), sqlite.OpenReadWrite|sqlite.OpenCreate)
 	if err != nil {
@@ -20,8 +27,10 @@ func TestUpgrade(t *testing.T) {
 	if err := transaction(conn, func() error { return create(conn) }); err != nil {
 		t.Fatal(err)
 	}
-	if err := sqlitex.ExecuteScript(conn.Conn, "PRAGMA user_version=1;", nil); err != nil {
-		t.Fatal(err)
+	for _, script := range append(upgrades()[:version-1], fmt.Sprintf("PRAGMA user_version=%d;", version)) {
+		if err := sqlitex.ExecuteScript(conn.Conn, script, nil); err != nil {
+			t.Fatal(err)
+		}
 	}
 	conn.Close()
 	for range 2 { // the second time there is nothing to do
@@ -31,6 +40,9 @@ func TestUpgrade(t *testing.T) {
 		}
 		if _, err := e.Inbounds(t.Context(), message.InboundQuery{Limit: 1}); err != nil {
 			t.Error(err)
+		}
+		if n := e.Parts(1, 0, 1); n != 0 {
+			t.Errorf("%d parts", n)
 		}
 		if err := e.Stop(t.Context()); err != nil {
 			t.Error(err)
