@@ -10,6 +10,8 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"os"
+	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -76,6 +78,7 @@ type Platform struct {
 	syncs     atomic.Pointer[metrics.Histogram] // of the journal; nil until the meter is there
 	cdr       *cdr.Writer
 	cdrFault  atomic.Pointer[error] // set while CDRs cannot be written
+	backingUp sync.Mutex            // held while a backup is made
 
 	wired  chan struct{} // closed when the hook may use the fields above
 	failed chan error    // 1
@@ -219,6 +222,9 @@ func (p *Platform) openStore(context.Context) error {
 		return err
 	}
 	p.store = s
+	if err := os.RemoveAll(filepath.Join(c.Data, copyFolder)); err != nil { // a kill in the middle of a backup left it
+		p.log.Warn("remove what a backup left", "error", err)
+	}
 	p.onStop("store", s.Stop)
 	// Whatever happens next, the store's goroutines must not wait for the wiring forever.
 	p.onStop("wiring", func(context.Context) error { p.goLiveOnce(); return nil })
@@ -347,7 +353,7 @@ func (p *Platform) startHTTP(context.Context) error {
 		Accounts: p.accounts, Intake: p.intake, Messages: reader{p}, Insight: insight{p}, Campaigns: p.campaigns, Metrics: p.meter,
 		Inbound: inboundReader{p}, InboundRoutes: p.mo, Webhooks: webhookDesk{p},
 		IDs: p.store.IDs(), SMSC: p.connector.Name, Route: p.routes.Name, Connectors: p.connector, Routes: p.routes, Router: p.router,
-		Root: p.opts.Root, Version: p.opts.Version, Logger: p.log,
+		Backup: p.Backup, Root: p.opts.Root, Version: p.opts.Version, Logger: p.log,
 	})
 	if err != nil {
 		return err

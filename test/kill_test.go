@@ -5,11 +5,13 @@ import (
 	"encoding/csv"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -70,6 +72,13 @@ func (l *ledger) open() []string {
 		}
 	}
 	return ids
+}
+
+// ids lists what was promised, ascending: ids rise with time.
+func (l *ledger) ids() []string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.Sorted(maps.Keys(l.promised))
 }
 
 func (l *ledger) size() (promised, viaSMPP int) {

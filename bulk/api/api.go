@@ -12,6 +12,7 @@ package api
 import (
 	"context"
 	"errors"
+	"io"
 	"log/slog"
 	"net/http"
 	"time"
@@ -30,6 +31,9 @@ var (
 	ErrNotFound = errors.New("no such message")
 	ErrTooLate  = errors.New("the message can no longer be cancelled: it is with the SMSC, final, or due within 5 seconds")
 	ErrNotHeld  = errors.New("the message is not held")
+
+	ErrBackupRuns = errors.New("a backup is being made: wait for its end")
+	ErrNoRoom     = errors.New("the disk has no room for a backup")
 )
 
 // Query selects messages, newest first. Zero fields do not filter.
@@ -112,6 +116,9 @@ type Options struct {
 
 	// SMSC names a connector in answers; nil: its number is shown.
 	SMSC func(connector uint16) string
+	// Backup writes a copy of the store to w while the platform works: ErrBackupRuns,
+	// ErrNoRoom. nil: POST /api/v1/backup answers 404.
+	Backup func(ctx context.Context, w io.Writer) error
 	// Metrics answers GET /metrics, to requests that need no credentials; nil: 404.
 	Metrics http.Handler
 	// Root answers everything outside /api/ and /metrics (the console); nil: 404.

@@ -118,6 +118,9 @@ func (a *API) routes() {
 	if a.opts.Inbound != nil {
 		a.inboundPaths()
 	}
+	if a.opts.Backup != nil {
+		a.on("/api/v1/backup", admins, methods{"POST": (*call).backup})
+	}
 	if a.opts.Metrics != nil {
 		a.mux.Handle("GET /metrics", a.opts.Metrics)
 	}

@@ -126,8 +126,10 @@ func asProblem(err error) *problem {
 		return wrong("not_found", "there is no such connector")
 	case errors.Is(err, connector.ErrFixed), errors.Is(err, connector.ErrTaken), errors.Is(err, connector.ErrInUse), errors.Is(err, connector.ErrFull):
 		return wrong("conflict", err.Error())
-	case errors.Is(err, account.ErrTaken):
+	case errors.Is(err, account.ErrTaken), errors.Is(err, ErrBackupRuns):
 		return wrong("conflict", err.Error())
+	case errors.Is(err, ErrNoRoom):
+		return wrong("disk_full", err.Error())
 	}
 	if faults := fieldFaults(err); len(faults) > 0 {
 		return &problem{code: "validation_failed", detail: faults[0].pointer[1:] + ": " + faults[0].detail, faults: faults}

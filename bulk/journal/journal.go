@@ -84,6 +84,8 @@ type Log struct {
 	prevEnd  Pos   // fresh: where the log ended in the segment before
 	seq      uint64
 	tip      *tip
+	pins     int    // see Pin
+	held     uint64 // segment that Release was last told
 }
 
 // Open opens or creates the log in opts.Dir and locks it against a second opener
@@ -214,10 +216,14 @@ func (l *Log) write(g *Group) error {
 func (l *Log) Release(upTo Pos) {
 	l.mu.Lock()
 	ready := l.replayed && !l.closed
-	current := l.end.Segment
+	segment := min(upTo.Segment, l.end.Segment)
+	if ready {
+		l.held = max(l.held, segment)
+		ready = l.pins == 0
+	}
 	l.mu.Unlock()
 	if ready {
-		l.prep.release(min(upTo.Segment, current))
+		l.prep.release(segment)
 	}
 }
 

@@ -127,7 +127,7 @@ func (e *Embedded) load() (*materialiser, error) {
 		return nil, errors.Join(err, conn.Close())
 	}
 	e.log, err = journal.Open(journal.Options{
-		Dir: filepath.Join(e.opts.Dir, "journal"), StoreUUID: m.st.uuid, SegmentBytes: e.opts.SegmentBytes,
+		Dir: filepath.Join(e.opts.Dir, journalFolder), StoreUUID: m.st.uuid, SegmentBytes: e.opts.SegmentBytes,
 		Sync: e.opts.Durability == DurabilityFsync, FS: e.opts.FS, Logger: e.opts.Logger,
 	})
 	if err == nil {

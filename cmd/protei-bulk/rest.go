@@ -129,6 +129,30 @@ func (c *restClient) fetch(ctx context.Context, method, path string, body any) (
 	return text, nil
 }
 
+// stream sends one call without a body and returns the answer's, however long it takes.
+func (c *restClient) stream(ctx context.Context, method, path string) (io.ReadCloser, error) {
+	req, err := http.NewRequestWithContext(ctx, method, c.url+path, http.NoBody)
+	if err != nil {
+		return nil, fmt.Errorf("%s %s: %w", method, path, err)
+	}
+	if c.key != "" {
+		req.Header.Set("X-API-Key", c.key)
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return nil, &exitError{code: 1, err: c.unreachable(err)}
+	}
+	if resp.StatusCode < 300 {
+		return resp.Body, nil
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(io.LimitReader(resp.Body, maxRESTReply))
+	if err != nil {
+		return nil, &exitError{code: 1, err: fmt.Errorf("read the answer of %s: %w", c.url, err)}
+	}
+	return nil, &exitError{code: 1, err: problemError(resp.StatusCode, text)}
+}
+
 func (c *restClient) unreachable(err error) error {
 	if errors.Is(err, syscall.ECONNREFUSED) {
 		return fmt.Errorf("nothing listens at %s: start it with `protei-bulk serve --dev`, or name another address with --url", c.url)

@@ -1,0 +1,45 @@
+package api
+
+import (
+	"net/http"
+	"time"
+)
+
+// backup is POST /api/v1/backup: the archive is the answer. What goes wrong before its first
+// octet is a problem document, later the connection is cut, so that no half is taken for a whole.
+func (c *call) backup() error {
+	out := &backupBody{call: c, control: http.NewResponseController(c.w)}
+	err := c.api.opts.Backup(c.r.Context(), out)
+	switch {
+	case err == nil:
+		c.api.opts.Logger.Info("backup made", "account", c.who.Name, "bytes", out.sent)
+		return nil
+	case out.sent == 0:
+		return err
+	}
+	c.api.opts.Logger.Error("backup failed", "account", c.who.Name, "bytes", out.sent, "err", err)
+	panic(http.ErrAbortHandler)
+}
+
+// backupBody is the answer's body. The time for an answer counts anew with each write: a
+// backup may take long, a client that takes nothing may not.
+type backupBody struct {
+	call    *call
+	control *http.ResponseController
+	sent    int64
+}
+
+func (b *backupBody) Write(p []byte) (int, error) {
+	if b.sent == 0 {
+		h := b.call.w.Header()
+		h["Content-Type"] = []string{"application/gzip"}
+		h["Content-Disposition"] = []string{`attachment; filename="protei-bulk-` + b.call.api.opts.Now().UTC().Format("20060102-150405") + `.tar.gz"`}
+		h["X-Content-Type-Options"], h["Cache-Control"] = noSniff, noStore
+	}
+	if err := b.control.SetWriteDeadline(time.Now().Add(answerTimeout)); err != nil {
+		return 0, err
+	}
+	n, err := b.call.w.Write(p)
+	b.sent += int64(n)
+	return n, err
+}
