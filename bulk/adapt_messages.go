@@ -16,8 +16,8 @@ import (
 // sink is the embedded store as package intake wants it.
 type sink struct{ store *store.Embedded }
 
-func (s sink) Accept(ctx context.Context, msgs []*message.Message) error {
-	return acceptError(s.store.Accept(ctx, msgs, store.AcceptExtra{}))
+func (s sink) Accept(ctx context.Context, msgs []*message.Message, answer *message.Answer) error {
+	return acceptError(s.store.Accept(ctx, msgs, store.AcceptExtra{Answer: answer}))
 }
 
 func (s sink) AcceptAsync(m *message.Message, done func(error)) {
@@ -35,10 +35,23 @@ func acceptError(err error) error {
 		return intake.ErrBusy
 	case errors.Is(err, store.ErrDiskFull):
 		return intake.ErrDiskFull
+	case errors.Is(err, store.ErrTooLarge):
+		return intake.ErrTooLarge
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return err
 	}
 	return intake.ErrUnavailable
+}
+
+// answers are the store's as package api wants them.
+type answers struct{ store *store.Embedded }
+
+func (a answers) Answer(ctx context.Context, account uint32, key [32]byte) (*message.Answer, error) {
+	found, err := a.store.Answer(ctx, account, key)
+	if errors.Is(err, store.ErrNotFound) {
+		return nil, nil
+	}
+	return found, err
 }
 
 // reader is the embedded store and the lanes as package api wants them.

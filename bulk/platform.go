@@ -350,7 +350,7 @@ func (p *Platform) startCampaigns(ctx context.Context) error {
 
 func (p *Platform) startHTTP(context.Context) error {
 	handler, err := api.New(api.Options{
-		Accounts: p.accounts, Intake: p.intake, Messages: reader{p}, Insight: insight{p}, Campaigns: p.campaigns, Metrics: p.meter,
+		Accounts: p.accounts, Intake: p.intake, Messages: reader{p}, Answers: answers{p.store}, Insight: insight{p}, Campaigns: p.campaigns, Metrics: p.meter,
 		Inbound: inboundReader{p}, InboundRoutes: p.mo, Webhooks: webhookDesk{p},
 		IDs: p.store.IDs(), SMSC: p.connector.Name, Route: p.routes.Name, Connectors: p.connector, Routes: p.routes, Router: p.router,
 		Backup: p.Backup, Root: p.opts.Root, Version: p.opts.Version, Logger: p.log,

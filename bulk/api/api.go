@@ -65,6 +65,14 @@ type Messages interface {
 	Release(ctx context.Context, id message.ID) error
 }
 
+// Answers remembers what requests with an Idempotency-Key were answered. They are stored by
+// way of intake.SubmitOnce.
+type Answers interface {
+	// Answer returns what the account's request was answered in the last 24 hours, or nil. It
+	// sees every durable answer.
+	Answer(ctx context.Context, account uint32, key [32]byte) (*message.Answer, error)
+}
+
 // SentDone is the index in Counts of messages that are SENT and want no receipt: their
 // work is done. Those at message.Sent still await one.
 const SentDone = 0
@@ -94,11 +102,12 @@ type Insight interface {
 	Queues() []Queue
 }
 
-// Options of an API. Accounts, Intake, Messages and Insight are needed.
+// Options of an API. Accounts, Intake, Messages, Answers and Insight are needed.
 type Options struct {
 	Accounts  *account.Directory
 	Intake    *intake.Intake
 	Messages  Messages
+	Answers   Answers // of requests with an Idempotency-Key
 	Insight   Insight
 	Campaigns *campaign.Manager // nil: the campaign endpoints answer 404
 	// Connectors can be changed; nil: they are only shown.
@@ -140,6 +149,7 @@ func (o *Options) Validate() error {
 	need(o.Accounts != nil, "Accounts")
 	need(o.Intake != nil, "Intake")
 	need(o.Messages != nil, "Messages")
+	need(o.Answers != nil, "Answers")
 	need(o.Insight != nil, "Insight")
 	need(o.IDs != nil, "IDs")
 	need(o.Inbound == nil || o.InboundRoutes != nil, "InboundRoutes")

@@ -17,7 +17,10 @@ type batch struct {
 	marks  []uint32 // fields that each request has of its own
 	items  int      // messages seen, those with faults included
 	list   bool     // "messages" was there
+	ndjson bool
 	id     message.ID
+
+	rejected []rejection // while the body is read, those that could not be; then all, in order
 }
 
 // rejection is one message of a bulk request that was not accepted.
@@ -36,16 +39,17 @@ func (c *call) postBulk() error {
 	if err != nil {
 		return err
 	}
-	return c.once(text, func() error { return c.submitBulk(text, ndjson) })
+	return c.atMostOnce(text, func() error { return c.submitBulk(text, ndjson) })
 }
 
 func (c *call) submitBulk(text string, ndjson bool) (err error) {
-	b := &batch{id: c.api.opts.IDs.Next()}
-	var rejected []rejection
+	c.space = batch{id: c.api.opts.IDs.Next(), ndjson: ndjson}
+	b := &c.space
+	c.batch = b
 	if ndjson {
-		rejected, err = c.readLines(b, text)
+		b.rejected, err = c.readLines(b, text)
 	} else {
-		rejected, err = c.readBatch(b, text)
+		b.rejected, err = c.readBatch(b, text)
 	}
 	if err != nil {
 		return err
@@ -56,20 +60,15 @@ func (c *call) submitBulk(text string, ndjson bool) (err error) {
 	c.outs = slices.Grow(c.outs[:0], len(c.reqs))[:len(c.reqs)]
 	clear(c.outs)
 	if len(c.reqs) > 0 {
-		if err := c.api.opts.Intake.Submit(c.r.Context(), c.reqs, c.outs); err != nil {
-			return c.notAccepted(err)
+		if err := c.submit(); err != nil {
+			return err
 		}
 	}
-	for i := range c.outs {
-		if r := c.outs[i].Err; r != nil {
-			rejected = append(rejected, rejection{c.index[i], *r})
-		}
+	if !c.anyAccepted() {
+		c.addRefused(b)
+		return allRejected(b, b.rejected, ndjson)
 	}
-	slices.SortFunc(rejected, func(a, b rejection) int { return a.index - b.index })
-	if len(rejected) == b.items {
-		return allRejected(b, rejected, ndjson)
-	}
-	c.batchAccepted(b, rejected, ndjson)
+	c.reply(201, c.answer)
 	return nil
 }
 
@@ -259,7 +258,20 @@ func itemPointer(r *rejection, ndjson bool) string {
 	return fmt.Sprintf("%s/%d/%s", prefix, r.index, escapePointer(r.why.Field))
 }
 
-func (c *call) batchAccepted(b *batch, rejected []rejection, ndjson bool) {
+// addRefused adds what intake refused to the messages that could not be read.
+func (c *call) addRefused(b *batch) {
+	for i := range c.outs {
+		if r := c.outs[i].Err; r != nil {
+			b.rejected = append(b.rejected, rejection{c.index[i], *r})
+		}
+	}
+	slices.SortFunc(b.rejected, func(a, b rejection) int { return a.index - b.index })
+}
+
+// batchAccepted writes the answer 201.
+func (c *call) batchAccepted(b *batch) {
+	c.addRefused(b)
+	rejected := b.rejected
 	out := append(c.answer[:0], `{"batch_id":`...)
 	out = appendID(out, b.id)
 	out = appendInt(out, `,"total":`, int64(b.items))
@@ -282,13 +294,12 @@ func (c *call) batchAccepted(b *batch, rejected []rejection, ndjson bool) {
 		if i > 0 {
 			out = append(out, ',')
 		}
-		out = appendRejection(out, &rejected[i], ndjson)
+		out = appendRejection(out, &rejected[i], b.ndjson)
 	}
 	out = append(out, ']')
 	out = c.appendTransliterated(out)
 	out = appendWarnings(out, "field", c.dec.warnings)
 	c.answer = append(out, '}', '\n')
-	c.reply(201, c.answer)
 }
 
 // appendTransliterated names the messages whose characters were exchanged, if any.

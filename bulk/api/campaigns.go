@@ -314,5 +314,6 @@ func (c *call) testCampaign() error {
 		return err
 	}
 	c.accepted(&intake.Outcome{Msg: m})
+	c.reply(201, c.answer)
 	return nil
 }

@@ -18,6 +18,7 @@ import (
 	"protei-bulk/bulk/account"
 	"protei-bulk/bulk/connector"
 	"protei-bulk/bulk/intake"
+	"protei-bulk/bulk/message"
 )
 
 // API answers the REST calls. It is safe for concurrent use.
@@ -26,7 +27,7 @@ type API struct {
 	mux     *http.ServeMux
 	calls   sync.Pool    // *call
 	bodies  atomic.Int64 // octets of large bodies held now
-	repeats idempotency
+	repeats repeats
 	started time.Time
 }
 
@@ -62,7 +63,10 @@ type call struct {
 	dec     decoder
 	reqs    []intake.Request
 	outs    []intake.Outcome
-	index   []int // position of reqs[i] in the request
+	index   []int  // position of reqs[i] in the request
+	batch   *batch // of a bulk request: space
+	space   batch
+	once    *message.Answer // what to store with the messages, when there is an Idempotency-Key
 }
 
 // New returns an API.
@@ -235,7 +239,10 @@ func (c *call) finish() {
 	if cap(c.body) > maxPooledBody || cap(c.answer) > maxPooledBody || cap(c.reqs) > maxPooledItems {
 		return
 	}
-	c.w, c.r, c.who, c.key = nil, nil, nil, nil
+	c.w, c.r, c.who, c.key, c.once = nil, nil, nil, nil, nil
+	if c.batch != nil {
+		c.batch, c.space = nil, batch{}
+	}
 	clear(c.reqs)
 	clear(c.outs)
 	c.reqs, c.outs, c.index = c.reqs[:0], c.outs[:0], c.index[:0]

@@ -88,7 +88,7 @@ func start(t testing.TB, opts options) *platform {
 		t.Fatal(err)
 	}
 	p.api, err = api.New(api.Options{
-		Accounts: accounts, Intake: door, Messages: &archive{sink: p.sink}, Insight: p.insight, Campaigns: p.campaigns, IDs: ids,
+		Accounts: accounts, Intake: door, Messages: &archive{sink: p.sink}, Answers: p.sink, Insight: p.insight, Campaigns: p.campaigns, IDs: ids,
 		Routes: routes, Router: router,
 		SMSC: table.Name, Version: "1.2.3", Now: now,
 		Metrics: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "# metrics\n") }),

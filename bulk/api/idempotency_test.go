@@ -54,3 +54,22 @@ func TestIdempotencyKeyAtTheSameTime(t *testing.T) {
 		t.Errorf("%d messages, want 1", n)
 	}
 }
+
+func TestIdempotencyKeyOfARequestInPart(t *testing.T) {
+	p := start(t, options{})
+	key := []string{"Idempotency-Key", "lines", "Content-Type", "application/x-ndjson"}
+	body := hello + "\n" + `{"to":"x","text":"a"}` + "\n" + hello
+	first, again := p.do(t, "POST", "/api/v1/messages/bulk", body, key...), p.do(t, "POST", "/api/v1/messages/bulk", body, key...)
+	first.want(t, 201, "")
+	if first.JSON["accepted"] != 2.0 || first.JSON["rejected"] != 1.0 || again.Status != 201 || again.Body != first.Body {
+		t.Errorf("answers %s and %s", first.Body, again.Body)
+	}
+	if n := len(p.sink.Messages()); n != 2 {
+		t.Errorf("%d messages, want 2", n)
+	}
+	refused := `{"messages":[{"to":"x","text":"a"}]}`
+	for range 2 { // nothing was accepted: there is nothing to repeat
+		p.do(t, "POST", "/api/v1/messages/bulk", refused, "Idempotency-Key", "none").want(t, 422, "all_rejected")
+	}
+	p.do(t, "POST", "/api/v1/messages/bulk", `{"messages":[`+hello+`]}`, "Idempotency-Key", "none").want(t, 201, "")
+}

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"context"
 	"fmt"
 
 	"protei-bulk/bulk/account"
@@ -22,7 +23,7 @@ func (c *call) postMessage() error {
 	if err != nil {
 		return err
 	}
-	return c.once(text, func() error { return c.submitOne(text) })
+	return c.atMostOnce(text, func() error { return c.submitOne(text) })
 }
 
 func (c *call) submitOne(text string) error {
@@ -31,14 +32,51 @@ func (c *call) submitOne(text string) error {
 	if err := c.dec.single(text, &c.reqs[0]); err != nil {
 		return err
 	}
-	if err := c.api.opts.Intake.Submit(c.r.Context(), c.reqs, c.outs); err != nil {
-		return c.notAccepted(err)
+	if err := c.submit(); err != nil {
+		return err
 	}
 	if r := c.outs[0].Err; r != nil {
 		return c.missing(c.dec.named(r))
 	}
-	c.accepted(&c.outs[0])
+	c.reply(201, c.answer)
 	return nil
+}
+
+// submit hands the requests to intake and writes the answer if any was accepted: before the
+// commit when it is stored with the messages, after it otherwise.
+func (c *call) submit() error {
+	if c.once == nil {
+		if err := c.api.opts.Intake.Submit(c.r.Context(), c.reqs, c.outs); err != nil {
+			return c.notAccepted(err)
+		}
+		if c.anyAccepted() {
+			c.render()
+		}
+		return nil
+	}
+	// Whether the commit succeeds must be known before the key is free again, even if the
+	// customer has gone.
+	if err := c.api.opts.Intake.SubmitOnce(context.WithoutCancel(c.r.Context()), c.reqs, c.outs, c.seal); err != nil {
+		return c.notAccepted(err)
+	}
+	return nil
+}
+
+func (c *call) render() {
+	if c.batch != nil {
+		c.batchAccepted(c.batch)
+	} else {
+		c.accepted(&c.outs[0])
+	}
+}
+
+func (c *call) anyAccepted() bool {
+	for i := range c.outs {
+		if c.outs[i].Err == nil {
+			return true
+		}
+	}
+	return false
 }
 
 // request adds an empty request of the caller, with the defaults of the API.
@@ -105,8 +143,8 @@ func (c *call) notAccepted(err error) error {
 	return refusalProblem(intake.AsRefusal(err))
 }
 
-// accepted answers 201. The state of m belongs to the store by now: only what is fixed at
-// accept is read.
+// accepted writes the answer 201. The state of m may belong to the store by now: only what is
+// fixed at accept is read.
 func (c *call) accepted(out *intake.Outcome) {
 	m := out.Msg
 	location := make([]byte, 0, 40)
@@ -128,7 +166,6 @@ func (c *call) accepted(out *intake.Outcome) {
 	}
 	b = appendWarnings(b, "field", c.dec.warnings)
 	c.answer = append(b, '}', '\n')
-	c.reply(201, c.answer)
 }
 
 func acceptedStatus(m *message.Message) message.Status {

@@ -69,6 +69,7 @@ var problems = map[string]problemKind{
 	"idempotency_key_reused":  {422, "The Idempotency-Key belongs to another request"},
 	"conflict":                {409, "This conflicts with what exists"},
 	"body_too_large":          {413, "The body is too large"},
+	"request_too_large":       {413, "The request is too large for an Idempotency-Key"},
 	"too_many_items":          {413, "The request has too many items"},
 	"unsupported_media_type":  {415, "The type of the body is not supported"},
 	"validation_failed":       {422, "The request cannot be carried out as it is"},

@@ -36,7 +36,9 @@ type sink struct {
 	came chan struct{}
 }
 
-func (s *sink) Accept(context.Context, []*message.Message) error { panic("not used over SMPP") }
+func (s *sink) Accept(context.Context, []*message.Message, *message.Answer) error {
+	panic("not used over SMPP")
+}
 
 func (s *sink) AcceptAsync(m *message.Message, done func(error)) {
 	if s.drop {

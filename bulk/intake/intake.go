@@ -76,11 +76,12 @@ type Outcome struct {
 	Transliterated bool
 }
 
-// Sink makes messages durable. Errors: ErrBusy, ErrDiskFull, ErrUnavailable.
+// Sink makes messages durable. Errors: ErrBusy, ErrDiskFull, ErrTooLarge, ErrUnavailable.
 type Sink interface {
-	// Accept returns when all messages are durable, or none is. It keeps the messages but
-	// not the slice. After the end of ctx their fate is open.
-	Accept(ctx context.Context, msgs []*message.Message) error
+	// Accept returns when all messages are durable, or none is, and with them the answer of
+	// their request, unless that is nil. It keeps the messages but not the slice. After the
+	// end of ctx their fate is open.
+	Accept(ctx context.Context, msgs []*message.Message, answer *message.Answer) error
 	// AcceptAsync calls done exactly once, when m is durable or refused, maybe before
 	// it returns. done must not block.
 	AcceptAsync(m *message.Message, done func(error))
@@ -191,7 +192,14 @@ func New(opts Options) (*Intake, error) {
 // was accepted, for a reason outside the messages (ErrBusy, ErrDiskFull, ErrUnavailable,
 // the context's): AsRefusal gives its answers.
 func (in *Intake) Submit(ctx context.Context, reqs []Request, out []Outcome) error {
-	err := in.submit(ctx, reqs, out)
+	return in.SubmitOnce(ctx, reqs, out, nil)
+}
+
+// SubmitOnce is Submit for a request that may be repeated: seal, unless it is nil, is called
+// when at least one message goes in and out is what it will be if the commit succeeds. The
+// answer that it returns becomes durable with the messages.
+func (in *Intake) SubmitOnce(ctx context.Context, reqs []Request, out []Outcome, seal func() *message.Answer) error {
+	err := in.submit(ctx, reqs, out, seal)
 	if in.opts.Refused == nil {
 		return err
 	}
@@ -206,7 +214,7 @@ func (in *Intake) Submit(ctx context.Context, reqs []Request, out []Outcome) err
 	return err
 }
 
-func (in *Intake) submit(ctx context.Context, reqs []Request, out []Outcome) error {
+func (in *Intake) submit(ctx context.Context, reqs []Request, out []Outcome, seal func() *message.Answer) error {
 	b := in.builds.Get().(*build)
 	defer in.put(b)
 	b.begin(in, len(reqs))
@@ -232,7 +240,11 @@ func (in *Intake) submit(ctx context.Context, reqs []Request, out []Outcome) err
 		refuseAll(out, rateLimited(a, wait))
 		return nil
 	}
-	return in.opts.Sink.Accept(ctx, b.msgs)
+	var answer *message.Answer
+	if seal != nil {
+		answer = seal()
+	}
+	return in.opts.Sink.Accept(ctx, b.msgs, answer)
 }
 
 // SubmitAsync takes one message and calls done exactly once: with a Refusal before it

@@ -34,6 +34,7 @@ const (
 	DuplicateField    Code = "duplicate_field"
 	QueueFull         Code = "queue_full"
 	DiskFull          Code = "disk_full"
+	RequestTooLarge   Code = "request_too_large"
 	TemporarilyClosed Code = "unavailable"
 )
 
@@ -85,6 +86,7 @@ var verdicts = map[Code]verdict{
 	RateLimited:       {429, rThrottled},
 	QueueFull:         {503, rMsgQFul},
 	DiskFull:          {503, rxTAppn},
+	RequestTooLarge:   {413, rSubmitFail},
 	TemporarilyClosed: {503, rxTAppn},
 }
 
@@ -126,6 +128,7 @@ func (r *Refusal) SMPPStatus() uint32 {
 var (
 	ErrBusy        = errors.New("too many messages are waiting")
 	ErrDiskFull    = errors.New("the disk is full")
+	ErrTooLarge    = errors.New("the messages of the request cannot be stored in one commit")
 	ErrUnavailable = errors.New("messages cannot be stored now")
 )
 
@@ -137,6 +140,8 @@ func AsRefusal(err error) *Refusal {
 		return r
 	case errors.Is(err, ErrBusy):
 		return &Refusal{Code: QueueFull, Detail: "too many messages are waiting; try again later", Retry: time.Second}
+	case errors.Is(err, ErrTooLarge):
+		return &Refusal{Code: RequestTooLarge, Detail: "the request's messages are too much for one commit, which an Idempotency-Key needs; send fewer in one request"}
 	case errors.Is(err, ErrDiskFull):
 		return &Refusal{Code: DiskFull, Detail: "the platform is out of disk space; try again later", Retry: 30 * time.Second}
 	}

@@ -52,8 +52,14 @@ func (a *applier) group(g *group) {
 	for i := range g.inbound {
 		e.inbox.apply(&g.inbound[i])
 	}
-	number := g.first + g.records - uint64(len(g.events))
+	number := g.first + g.records - uint64(len(g.events)+len(g.stamps))
+	stamps := g.stamps
 	for i := range g.events {
+		if len(stamps) > 0 && stamps[0].at == g.from+i {
+			e.answers.apply(stamps[0].answer)
+			stamps = stamps[1:]
+			number++
+		}
 		a.event(&g.events[i], number)
 		number++
 	}

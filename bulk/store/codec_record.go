@@ -18,7 +18,7 @@ const (
 	recordNotified    = 6
 	recordParked      = 7
 	recordHorizon     = 8
-	recordIdempotency = 9  // reserved: key and body hash of an accept
+	recordIdempotency = 9  // the answer to a request, before the accepts of its messages
 	recordCampaign    = 10 // reserved: campaign created
 	recordInbound     = 11 // MO
 	recordMoney       = 12 // reserved: top-up, reserve, refund
@@ -44,6 +44,7 @@ type record struct {
 	receipt message.Receipt
 	horizon horizon
 	inbound inboundRecord
+	stamp   stamp
 }
 
 // horizon is a lane's durable permission to send up to a lane sequence.
@@ -161,6 +162,9 @@ func decodeRecord(kind byte, payload []byte) (record, error) {
 	case recordInbound:
 		d.version()
 		r.inbound = d.inbound()
+	case recordIdempotency:
+		d.version()
+		r.stamp = d.stamp()
 	case recordHorizon:
 		d.version()
 		r.horizon.lane.Connector = d.u16()

@@ -75,6 +75,10 @@ func records() map[byte][]byte {
 	all[recordHorizon] = payloadOf(func(g *journal.Group) {
 		addHorizon(g, horizon{message.Lane{Connector: 3, Priority: message.Low}, 1000})
 	})
+	st := stamp{n: 3, first: 77, batch: 1 << 60, answer: &message.Answer{
+		Account: 9, Key: [32]byte{1, 2}, Body: [32]byte{3}, At: 1_790_000_000_000, Status: 201, Location: "/x", Text: []byte("{}"),
+	}}
+	all[recordIdempotency] = payloadOf(func(g *journal.Group) { addAnswer(g, &st) })
 	in := inboundRecord{msg: fullInbound()}
 	all[recordInbound] = payloadOf(func(g *journal.Group) { addInbound(g, &in) })
 	return all
@@ -99,6 +103,8 @@ func encode(r record) []byte {
 			addHorizon(g, r.horizon)
 		case recordInbound:
 			addInbound(g, &r.inbound)
+		case recordIdempotency:
+			addAnswer(g, &r.stamp)
 		default:
 			if r.event.Msg == nil {
 				r.event.Msg = &message.Message{ID: r.id}
@@ -211,7 +217,7 @@ func FuzzDecodeRecord(f *testing.F) {
 		if err != nil {
 			t.Fatalf("what was decoded does not decode again: %v", err)
 		}
-		if diff := cmp.Diff(r, second, unexported, cmp.AllowUnexported(record{}, horizon{}, inboundRecord{})); diff != "" {
+		if diff := cmp.Diff(r, second, unexported, cmp.AllowUnexported(record{}, stamp{}, horizon{}, inboundRecord{})); diff != "" {
 			t.Errorf("(-first +second):\n%s", diff)
 		}
 	})

@@ -115,6 +115,17 @@ CREATE TABLE listed (
 	source  TEXT NOT NULL,    -- how it came here
 	PRIMARY KEY (account, number, sender)
 ) WITHOUT ROWID;
+CREATE TABLE answers (
+	n        INTEGER PRIMARY KEY, -- as they came
+	account  INTEGER NOT NULL,
+	key      BLOB NOT NULL,       -- of the request: see message.Answer
+	body     BLOB NOT NULL,
+	at       INTEGER NOT NULL,
+	status   INTEGER NOT NULL,
+	location TEXT NOT NULL,
+	answer   BLOB NOT NULL
+);
+CREATE UNIQUE INDEX answers_key ON answers (account, key);
 `,
 	}
 }

@@ -29,6 +29,7 @@ type Embedded struct {
 	receipts receiptIndex
 	parked   parked
 	inbox    inbox
+	answers  answers
 	dirty    dirtyList
 	open     atomic.Int64 // messages with an open outbox entry in the live table
 
@@ -38,7 +39,8 @@ type Embedded struct {
 	applied chan struct{} // closed by the applier at its end
 	ops     chan op       // → materialiser
 	readers *readers
-	record  uint64 // number of the last record at start
+	record  uint64     // number of the last record at start
+	dropped message.ID // highest id that the replay did not accept, 0: none
 
 	catalog atomic.Pointer[catalog]
 	commits atomic.Int64 // transactions committed: see adopting rows in reader.go
@@ -106,6 +108,7 @@ func newEmbedded(opts Options) *Embedded {
 	e.live.init()
 	e.parked.init()
 	e.inbox.init()
+	e.answers.init()
 	e.queue.init()
 	e.dirty.now = opts.Now
 	return e
@@ -136,7 +139,7 @@ func (e *Embedded) load() (*materialiser, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("open journal: %w", err), conn.Close())
 	}
-	e.ids = message.NewIDSource(e.opts.Node, max(m.maxID, e.highestLive(), e.inbox.highest), e.opts.Now)
+	e.ids = message.NewIDSource(e.opts.Node, max(m.maxID, e.highestLive(), e.inbox.highest, e.dropped), e.opts.Now)
 	e.asOf.Store(e.opts.Now().UnixMilli())
 	e.checkDisk()
 	return m, nil

@@ -29,6 +29,9 @@ func (m *materialiser) keep() error {
 	if err := m.purgeInbound(now); err != nil {
 		return err
 	}
+	if err := m.purgeAnswers(now); err != nil {
+		return err
+	}
 	return m.retain(now)
 }
 

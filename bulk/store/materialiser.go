@@ -147,6 +147,7 @@ func (m *materialiser) transact(b batch, ops []op) error {
 	}
 	m.e.dirty.written(b)
 	m.e.inbox.written()
+	m.e.answers.done()
 	m.e.asOf.Store(b.asOf.UnixMilli())
 	m.e.released.Store(b.upTo.record)
 	m.release()
@@ -187,6 +188,9 @@ func (m *materialiser) write(b batch, ops []op) error {
 		return err
 	}
 	if err := m.inboundRows(); err != nil {
+		return err
+	}
+	if err := m.answerRows(); err != nil {
 		return err
 	}
 	m.st.at = b.upTo

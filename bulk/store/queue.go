@@ -18,6 +18,7 @@ type pending struct {
 	receipts []message.Receipt
 	inbound  []inboundRecord
 	horizons []horizon
+	stamps   []stamp // by at
 	dones    []func(error)
 }
 
@@ -29,9 +30,10 @@ func (p *pending) reset() {
 	clear(p.events)
 	clear(p.receipts)
 	clear(p.inbound)
+	clear(p.stamps)
 	clear(p.dones)
 	p.events, p.receipts, p.inbound = p.events[:0], p.receipts[:0], p.inbound[:0]
-	p.horizons, p.dones = p.horizons[:0], p.dones[:0]
+	p.horizons, p.stamps, p.dones = p.horizons[:0], p.stamps[:0], p.dones[:0]
 }
 
 // queue is the door to the writer: producers append to one pending under a short lock,
@@ -117,8 +119,8 @@ func (e *Embedded) RecordHorizon(key message.Lane, seq uint64, done func(error))
 }
 
 // Accept takes new messages and returns when they are durable and in the live table.
-// They are the store's from then on. ErrBusy, ErrDiskFull and ErrFailed refuse all of
-// them; after any other error the messages may or may not be accepted.
+// They are the store's from then on. ErrBusy, ErrDiskFull, ErrTooLarge and ErrFailed refuse
+// all of them; after any other error the messages may or may not be accepted.
 func (e *Embedded) Accept(ctx context.Context, msgs []*message.Message, extra AcceptExtra) error {
 	result := make(chan error, 1)
 	if err := e.AcceptAsync(msgs, extra, func(err error) { result <- err }); err != nil {
@@ -134,11 +136,19 @@ func (e *Embedded) Accept(ctx context.Context, msgs []*message.Message, extra Ac
 
 // AcceptAsync is Accept that calls done, on the applier goroutine, instead of waiting.
 // When it returns an error nothing was taken and done is not called.
-func (e *Embedded) AcceptAsync(msgs []*message.Message, _ AcceptExtra, done func(error)) error {
+func (e *Embedded) AcceptAsync(msgs []*message.Message, extra AcceptExtra, done func(error)) error {
 	if err := e.admit(len(msgs)); err != nil {
 		return err
 	}
+	if extra.Answer != nil {
+		if err := e.admitAnswer(msgs, extra.Answer); err != nil {
+			return err
+		}
+	}
 	return e.queue.try(done, func(p *pending) {
+		if extra.Answer != nil {
+			p.stamps = append(p.stamps, stamp{at: len(p.events), n: len(msgs), first: msgs[0].ID, batch: msgs[0].Batch, answer: extra.Answer})
+		}
 		for _, m := range msgs {
 			p.events = append(p.events, message.Event{Kind: message.Accept, Msg: m, At: m.SubmittedAt})
 		}

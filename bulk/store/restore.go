@@ -124,6 +124,7 @@ func (e *Embedded) replay(from progress) error {
 	if _, err := e.log.Replay(from.pos, r.record); err != nil {
 		return err
 	}
+	r.drop()
 	r.flush()
 	e.record = r.at.record
 	e.lanes.each(func(la *lane) {
@@ -153,6 +154,15 @@ type replayer struct {
 	highest message.ID
 	span    progress // start of the chunk being filled
 	at      progress // after the last record
+
+	stamp *stamp // answer whose messages are not complete yet, or nil
+	held  []held // those of them that came
+}
+
+// held is an accept record that waits for the rest of its request.
+type held struct {
+	rec    record
+	number uint64
 }
 
 func (r *replayer) record(pos journal.Pos, kind byte, payload []byte) error {
@@ -161,7 +171,12 @@ func (r *replayer) record(pos journal.Pos, kind byte, payload []byte) error {
 		return fmt.Errorf("record %d that ends at %s: %w", r.at.record+1, pos, err)
 	}
 	number := r.at.record + 1
+	if r.stamp != nil && !r.stamp.owns(&rec, r.held) {
+		r.drop()
+	}
 	switch kind {
+	case recordIdempotency:
+		r.stamp = &rec.stamp
 	case recordParked:
 		r.applier.receipt(&rec.receipt)
 	case recordHorizon:
@@ -169,13 +184,42 @@ func (r *replayer) record(pos journal.Pos, kind byte, payload []byte) error {
 	case recordInbound:
 		r.e.inbox.apply(&rec.inbound)
 	default:
-		err = r.event(&rec, number)
+		if r.stamp != nil {
+			r.held = append(r.held, held{rec, number})
+			err = r.complete()
+		} else {
+			err = r.event(&rec, number)
+		}
 	}
 	r.at = progress{pos, number}
-	if number-r.span.record >= replaySpan {
+	if number-r.span.record >= replaySpan && r.stamp == nil {
 		r.flush()
 	}
 	return err
+}
+
+// complete accepts the messages of a stamped request, with its answer, when all are there.
+func (r *replayer) complete() error {
+	if len(r.held) < r.stamp.n {
+		return nil
+	}
+	r.e.answers.apply(r.stamp.answer)
+	for i := range r.held {
+		if err := r.event(&r.held[i].rec, r.held[i].number); err != nil {
+			return err
+		}
+	}
+	r.stamp, r.held = nil, nil
+	return nil
+}
+
+// drop forgets a stamped request that a crash cut short in the journal: nobody was
+// answered, nothing was sent, and its repeat is accepted as the first one.
+func (r *replayer) drop() {
+	for i := range r.held {
+		r.e.dropped = max(r.e.dropped, r.held[i].rec.id)
+	}
+	r.stamp, r.held = nil, nil
 }
 
 func (r *replayer) flush() {

@@ -84,11 +84,11 @@ type LaneState struct {
 	Next    uint64 // lane sequence that the next message gets
 }
 
-// AcceptExtra is what belongs to a whole Accept. Its record kind is reserved in the
-// journal; the fields are used when idempotency keys are kept.
+// AcceptExtra is what belongs to a whole Accept and is durable with it.
 type AcceptExtra struct {
-	IdempotencyKey string
-	BodyHash       [32]byte
+	// Answer, when set, is what the request that the messages came with is answered, now
+	// and when it is repeated. The messages are of one account and one batch, with rising ids.
+	Answer *message.Answer
 }
 
 // Ledger counts the messages of an account by status; the index is message.Status.

@@ -25,6 +25,8 @@ type group struct {
 	pending *pending
 	events  []message.Event // part of pending.events
 	inbound []inboundRecord // part of pending.inbound
+	stamps  []stamp         // part of pending.stamps; at counts from pending's first event
+	from    int             // index of the first event in pending
 	first   uint64          // record number of the first record
 	start   journal.Pos     // position before its first record
 	end     journal.Pos     // position after its last record
@@ -91,19 +93,25 @@ func (w *writer) commit(p *pending) {
 		addReceipt(&w.buf, &p.receipts[i])
 	}
 	inbound := w.inbound(p)
-	from := 0
+	from, stamped, whole := 0, 0, 0 // whole: before it no group ends
+	next := 0
 	for i := range p.events {
+		if next < len(p.stamps) && p.stamps[next].at == i {
+			addAnswer(&w.buf, &p.stamps[next])
+			whole = i + p.stamps[next].n
+			next++
+		}
 		ev := &p.events[i]
 		w.number(ev)
 		addEvent(&w.buf, ev)
-		if w.buf.Size() >= w.limit {
-			w.append(&group{pending: p, events: p.events[from : i+1], inbound: inbound})
+		if w.buf.Size() >= w.limit && i+1 >= whole {
+			w.append(&group{pending: p, events: p.events[from : i+1], inbound: inbound, stamps: p.stamps[stamped:next], from: from})
 			inbound = nil
-			from = i + 1
+			from, stamped = i+1, next
 			w.buf.Reset()
 		}
 	}
-	w.append(&group{pending: p, events: p.events[from:], inbound: inbound, last: true})
+	w.append(&group{pending: p, events: p.events[from:], inbound: inbound, stamps: p.stamps[stamped:], from: from, last: true})
 }
 
 // inbound encodes p's inbound records and returns those that go with the group begun; the

@@ -13,9 +13,10 @@ type Sink struct {
 	// Drop makes it forget the messages: for benchmarks.
 	Drop bool
 
-	mu   sync.Mutex
-	msgs []*message.Message
-	err  error
+	mu      sync.Mutex
+	msgs    []*message.Message
+	answers []*message.Answer
+	err     error
 }
 
 // Fail makes every following call return err; nil ends that.
@@ -26,7 +27,7 @@ func (s *Sink) Fail(err error) {
 }
 
 // Accept implements intake.Sink.
-func (s *Sink) Accept(_ context.Context, msgs []*message.Message) error {
+func (s *Sink) Accept(_ context.Context, msgs []*message.Message, answer *message.Answer) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.err != nil {
@@ -34,13 +35,28 @@ func (s *Sink) Accept(_ context.Context, msgs []*message.Message) error {
 	}
 	if !s.Drop {
 		s.msgs = append(s.msgs, msgs...)
+		if answer != nil {
+			s.answers = append(s.answers, answer)
+		}
 	}
 	return nil
 }
 
 // AcceptAsync implements intake.Sink.
 func (s *Sink) AcceptAsync(m *message.Message, done func(error)) {
-	done(s.Accept(context.Background(), []*message.Message{m}))
+	done(s.Accept(context.Background(), []*message.Message{m}, nil))
+}
+
+// Answer implements api.Answers.
+func (s *Sink) Answer(_ context.Context, account uint32, key [32]byte) (*message.Answer, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, a := range s.answers {
+		if a.Account == account && a.Key == key {
+			return a, nil
+		}
+	}
+	return nil, nil
 }
 
 // Messages returns what was accepted, in order.
