@@ -27,7 +27,7 @@ func TestTornRequestIsForgotten(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer e.Stop(t.Context())
-			r := replayer{e: e, applier: applier{e: e, page: page{books: &e.books}, replay: true}}
+			r := replayer{e: e, applier: applier{e: e, page: page{books: &e.books}, meter: meter{usages: &e.usages}, replay: true}}
 			feed := func(kind byte, add func(*journal.Group)) {
 				if err := r.record(journal.Pos{}, kind, payloadOf(add)); err != nil {
 					t.Fatal(err)
