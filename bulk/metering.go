@@ -4,6 +4,7 @@ import (
 	"strconv"
 	"time"
 
+	"protei-bulk/bulk/account"
 	"protei-bulk/bulk/dispatch"
 	"protei-bulk/bulk/message"
 	"protei-bulk/bulk/metrics"
@@ -33,6 +34,7 @@ func (p *Platform) metering() (*metrics.Metrics, error) {
 	all = append(all, p.connectorReadings()...)
 	all = append(all, p.storeReadings()...)
 	all = append(all, p.webhookReadings()...)
+	all = append(all, p.quotaReadings()...)
 	all = append(all, p.inboundReadings()...)
 	for _, r := range all {
 		register := m.Gauges
@@ -86,6 +88,26 @@ func (p *Platform) ledgerReadings() []reading {
 			}
 		},
 	}}
+}
+
+// quotaReadings shows what accounts used of their quotas.
+func (p *Platform) quotaReadings() []reading {
+	labels := []string{"account", "period"}
+	of := func(name, help string, value func(account.PeriodUsage) int64) reading {
+		return reading{name: name, help: help, labels: labels, read: func(emit metrics.Emit) {
+			now := time.Now()
+			for _, a := range p.accounts.Snapshot().All() {
+				day, month := a.Usage(now)
+				for period, u := range map[string]account.PeriodUsage{"day": day, "month": month} {
+					emit(float64(value(u)), strconv.FormatUint(uint64(a.ID), 10), period)
+				}
+			}
+		}}
+	}
+	return []reading{
+		of("quota_parts", "Parts that an account may send in the period, 0: no limit.", func(u account.PeriodUsage) int64 { return u.Quota }),
+		of("used_parts", "Parts that an account had accepted in the period.", func(u account.PeriodUsage) int64 { return u.Parts }),
+	}
 }
 
 func (p *Platform) laneReadings() []reading {

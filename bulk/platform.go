@@ -236,7 +236,7 @@ func (p *Platform) openAccounts(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	d, err := account.Open(ctx, account.Options{Store: accounts, Logger: p.log})
+	d, err := account.Open(ctx, account.Options{Store: accounts, Meter: p.store, Logger: p.log})
 	if err != nil {
 		return err
 	}

@@ -311,6 +311,7 @@ type listed struct {
 	ID     string `json:"message_id"`
 	Status string
 	To     string
+	Parts  int
 }
 
 // walk follows next_cursor to the end of a list. It waits first until the list has seen

@@ -54,6 +54,8 @@ const (
 	MaxSMPPPassword = 8
 	MaxTPS          = 1_000_000
 	MaxMaxBinds     = 1000
+	MaxWindow       = 2000
+	MaxQuota        = 1_000_000_000_000
 )
 
 // Spec is what an administrator decides about an account.
@@ -61,13 +63,20 @@ type Spec struct {
 	Name            string
 	Role            Role
 	SystemID        string       // SMPP system_id and Basic user; empty: no SMPP
-	TPS             float64      // messages a second over all doors, 0: no limit
+	TPS             float64      // messages (or parts, see RateBy) a second over all doors, 0: no limit
 	MaxBinds        int          // SMPP binds at once, 0: the server's default
 	DefaultSender   string       // used when a message names no sender
 	DefaultEncoding gsm.Encoding // used when a message names no encoding
 	DLRURL          string       // webhook for final states when a message names none
 	WebhookSecret   string       // signs the webhooks (Standard Webhooks, whsec_…)
 	Disabled        bool
+
+	Burst        int    // what TPS lets through at once; 0: one second's
+	RateBy       string // what TPS counts: RateMessages or RateParts; empty: messages
+	DailyQuota   int64  // parts a day of TimeZone; 0: no limit
+	MonthlyQuota int64  // parts a month of TimeZone; 0: no limit
+	TimeZone     string // IANA name; empty: UTC
+	Window       int    // submit_sm of a bind without our answer; 0: the server's default
 
 	MessageIDs      string   // form of message_id over SMPP: HexIDs or DecimalIDs; empty: hex
 	SMPPAllow       []string // addresses and networks that SMPP binds may come from; none: any
@@ -84,11 +93,12 @@ type Row struct {
 	UpdatedAt    int64  // Unix ms
 }
 
-// Account is one account in a Snapshot: read-only, except for its rate limiter, which
-// all snapshots share.
+// Account is one account in a Snapshot: read-only, except for its rate limiter and
+// its quotas' use, which all snapshots share.
 type Account struct {
 	Row
 	limit *limiter
+	quota *quota
 }
 
 // ErrInvalid is wrapped by every complaint about a Spec.
@@ -126,9 +136,7 @@ func (s *Spec) Validate() error {
 	if len(s.SystemID) > MaxSystemID || !graphicASCII(s.SystemID) {
 		bad("system_id", "has 1 to %d ASCII characters without spaces", MaxSystemID)
 	}
-	if !(s.TPS >= 0 && s.TPS <= MaxTPS) { // also refuses NaN
-		bad("tps", "is between 0 (no limit) and %d", MaxTPS)
-	}
+	s.validateLimits(bad)
 	if s.MaxBinds < 0 || s.MaxBinds > MaxMaxBinds {
 		bad("max_binds", "is between 0 (the default) and %d", MaxMaxBinds)
 	}

@@ -48,7 +48,7 @@ func (d *Directory) create(ctx context.Context, spec Spec, s Secrets) (*Account,
 	if err := d.store.SaveAccount(ctx, row); err != nil {
 		return nil, Secrets{}, fmt.Errorf("save account %s: %w", spec.Name, err)
 	}
-	a := &Account{Row: row, limit: newLimiter(row.TPS)}
+	a := d.newAccount(row)
 	d.swap(a, nil)
 	return a, s, nil
 }
@@ -150,8 +150,9 @@ func (d *Directory) replace(ctx context.Context, old *Account, row Row) (*Accoun
 	if err := d.store.SaveAccount(ctx, row); err != nil {
 		return nil, fmt.Errorf("save account %s: %w", row.Name, err)
 	}
-	a := &Account{Row: row, limit: old.limit}
-	a.limit.set(row.TPS)
+	a := &Account{Row: row, limit: old.limit, quota: old.quota}
+	a.limit.set(&row.Spec)
+	a.quota.set(&row.Spec)
 	d.swap(a, nil)
 	if anon := d.anon.Load(); anon != nil && anon.ID == a.ID {
 		d.anon.Store(a)

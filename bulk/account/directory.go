@@ -27,6 +27,7 @@ type Store interface {
 // Options of a Directory.
 type Options struct {
 	Store  Store
+	Meter  Meter            // nil: quotas are not looked at
 	Now    func() time.Time // nil: time.Now
 	Logger *slog.Logger     // nil: silent
 }
@@ -53,6 +54,7 @@ type Snapshot struct {
 // Directory is the set of accounts. It is safe for concurrent use.
 type Directory struct {
 	store Store
+	meter Meter
 	now   func() time.Time
 	log   *slog.Logger
 	snap  atomic.Pointer[Snapshot]
@@ -64,7 +66,7 @@ type Directory struct {
 
 // Open loads the directory from the store.
 func Open(ctx context.Context, opts Options) (*Directory, error) {
-	d := &Directory{store: opts.Store, now: opts.Now, log: opts.Logger}
+	d := &Directory{store: opts.Store, meter: opts.Meter, now: opts.Now, log: opts.Logger}
 	if d.now == nil {
 		d.now = time.Now
 	}
@@ -78,7 +80,7 @@ func Open(ctx context.Context, opts Options) (*Directory, error) {
 	}
 	accounts := make([]*Account, len(rows))
 	for i, row := range rows {
-		accounts[i] = &Account{Row: row, limit: newLimiter(row.TPS)}
+		accounts[i] = d.newAccount(row)
 	}
 	loaded := make([]*Key, len(keys))
 	for i, row := range keys {
@@ -86,6 +88,10 @@ func Open(ctx context.Context, opts Options) (*Directory, error) {
 	}
 	d.snap.Store(newSnapshot(accounts, loaded))
 	return d, nil
+}
+
+func (d *Directory) newAccount(row Row) *Account {
+	return &Account{Row: row, limit: newLimiter(&row.Spec), quota: newQuota(row.ID, d.meter, &row.Spec)}
 }
 
 func newSnapshot(accounts []*Account, keys []*Key) *Snapshot {

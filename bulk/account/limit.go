@@ -7,28 +7,86 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// limiter is a token bucket of one second's messages, over all doors and binds.
+// What Spec.TPS counts.
+const (
+	RateMessages = "messages" // so does ""
+	RateParts    = "parts"
+)
+
+func (s *Spec) validateLimits(bad func(field, format string, args ...any)) {
+	if !(s.TPS >= 0 && s.TPS <= MaxTPS) { // also refuses NaN
+		bad("tps", "is between 0 (no limit) and %d", MaxTPS)
+	}
+	if s.Burst < 0 || s.Burst > MaxTPS {
+		bad("burst", "is between 0 (one second's) and %d", MaxTPS)
+	}
+	switch s.RateBy {
+	case "", RateMessages, RateParts:
+	default:
+		bad("tps_counts", "is one of %s, %s", RateMessages, RateParts)
+	}
+	if s.DailyQuota < 0 || s.DailyQuota > MaxQuota {
+		bad("daily_quota", "is between 0 (no limit) and %d parts", int64(MaxQuota))
+	}
+	if s.MonthlyQuota < 0 || s.MonthlyQuota > MaxQuota {
+		bad("monthly_quota", "is between 0 (no limit) and %d parts", int64(MaxQuota))
+	}
+	if _, err := time.LoadLocation(s.TimeZone); err != nil || s.TimeZone == "Local" {
+		bad("time_zone", "%.40q is no zone of the IANA database such as Asia/Dubai", s.TimeZone)
+	}
+	if s.Window < 0 || s.Window > MaxWindow {
+		bad("window", "is between 0 (the default) and %d", MaxWindow)
+	}
+}
+
+// limiter is a token bucket over all doors and binds.
 type limiter struct {
 	unlimited atomic.Bool
 	bucket    *rate.Limiter
 }
 
-func newLimiter(tps float64) *limiter {
-	l := &limiter{bucket: rate.NewLimiter(rate.Limit(tps), burst(tps))} // full
-	l.unlimited.Store(tps <= 0)
+func newLimiter(s *Spec) *limiter {
+	l := &limiter{bucket: rate.NewLimiter(rate.Limit(s.TPS), s.burst())} // full
+	l.unlimited.Store(s.TPS <= 0)
 	return l
 }
 
-func (l *limiter) set(tps float64) {
-	l.unlimited.Store(tps <= 0)
-	if tps > 0 && l.bucket.Limit() != rate.Limit(tps) {
-		l.bucket.SetLimit(rate.Limit(tps))
-		l.bucket.SetBurst(burst(tps))
+func (l *limiter) set(s *Spec) {
+	l.unlimited.Store(s.TPS <= 0)
+	if s.TPS <= 0 {
+		return
+	}
+	if l.bucket.Limit() != rate.Limit(s.TPS) {
+		l.bucket.SetLimit(rate.Limit(s.TPS))
+	}
+	if l.bucket.Burst() != s.burst() {
+		l.bucket.SetBurst(s.burst())
 	}
 }
 
-// burst is one second's messages.
-func burst(tps float64) int { return max(1, int(tps)) }
+// burst is Burst, or one second's messages.
+func (s *Spec) burst() int {
+	if s.Burst > 0 {
+		return s.Burst
+	}
+	return max(1, int(s.TPS))
+}
+
+// RateUnit names what TPS counts.
+func (s *Spec) RateUnit() string {
+	if s.RateBy == RateParts {
+		return RateParts
+	}
+	return RateMessages
+}
+
+// Cost is what a message of so many parts takes from the account's rate.
+func (a *Account) Cost(parts int) int {
+	if a.RateBy == RateParts {
+		return parts
+	}
+	return 1
+}
 
 // Wait returns how long the account has to wait before its next message is let in:
 // 0 when it need not. It takes nothing.
@@ -43,7 +101,7 @@ func (a *Account) Wait(now time.Time) time.Duration {
 	return time.Duration((1 - tokens) / float64(a.limit.bucket.Limit()) * float64(time.Second))
 }
 
-// Take takes n messages from the account's rate and returns 0, or takes nothing and
+// Take takes a cost of n from the account's rate and returns 0, or takes nothing and
 // returns how long to wait. A request of many messages is let in whole while one
 // message would be: it leaves a debt that the following ones wait for, so the rate
 // holds on average and a bulk larger than the burst can still be sent.

@@ -19,7 +19,13 @@ type accountView struct {
 	Role            string    `json:"role"`
 	SystemID        string    `json:"system_id,omitempty"`
 	TPS             float64   `json:"tps"`
+	Burst           int       `json:"burst"`
+	RateBy          string    `json:"tps_counts"`
+	DailyQuota      int64     `json:"daily_quota"`
+	MonthlyQuota    int64     `json:"monthly_quota"`
+	TimeZone        string    `json:"time_zone"`
 	MaxBinds        int       `json:"max_binds"`
+	Window          int       `json:"window"`
 	DefaultSender   string    `json:"default_sender,omitempty"`
 	DefaultEncoding string    `json:"default_encoding"`
 	DLRURL          string    `json:"dlr_url,omitempty"`
@@ -41,6 +47,7 @@ func viewAccount(a *account.Account) accountView {
 	return accountView{
 		ID: a.ID, Name: a.Name, Role: a.Role.String(), SystemID: a.SystemID, TPS: a.TPS, MaxBinds: a.MaxBinds,
 		DefaultSender: a.DefaultSender, DefaultEncoding: a.DefaultEncoding.String(), DLRURL: a.DLRURL, Disabled: a.Disabled,
+		Burst: a.Burst, RateBy: a.RateUnit(), DailyQuota: a.DailyQuota, MonthlyQuota: a.MonthlyQuota, TimeZone: cmp.Or(a.TimeZone, "UTC"), Window: a.Window,
 		MessageIDs: cmp.Or(a.MessageIDs, account.HexIDs), SMPPAllow: a.SMPPAllow, Outbind: a.Outbind,
 		CreatedAt: time.UnixMilli(a.CreatedAt).UTC(), UpdatedAt: time.UnixMilli(a.UpdatedAt).UTC(),
 	}
@@ -129,13 +136,19 @@ func (c *call) readAccount(body *accountBody) error {
 	d := &c.dec
 	s := &body.Spec
 	var role, encoding string
-	var binds uint64
+	var binds, burst, window, daily, monthly uint64
 	readers := map[string]func(string){
 		"name":             func(n string) { d.string(n, &s.Name) },
 		"role":             func(n string) { d.string(n, &role) },
 		"system_id":        func(n string) { d.string(n, &s.SystemID) },
 		"password":         func(n string) { d.string(n, &body.password) },
 		"tps":              func(n string) { d.float(n, &s.TPS) },
+		"burst":            func(n string) { d.uint(n, account.MaxTPS, &burst) },
+		"tps_counts":       func(n string) { d.string(n, &s.RateBy) },
+		"daily_quota":      func(n string) { d.uint(n, account.MaxQuota, &daily) },
+		"monthly_quota":    func(n string) { d.uint(n, account.MaxQuota, &monthly) },
+		"time_zone":        func(n string) { d.string(n, &s.TimeZone) },
+		"window":           func(n string) { d.uint(n, account.MaxWindow, &window) },
 		"max_binds":        func(n string) { d.uint(n, account.MaxMaxBinds, &binds) },
 		"default_sender":   func(n string) { d.string(n, &s.DefaultSender) },
 		"default_encoding": func(n string) { d.string(n, &encoding) },
@@ -165,8 +178,16 @@ func (c *call) readAccount(body *accountBody) error {
 			d.fault("invalid_encoding", "default_encoding", "is none of AUTO, GSM7, UCS2, LATIN1, BINARY")
 		}
 	}
-	if body.set["max_binds"] {
-		s.MaxBinds = int(binds)
+	for name, set := range map[string]func(){
+		"max_binds":     func() { s.MaxBinds = int(binds) },
+		"burst":         func() { s.Burst = int(burst) },
+		"window":        func() { s.Window = int(window) },
+		"daily_quota":   func() { s.DailyQuota = int64(daily) },
+		"monthly_quota": func() { s.MonthlyQuota = int64(monthly) },
+	} {
+		if body.set[name] {
+			set()
+		}
 	}
 	return d.invalid()
 }
@@ -232,6 +253,18 @@ func (b *accountBody) applyTo(s *account.Spec) {
 			s.SystemID = b.SystemID
 		case "tps":
 			s.TPS = b.TPS
+		case "burst":
+			s.Burst = b.Burst
+		case "tps_counts":
+			s.RateBy = b.RateBy
+		case "daily_quota":
+			s.DailyQuota = b.DailyQuota
+		case "monthly_quota":
+			s.MonthlyQuota = b.MonthlyQuota
+		case "time_zone":
+			s.TimeZone = b.TimeZone
+		case "window":
+			s.Window = b.Window
 		case "max_binds":
 			s.MaxBinds = b.MaxBinds
 		case "default_sender":

@@ -96,6 +96,7 @@ func (a *API) routes() {
 	a.on("/api/v1/health/ready", anybody, methods{"GET": (*call).ready})
 	a.on("/api/v1/accounts", customers, methods{"GET": (*call).listAccounts, "POST": (*call).createAccount})
 	a.on("/api/v1/accounts/{id}", customers, methods{"GET": (*call).getAccount, "PATCH": (*call).updateAccount})
+	a.on("/api/v1/accounts/{id}/usage", customers, methods{"GET": (*call).usage})
 	a.on("/api/v1/accounts/{id}/password", customers, methods{"POST": (*call).setPassword})
 	a.on("/api/v1/accounts/{id}/keys", customers, methods{"GET": (*call).listKeys, "POST": (*call).createKey})
 	a.on("/api/v1/accounts/{id}/keys/{prefix}", customers, methods{"DELETE": (*call).revokeKey})

@@ -55,7 +55,7 @@ func start(t testing.TB, opts options) *platform {
 	t.Helper()
 	ctx := context.Background()
 	now := func() time.Time { return started }
-	accounts, err := account.Open(ctx, account.Options{Store: new(accounttest.Store), Now: now})
+	accounts, err := account.Open(ctx, account.Options{Store: new(accounttest.Store), Meter: unmetered{}, Now: now})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -283,3 +283,8 @@ func (a answer) want(t testing.TB, status int, code string) {
 		t.Fatalf("code %v, want %s\n%s", a.JSON["code"], code, a.Body)
 	}
 }
+
+// unmetered is a meter that counted nothing before this process.
+type unmetered struct{}
+
+func (unmetered) Parts(uint32, int64, int64) int64 { return 0 }

@@ -79,6 +79,7 @@ var problems = map[string]problemKind{
 	"overloaded":              {503, "The platform is busy"},
 	"not_ready":               {503, "The platform is not ready"},
 	"rate_limited":            {429, "Too many requests"},
+	"quota_exceeded":          {429, "The quota is used up"},
 	"queue_full":              {503, "The platform is busy"},
 	"disk_full":               {503, "The platform is out of space"},
 	"unavailable":             {503, "The platform cannot take this now"},

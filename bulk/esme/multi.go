@@ -57,6 +57,12 @@ func (s *Server) submitMulti(sess *smpp.Session, r *smpp.Request, p *smpp.Submit
 			w.req.ClientRef = strconv.Itoa(int(ref))
 		}
 	}
+	if most := w.req.Account.Window; most > 0 && int(b.open.Load()) >= most {
+		s.stats.overWindow.Add(1)
+		s.refuse(sess, r, smpp.RTHROTTLED)
+		return
+	}
+	b.open.Add(1)
 	m := &multi{srv: s, sess: sess, seq: r.Seq, id: s.opts.IDs.Next(), left: len(p.Dests)}
 	w.req.Batch = m.id
 	for i := range p.Dests {
@@ -96,11 +102,12 @@ func (m *multi) verdict(dest message.Address, out intake.Outcome, err error) {
 	if m.left--; m.left > 0 {
 		return
 	}
+	b := m.sess.UserData().(*bind)
+	b.open.Add(-1)
 	if m.taken == 0 {
 		_ = m.sess.Respond(m.seq, smpp.CmdSubmitMulti, m.failed[0].Status, nil)
 		return
 	}
-	b := m.sess.UserData().(*bind)
 	resp := &smpp.SubmitMultiResp{MessageID: m.srv.appendID(nil, b.account, m.id), Unsuccess: m.failed}
 	_ = m.sess.Respond(m.seq, smpp.CmdSubmitMulti, smpp.ROK, resp)
 }

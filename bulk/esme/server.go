@@ -39,6 +39,7 @@ type Server struct {
 // counters are summed since New.
 type counters struct {
 	binds, refusedBinds, submits, refusedSubmits         atomic.Uint64
+	overWindow                                           atomic.Uint64
 	receipts, retries, refusedReceipts, givenUp, dropped atomic.Uint64
 	intermediates, alerts, outbinds                      atomic.Uint64
 }
@@ -50,6 +51,7 @@ type Stats struct {
 	BindsRefused    uint64
 	Submits         uint64 // submit_sm and data_sm that reached intake
 	SubmitsRefused  uint64 // of them without a message id
+	OverWindow      uint64 // refused: the account's window was full
 	Receipts        uint64 // confirmed by the ESME
 	ReceiptRetries  uint64 // temporary refusals and timeouts
 	ReceiptsRefused uint64 // refused for good: RX_P_APPN, RX_R_APPN
@@ -134,7 +136,8 @@ func (s *Server) Stats() Stats {
 	c := &s.stats
 	st := Stats{
 		BindsTotal: c.binds.Load(), BindsRefused: c.refusedBinds.Load(), Submits: c.submits.Load(), SubmitsRefused: c.refusedSubmits.Load(),
-		Receipts: c.receipts.Load(), ReceiptRetries: c.retries.Load(), ReceiptsRefused: c.refusedReceipts.Load(), ReceiptsGivenUp: c.givenUp.Load(),
+		OverWindow: c.overWindow.Load(),
+		Receipts:   c.receipts.Load(), ReceiptRetries: c.retries.Load(), ReceiptsRefused: c.refusedReceipts.Load(), ReceiptsGivenUp: c.givenUp.Load(),
 	}
 	for _, b := range s.allBoxes() {
 		b.mu.Lock()
@@ -152,7 +155,8 @@ type bind struct {
 	counted bool // guarded by box.mu: takes part in box.bound
 	manager int  // index in Server.jobs
 
-	congestion bool // its answers carry congestion_state
+	congestion bool         // its answers carry congestion_state
+	open       atomic.Int32 // messages at intake: what the account's window bounds
 	sub        submitter
 }
 

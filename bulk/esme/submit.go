@@ -78,9 +78,15 @@ func (s *Server) take(sess *smpp.Session, r *smpp.Request, b *bind, t smpp.TLVs)
 		s.refuse(sess, r, smpp.RSUBMITFAIL)
 		return
 	}
+	if most := w.req.Account.Window; most > 0 && int(b.open.Load()) >= most {
+		s.stats.overWindow.Add(1)
+		s.refuse(sess, r, smpp.RTHROTTLED)
+		return
+	}
+	b.open.Add(1)
 	w.req.Raw = &w.raw
 	sub := s.subs.Get().(*submission)
-	sub.sess, sub.seq, sub.id = sess, r.Seq, r.ID
+	sub.sess, sub.bind, sub.seq, sub.id = sess, b, r.Seq, r.ID
 	sub.decimal, sub.congestion = w.req.Account.MessageIDs == account.DecimalIDs, b.congestion
 	s.opts.Intake.SubmitAsync(&w.req, sub.done)
 }
@@ -163,6 +169,7 @@ func priority(flag byte) message.Priority {
 type submission struct {
 	srv  *Server
 	sess *smpp.Session
+	bind *bind
 	seq  uint32
 	id   smpp.CommandID
 	// How the answer is written: read once, on the session's goroutine.
@@ -184,8 +191,9 @@ func newSubmission(s *Server) *submission {
 // answer runs on the store's goroutine, or on the session's when intake refuses.
 func (sub *submission) answer(out intake.Outcome, err error) {
 	st, body := sub.verdict(out, err)
+	sub.bind.open.Add(-1)                           // before the ESME knows that it may send the next one
 	_ = sub.sess.Respond(sub.seq, sub.id, st, body) // the ESME may have left: it submits again
-	sub.sess = nil
+	sub.sess, sub.bind = nil, nil
 	sub.srv.subs.Put(sub)
 }
 

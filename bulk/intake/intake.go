@@ -10,6 +10,7 @@ package intake
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/url"
 	"sync"
@@ -226,17 +227,29 @@ func (in *Intake) submit(ctx context.Context, reqs []Request, out []Outcome, sea
 		refuseAll(out, r)
 		return nil
 	}
+	var charge account.Charge
+	cost := 0
 	for i := range reqs {
 		m, r := b.message(&reqs[i])
-		out[i] = Outcome{Msg: m, Err: r, Transliterated: b.exchanged}
 		if r == nil {
-			b.msgs = append(b.msgs, m)
+			var taken account.Charge
+			if taken, r = quota(a, b.now, m); r == nil {
+				charge.Add(taken)
+				cost += a.Cost(len(m.Parts))
+			}
 		}
+		if r != nil {
+			out[i] = Outcome{Err: r}
+			continue
+		}
+		out[i] = Outcome{Msg: m, Transliterated: b.exchanged}
+		b.msgs = append(b.msgs, m)
 	}
 	if len(b.msgs) == 0 {
 		return nil
 	}
-	if wait := a.Take(b.now, len(b.msgs)); wait > 0 {
+	if wait := a.Take(b.now, cost); wait > 0 {
+		charge.Undo()
 		refuseAll(out, rateLimited(a, wait))
 		return nil
 	}
@@ -244,7 +257,29 @@ func (in *Intake) submit(ctx context.Context, reqs []Request, out []Outcome, sea
 	if seal != nil {
 		answer = seal()
 	}
-	return in.opts.Sink.Accept(ctx, b.msgs, answer)
+	err := in.opts.Sink.Accept(ctx, b.msgs, answer)
+	if err != nil && notTaken(err) {
+		charge.Undo()
+	}
+	return err
+}
+
+// notTaken reports whether the error of a Sink means that the messages are not accepted and
+// will not be. After the end of a context their parts stay counted.
+func notTaken(err error) bool {
+	return errors.Is(err, ErrBusy) || errors.Is(err, ErrDiskFull) || errors.Is(err, ErrUnavailable)
+}
+
+// quota takes the parts of m from the account's quotas.
+func quota(a *account.Account, now time.Time, m *message.Message) (account.Charge, *Refusal) {
+	charge, err := a.TakeParts(now, len(m.Parts))
+	if err != nil {
+		return charge, &Refusal{
+			Code: QuotaExceeded, Retry: err.Until.Sub(now),
+			Detail: fmt.Sprintf("%s; the message needs %d", err.Error(), len(m.Parts)),
+		}
+	}
+	return charge, nil
 }
 
 // SubmitAsync takes one message and calls done exactly once: with a Refusal before it
@@ -258,8 +293,13 @@ func (in *Intake) SubmitAsync(req *Request, done func(Outcome, error)) {
 	if r == nil {
 		m, r = b.message(req)
 	}
+	var charge account.Charge
 	if r == nil {
-		if wait := req.Account.Take(b.now, 1); wait > 0 {
+		charge, r = quota(req.Account, b.now, m)
+	}
+	if r == nil {
+		if wait := req.Account.Take(b.now, req.Account.Cost(len(m.Parts))); wait > 0 {
+			charge.Undo()
 			r = rateLimited(req.Account, wait)
 		}
 	}
@@ -271,6 +311,9 @@ func (in *Intake) SubmitAsync(req *Request, done func(Outcome, error)) {
 	}
 	in.opts.Sink.AcceptAsync(m, func(err error) {
 		if err != nil {
+			if notTaken(err) {
+				charge.Undo()
+			}
 			in.refused(AsRefusal(err).Code)
 			done(Outcome{}, err)
 			return
@@ -299,7 +342,7 @@ func (in *Intake) closed(a *account.Account, now time.Time) *Refusal {
 func rateLimited(a *account.Account, wait time.Duration) *Refusal {
 	return &Refusal{
 		Code: RateLimited, Retry: wait,
-		Detail: "the account's limit of " + formatTPS(a.TPS) + " messages a second is used up",
+		Detail: "the account's limit of " + formatTPS(a.TPS) + " " + a.RateUnit() + " a second is used up",
 	}
 }
 

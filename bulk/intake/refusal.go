@@ -30,6 +30,7 @@ const (
 	NoRoute           Code = "no_route"
 	AccountDisabled   Code = "account_disabled"
 	RateLimited       Code = "rate_limited"
+	QuotaExceeded     Code = "quota_exceeded"
 	WrongType         Code = "wrong_type"
 	DuplicateField    Code = "duplicate_field"
 	QueueFull         Code = "queue_full"
@@ -84,6 +85,7 @@ var verdicts = map[Code]verdict{
 	NoRoute:           {422, rInvDstAdr},
 	AccountDisabled:   {403, rBindFail},
 	RateLimited:       {429, rThrottled},
+	QuotaExceeded:     {429, rMsgQFul},
 	QueueFull:         {503, rMsgQFul},
 	DiskFull:          {503, rxTAppn},
 	RequestTooLarge:   {413, rSubmitFail},

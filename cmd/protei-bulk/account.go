@@ -34,7 +34,7 @@ func newAccountCommand(env *environment) *cobra.Command {
   protei-bulk account reset-admin --data ./data      (offline: the platform is stopped)`,
 	}
 	c := addRESTFlags(cmd, env)
-	cmd.AddCommand(accountList(c), accountCreate(c), accountShow(c), accountDisable(c, true), accountDisable(c, false),
+	cmd.AddCommand(accountList(c), accountCreate(c), accountShow(c), accountUsage(c), accountDisable(c, true), accountDisable(c, false),
 		accountPassword(c), accountKey(c), accountResetAdmin(env))
 	return cmd
 }
@@ -84,9 +84,11 @@ func accountCreate(c *restClient) *cobra.Command {
 	var allow []string
 	var tps float64
 	var binds int
+	limits := newLimitFlags()
 	cmd := &cobra.Command{
 		Use: "create NAME", Short: "Create an account and show its secrets, once", Args: wants("NAME"),
 		Example: `  protei-bulk account create acme --system-id acme --tps 500
+  protei-bulk account create shop --daily-quota 10000 --time-zone Asia/Dubai
   protei-bulk account create ops --role admin`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			body["name"] = args[0]
@@ -107,6 +109,7 @@ func accountCreate(c *restClient) *cobra.Command {
 			if binds != 0 {
 				body["max_binds"] = binds
 			}
+			limits.addTo(body, cmd)
 			var a accountReply
 			if err := c.do(cmd.Context(), "POST", "/api/v1/accounts", body, &a); err != nil {
 				return err
@@ -131,6 +134,7 @@ func accountCreate(c *restClient) *cobra.Command {
 	f.StringVar(&outbind, "outbind", "", "`host:port` that is asked to bind while something waits for it")
 	f.StringVar(&outbindPassword, "outbind-password", "", "`password` in the outbind, up to 8 characters")
 	f.Float64Var(&tps, "tps", 0, "`messages` a second; 0: no limit")
+	limits.register(f)
 	f.IntVar(&binds, "max-binds", 0, "`count` of SMPP binds at once; 0: 100")
 	return cmd
 }

@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	_ "time/tzdata" // the zones of accounts, where the system has none
 )
 
 // version is stamped by the release build (-ldflags "-X main.version=…").
