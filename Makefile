@@ -8,6 +8,7 @@ LDFLAGS := -s -w -X main.version=$(VERSION)
 # Tools, pinned. They are built from the Go module proxy into bin/tools.
 GOLANGCI_VERSION := v2.15.0
 GOFUMPT_VERSION := v0.12.0
+NFPM_VERSION := v2.43.1
 TOOLS := bin/tools
 
 .DEFAULT_GOAL := help
@@ -53,6 +54,14 @@ lint: $(TOOLS)/golangci-lint $(TOOLS)/gofumpt ## gofumpt, vet, golangci-lint
 .PHONY: check
 check: lint test race fuzz ## what must pass before a change lands
 
+.PHONY: dist
+dist: $(TOOLS)/nfpm ## release files for linux on amd64 and arm64 into dist/: program, .deb, .rpm, checksums
+	VERSION='$(VERSION)' ./deploy/package/build.sh $(ARCH)
+
+.PHONY: dist-check
+dist-check: $(TOOLS)/nfpm ## build the release files twice, compare them, and look into the packages
+	./deploy/package/check.sh
+
 .PHONY: clean
 clean: ## remove what the build made
 	rm -rf bin dist report.html report.json
@@ -64,3 +73,7 @@ $(TOOLS)/golangci-lint:
 $(TOOLS)/gofumpt:
 	@mkdir -p $(TOOLS)
 	GOBIN=$(abspath $(TOOLS)) $(GO) install mvdan.cc/gofumpt@$(GOFUMPT_VERSION)
+
+$(TOOLS)/nfpm:
+	@mkdir -p $(TOOLS)
+	GOBIN=$(abspath $(TOOLS)) $(GO) install github.com/goreleaser/nfpm/v2/cmd/nfpm@$(NFPM_VERSION)
