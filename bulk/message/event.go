@@ -130,6 +130,9 @@ func (m *Message) settle(e *Event) bool {
 			return false
 		}
 		p.Error, p.DoneAt = e.Error, e.At
+		if m.Tariff != nil && m.Tariff.Refunds.gives(e.Status, p.SentAt != 0) {
+			m.Refunded++
+		}
 		return true
 	})
 	if changed && !m.anyWaiting() {

@@ -71,6 +71,8 @@ type Message struct {
 	// included, one after the other; Parts[i].End says where each one ends.
 	Payload []byte
 
+	Tariff *Tariff // nil: it costs nothing
+
 	// ---- state: written by the store's apply step only ----
 
 	Status  Status
@@ -78,6 +80,7 @@ type Message struct {
 	DueAt   int64  // Unix ms of the next try, 0: at once
 	// PossibleDuplicate is set when a crash left it unclear whether the SMSC has it already.
 	PossibleDuplicate bool
+	Refunded          uint8 // parts whose price was paid back
 	// Notify says whether the customer still has to be told the final state.
 	Notify NotifyState
 	DoneAt int64 // Unix ms of the final state, or 0
@@ -95,6 +98,9 @@ type Bookkeeping struct {
 	Applied uint64 // number of the last journal record that changed the message
 	Row     Status // status of its row in the database; 0: it has none
 	Flags   uint8  // the store's own
+	// Of a message with a Tariff, as its row has it.
+	RowOpen     uint8 // OpenParts
+	RowRefunded uint8 // Refunded
 }
 
 // NotifyState is the outbox state of a message.

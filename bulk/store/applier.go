@@ -35,6 +35,7 @@ type applier struct {
 	e       *Embedded
 	page    page
 	meter   meter
+	purse   *purse             // used last
 	touched []*message.Message // became dirty in this group
 	replay  bool
 }
@@ -48,6 +49,9 @@ func (a *applier) group(g *group) {
 		for i := range g.pending.receipts {
 			a.receipt(&g.pending.receipts[i])
 		}
+	}
+	for i := range g.moves {
+		e.applyMove(&g.moves[i], true)
 	}
 	for i := range g.inbound {
 		e.inbox.apply(&g.inbound[i])
@@ -107,6 +111,10 @@ func (a *applier) event(ev *message.Event, number uint64) {
 		e.live.add(s, m)
 	}
 	before, lane := cell(m, m.Status), m.Lane()
+	var was worth
+	if m.Tariff != nil {
+		was = worthOf(m)
+	}
 	ev.Apply()
 	after := cell(m, m.Status)
 	if ev.Changed {
@@ -125,6 +133,9 @@ func (a *applier) event(ev *message.Event, number uint64) {
 	}
 	s.mu.Unlock()
 	if ev.Changed {
+		if m.Tariff != nil {
+			a.pay(ev, was)
+		}
 		a.book(ev, before, after)
 	}
 	a.follow(ev)

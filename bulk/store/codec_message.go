@@ -3,6 +3,7 @@ package store
 import (
 	"encoding/binary"
 	"fmt"
+	"math"
 
 	"protei-bulk/bulk/message"
 )
@@ -31,7 +32,10 @@ const (
 )
 
 // Bits of the second presence byte.
-const hasRoute = 1
+const (
+	hasRoute  = 1
+	hasTariff = 2
+)
 
 // Bits of a part's first byte, above its status.
 const (
@@ -62,6 +66,9 @@ func presence(m *message.Message) (p byte) {
 func more(m *message.Message) (p byte) {
 	if m.Route != 0 {
 		p |= hasRoute
+	}
+	if m.Tariff != nil {
+		p |= hasTariff
 	}
 	return p
 }
@@ -109,6 +116,11 @@ func appendMessage(dst []byte, m *message.Message) []byte {
 	}
 	if more&hasRoute != 0 {
 		dst = binary.AppendUvarint(dst, uint64(m.Route))
+	}
+	if more&hasTariff != 0 {
+		dst = binary.AppendUvarint(dst, uint64(m.Tariff.Price))
+		dst = binary.AppendUvarint(dst, uint64(m.Tariff.Payer))
+		dst = append(dst, byte(m.Tariff.Refunds), m.Refunded)
 	}
 	dst = binary.AppendUvarint(dst, uint64(len(m.Payload)))
 	dst = append(dst, m.Payload...)
@@ -176,7 +188,7 @@ func (d *decoder) message(m *message.Message) {
 	switch v {
 	case messageVersion:
 	case messageMore:
-		if more = d.byte(); more&^hasRoute != 0 {
+		if more = d.byte(); more&^(hasRoute|hasTariff) != 0 {
 			d.fail() // written by a newer program
 			return
 		}
@@ -221,6 +233,12 @@ func (d *decoder) message(m *message.Message) {
 	}
 	if more&hasRoute != 0 {
 		m.Route = d.u32()
+	}
+	if more&hasTariff != 0 {
+		m.Tariff = &message.Tariff{Price: int64(d.limited(math.MaxInt64)), Payer: d.u32(), Refunds: message.Refunds(d.byte())}
+		if m.Refunded = d.byte(); !m.Tariff.Refunds.Valid() || m.Tariff.Price == 0 {
+			d.fail()
+		}
 	}
 	d.parts(m)
 }

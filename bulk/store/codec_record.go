@@ -6,6 +6,7 @@ import (
 
 	"protei-bulk/bulk/journal"
 	"protei-bulk/bulk/message"
+	"protei-bulk/bulk/money"
 )
 
 // Kinds of journal records. They are stored: never renumber them.
@@ -21,7 +22,7 @@ const (
 	recordIdempotency = 9  // the answer to a request, before the accepts of its messages
 	recordCampaign    = 10 // reserved: campaign created
 	recordInbound     = 11 // MO
-	recordMoney       = 12 // reserved: top-up, reserve, refund
+	recordMoney       = 12 // movement: top-up, adjustment, transfer
 )
 
 // The first byte of every record but accept, whose message has its own.
@@ -45,6 +46,7 @@ type record struct {
 	horizon horizon
 	inbound inboundRecord
 	stamp   stamp
+	move    money.Movement
 }
 
 // horizon is a lane's durable permission to send up to a lane sequence.
@@ -165,6 +167,9 @@ func decodeRecord(kind byte, payload []byte) (record, error) {
 	case recordIdempotency:
 		d.version()
 		r.stamp = d.stamp()
+	case recordMoney:
+		d.version()
+		r.move = d.movement()
 	case recordHorizon:
 		d.version()
 		r.horizon.lane.Connector = d.u16()

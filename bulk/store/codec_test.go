@@ -9,6 +9,7 @@ import (
 
 	"protei-bulk/bulk/journal"
 	"protei-bulk/bulk/message"
+	"protei-bulk/bulk/money"
 )
 
 // payloadOf returns the payload of the only record that add makes.
@@ -30,6 +31,7 @@ func fullMessage() *message.Message {
 		Flags: message.WantReceipt | message.NotifyFinal, ClientRef: "ref", DLRURL: "https://example.org/",
 		SubmittedAt: 1_790_000_000_000, ScheduleAt: 1_790_000_060_000, ValidUntil: 1_790_086_400_000,
 		Connector: 300, Route: 70_000, Payload: []byte("one two"), Status: message.Sent, LaneSeq: 99, DueAt: 1_790_000_000_001,
+		Tariff: &message.Tariff{Price: 45_000, Payer: 3, Refunds: message.DefaultRefunds}, Refunded: 1,
 		PossibleDuplicate: true, Notify: message.NotifyOpen, DoneAt: 1_790_000_009_000,
 	}
 	m.SetParts(2)
@@ -79,6 +81,8 @@ func records() map[byte][]byte {
 		Account: 9, Key: [32]byte{1, 2}, Body: [32]byte{3}, At: 1_790_000_000_000, Status: 201, Location: "/x", Text: []byte("{}"),
 	}}
 	all[recordIdempotency] = payloadOf(func(g *journal.Group) { addAnswer(g, &st) })
+	mv := money.Movement{ID: 8, Account: 7, Kind: money.Transfer, Amount: -5, Peer: 70_000, By: 1, At: 9, Reference: "r", Note: "n"}
+	all[recordMoney] = payloadOf(func(g *journal.Group) { addMove(g, &mv) })
 	in := inboundRecord{msg: fullInbound()}
 	all[recordInbound] = payloadOf(func(g *journal.Group) { addInbound(g, &in) })
 	return all
@@ -103,6 +107,8 @@ func encode(r record) []byte {
 			addHorizon(g, r.horizon)
 		case recordInbound:
 			addInbound(g, &r.inbound)
+		case recordMoney:
+			addMove(g, &r.move)
 		case recordIdempotency:
 			addAnswer(g, &r.stamp)
 		default:

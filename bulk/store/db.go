@@ -126,6 +126,29 @@ CREATE TABLE answers (
 	answer   BLOB NOT NULL
 );
 CREATE UNIQUE INDEX answers_key ON answers (account, key);
+ALTER TABLE state ADD COLUMN moves INTEGER NOT NULL DEFAULT 0; -- number of the last movement's journal record
+CREATE TABLE purses ( -- sums in millionths of the account's currency: see money.Balance
+	account   INTEGER PRIMARY KEY,
+	credits   INTEGER NOT NULL,
+	charged   INTEGER NOT NULL,
+	refunded  INTEGER NOT NULL,
+	reserved  INTEGER NOT NULL,
+	remaining INTEGER NOT NULL
+);
+CREATE TABLE movements (
+	account    INTEGER,
+	id         INTEGER,
+	mirror     INTEGER NOT NULL, -- 1: the other side of a transfer
+	kind       INTEGER NOT NULL,
+	amount     INTEGER NOT NULL, -- that the account gets
+	peer       INTEGER NOT NULL,
+	by_account INTEGER NOT NULL,
+	at         INTEGER NOT NULL,
+	reference  TEXT NOT NULL,
+	note       TEXT NOT NULL,
+	PRIMARY KEY (account, id)
+) WITHOUT ROWID;
+CREATE UNIQUE INDEX movements_reference ON movements (account, reference) WHERE mirror = 0 AND reference <> '';
 `,
 	}
 }

@@ -30,6 +30,8 @@ type Embedded struct {
 	parked   parked
 	inbox    inbox
 	answers  answers
+	purses   purses
+	moves    moves
 	dirty    dirtyList
 	open     atomic.Int64 // messages with an open outbox entry in the live table
 

@@ -148,6 +148,7 @@ func (m *materialiser) transact(b batch, ops []op) error {
 	m.e.dirty.written(b)
 	m.e.inbox.written()
 	m.e.answers.done()
+	m.e.moves.written()
 	m.e.asOf.Store(b.asOf.UnixMilli())
 	m.e.released.Store(b.upTo.record)
 	m.release()
@@ -191,6 +192,12 @@ func (m *materialiser) write(b batch, ops []op) error {
 		return err
 	}
 	if err := m.answerRows(); err != nil {
+		return err
+	}
+	if err := m.moveRows(); err != nil {
+		return err
+	}
+	if err := m.purseRows(); err != nil {
 		return err
 	}
 	m.st.at = b.upTo
@@ -245,6 +252,9 @@ func (m *materialiser) image(msg *message.Message) {
 	msg.Store.Flags = msg.Store.Flags&^flagDirty | flagWriting
 	m.images = append(m.images, img)
 	m.count(&img)
+	if msg.Tariff != nil {
+		m.bill(msg, img.was == 0)
+	}
 }
 
 // awaiting adds the index entries of the parts that a receipt may still be for.

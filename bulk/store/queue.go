@@ -19,11 +19,12 @@ type pending struct {
 	inbound  []inboundRecord
 	horizons []horizon
 	stamps   []stamp // by at
+	moves    []move
 	dones    []func(error)
 }
 
 func (p *pending) empty() bool {
-	return len(p.events) == 0 && len(p.receipts) == 0 && len(p.inbound) == 0 && len(p.horizons) == 0 && len(p.dones) == 0
+	return len(p.events) == 0 && len(p.receipts) == 0 && len(p.inbound) == 0 && len(p.horizons) == 0 && len(p.moves) == 0 && len(p.dones) == 0
 }
 
 func (p *pending) reset() {
@@ -31,9 +32,10 @@ func (p *pending) reset() {
 	clear(p.receipts)
 	clear(p.inbound)
 	clear(p.stamps)
+	clear(p.moves)
 	clear(p.dones)
 	p.events, p.receipts, p.inbound = p.events[:0], p.receipts[:0], p.inbound[:0]
-	p.horizons, p.stamps, p.dones = p.horizons[:0], p.stamps[:0], p.dones[:0]
+	p.horizons, p.stamps, p.moves, p.dones = p.horizons[:0], p.stamps[:0], p.moves[:0], p.dones[:0]
 }
 
 // queue is the door to the writer: producers append to one pending under a short lock,
@@ -119,7 +121,8 @@ func (e *Embedded) RecordHorizon(key message.Lane, seq uint64, done func(error))
 }
 
 // Accept takes new messages and returns when they are durable and in the live table.
-// They are the store's from then on. ErrBusy, ErrDiskFull, ErrTooLarge and ErrFailed refuse
+// They are the store's from then on. What those with a Tariff cost must have been reserved.
+// ErrBusy, ErrDiskFull, ErrTooLarge and ErrFailed refuse
 // all of them; after any other error the messages may or may not be accepted.
 func (e *Embedded) Accept(ctx context.Context, msgs []*message.Message, extra AcceptExtra) error {
 	result := make(chan error, 1)

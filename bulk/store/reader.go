@@ -92,6 +92,9 @@ func scanRow(stmt *sqlite.Stmt) (*message.Message, error) {
 		return nil, err
 	}
 	m.Store.Row = m.Status
+	if m.Tariff != nil {
+		m.Store.RowOpen, m.Store.RowRefunded = uint8(m.OpenParts()), m.Refunded
+	}
 	return m, nil
 }
 

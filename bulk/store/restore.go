@@ -35,7 +35,7 @@ func (e *Embedded) restore(conn *database) (*materialiser, error) {
 	if m.maxID, err = highestRow(conn, cat); err != nil {
 		return nil, err
 	}
-	return m, errors.Join(e.restoreLanes(conn), e.restoreLedger(conn), e.restoreUsage(conn), e.restoreParked(conn, st.orphans), e.restoreInbound(conn))
+	return m, errors.Join(e.restoreLanes(conn), e.restoreLedger(conn), e.restoreUsage(conn), e.restorePurses(conn), e.restoreParked(conn, st.orphans), e.restoreInbound(conn))
 }
 
 func highestRow(conn *database, cat *catalog) (highest message.ID, err error) {
@@ -177,6 +177,8 @@ func (r *replayer) record(pos journal.Pos, kind byte, payload []byte) error {
 	switch kind {
 	case recordIdempotency:
 		r.stamp = &rec.stamp
+	case recordMoney:
+		r.e.applyMove(&move{rec.move, number}, false)
 	case recordParked:
 		r.applier.receipt(&rec.receipt)
 	case recordHorizon:

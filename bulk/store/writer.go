@@ -25,6 +25,7 @@ type group struct {
 	pending *pending
 	events  []message.Event // part of pending.events
 	inbound []inboundRecord // part of pending.inbound
+	moves   []move          // pending.moves, in its first group
 	stamps  []stamp         // part of pending.stamps; at counts from pending's first event
 	from    int             // index of the first event in pending
 	first   uint64          // record number of the first record
@@ -86,13 +87,18 @@ type writer struct {
 // commit writes all of p, in several groups if it is large, and hands them on.
 func (w *writer) commit(p *pending) {
 	w.buf.Reset()
+	moves := p.moves
+	for i := range moves {
+		addMove(&w.buf, &moves[i].Movement)
+		moves[i].number = w.record + 1 + uint64(i)
+	}
 	for _, h := range p.horizons {
 		addHorizon(&w.buf, h)
 	}
 	for i := range p.receipts {
 		addReceipt(&w.buf, &p.receipts[i])
 	}
-	inbound := w.inbound(p)
+	inbound := w.inbound(p, &moves)
 	from, stamped, whole := 0, 0, 0 // whole: before it no group ends
 	next := 0
 	for i := range p.events {
@@ -105,23 +111,24 @@ func (w *writer) commit(p *pending) {
 		w.number(ev)
 		addEvent(&w.buf, ev)
 		if w.buf.Size() >= w.limit && i+1 >= whole {
-			w.append(&group{pending: p, events: p.events[from : i+1], inbound: inbound, stamps: p.stamps[stamped:next], from: from})
-			inbound = nil
+			w.append(&group{pending: p, events: p.events[from : i+1], inbound: inbound, moves: moves, stamps: p.stamps[stamped:next], from: from})
+			inbound, moves = nil, nil
 			from, stamped = i+1, next
 			w.buf.Reset()
 		}
 	}
-	w.append(&group{pending: p, events: p.events[from:], inbound: inbound, stamps: p.stamps[stamped:], from: from, last: true})
+	w.append(&group{pending: p, events: p.events[from:], inbound: inbound, moves: moves, stamps: p.stamps[stamped:], from: from, last: true})
 }
 
 // inbound encodes p's inbound records and returns those that go with the group begun; the
-// others are handed on.
-func (w *writer) inbound(p *pending) []inboundRecord {
+// others are handed on, the first ones with the moves.
+func (w *writer) inbound(p *pending, moves *[]move) []inboundRecord {
 	from := 0
 	for i := range p.inbound {
 		addInbound(&w.buf, &p.inbound[i])
 		if w.buf.Size() >= w.limit {
-			w.append(&group{pending: p, inbound: p.inbound[from : i+1]})
+			w.append(&group{pending: p, inbound: p.inbound[from : i+1], moves: *moves})
+			*moves = nil
 			from = i + 1
 			w.buf.Reset()
 		}
