@@ -7,8 +7,6 @@ import (
 	"fmt"
 
 	"protei-bulk/bulk/account"
-	"protei-bulk/bulk/campaign"
-	"protei-bulk/bulk/message"
 	"protei-bulk/bulk/store"
 )
 
@@ -118,79 +116,6 @@ func (s accountStore) DeleteKey(ctx context.Context, hash account.KeyHash) error
 	err := s.store.DeleteAPIKey(ctx, hash)
 	if errors.Is(err, store.ErrNotFound) {
 		return nil
-	}
-	return err
-}
-
-// campaignStore is the embedded store as package campaign wants it.
-type campaignStore struct{ store *store.Embedded }
-
-func (s campaignStore) SaveCampaign(ctx context.Context, r campaign.Row) error {
-	return s.store.PutCampaign(ctx, store.CampaignRow{
-		ID: r.ID, Account: r.Account, Name: r.Name, SenderID: r.SenderID, MessageContent: r.MessageContent,
-		RecipientType: r.RecipientType, TotalRecipients: r.TotalRecipients, ScheduleType: r.ScheduleType,
-		ScheduleAt: r.ScheduleAt, Priority: r.Priority, MaxTPS: r.MaxTPS, Status: string(r.Status), Cursor: r.Cursor,
-		Accepted: r.Accepted, Refused: r.Refused, CreatedAt: r.CreatedAt, StartedAt: r.StartedAt,
-		FinishedAt: r.FinishedAt, Settings: r.Settings,
-	})
-}
-
-func campaignRow(r store.CampaignRow) campaign.Row {
-	return campaign.Row{
-		ID: r.ID, Account: r.Account, Name: r.Name, SenderID: r.SenderID, MessageContent: r.MessageContent,
-		RecipientType: r.RecipientType, TotalRecipients: r.TotalRecipients, ScheduleType: r.ScheduleType,
-		ScheduleAt: r.ScheduleAt, Priority: r.Priority, MaxTPS: r.MaxTPS, Status: campaign.Status(r.Status), Cursor: r.Cursor,
-		Accepted: r.Accepted, Refused: r.Refused, CreatedAt: r.CreatedAt, StartedAt: r.StartedAt,
-		FinishedAt: r.FinishedAt, Settings: r.Settings,
-	}
-}
-
-func (s campaignStore) Campaign(ctx context.Context, id message.ID) (campaign.Row, error) {
-	r, err := s.store.Campaign(ctx, id)
-	return campaignRow(r), campaignError(err)
-}
-
-func (s campaignStore) Campaigns(ctx context.Context, accountID uint32, below message.ID, limit int) ([]campaign.Row, error) {
-	stored, err := s.store.Campaigns(ctx, accountID, below, limit)
-	rows := make([]campaign.Row, len(stored))
-	for i, r := range stored {
-		rows[i] = campaignRow(r)
-	}
-	return rows, err
-}
-
-func (s campaignStore) DeleteCampaign(ctx context.Context, id message.ID) error {
-	return campaignError(s.store.DeleteCampaign(ctx, id))
-}
-
-func (s campaignStore) AddRecipients(ctx context.Context, id message.ID, add []campaign.Recipient) error {
-	rows := make([]store.RecipientRow, len(add))
-	for i, r := range add {
-		rows[i] = store.RecipientRow(r)
-	}
-	return campaignError(s.store.AddRecipients(ctx, id, rows))
-}
-
-func (s campaignStore) Recipients(ctx context.Context, id message.ID, after uint32, limit int) ([]campaign.Recipient, error) {
-	stored, err := s.store.Recipients(ctx, id, after, limit)
-	rows := make([]campaign.Recipient, len(stored))
-	for i, r := range stored {
-		rows[i] = campaign.Recipient(r)
-	}
-	return rows, campaignError(err)
-}
-
-func (s campaignStore) MaxOrdinal(_ context.Context, id message.ID) (uint32, error) {
-	return s.store.CampaignCursor(id), nil
-}
-
-func (s campaignStore) CampaignCounts(id message.ID) campaign.Counts {
-	return campaign.Counts(s.store.CampaignLedger(id))
-}
-
-func campaignError(err error) error {
-	if errors.Is(err, store.ErrNotFound) {
-		return campaign.ErrNotFound
 	}
 	return err
 }

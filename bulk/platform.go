@@ -22,6 +22,7 @@ import (
 	"protei-bulk/bulk/campaign"
 	"protei-bulk/bulk/cdr"
 	"protei-bulk/bulk/connector"
+	"protei-bulk/bulk/contact"
 	"protei-bulk/bulk/dispatch"
 	"protei-bulk/bulk/esme"
 	"protei-bulk/bulk/inbound"
@@ -65,6 +66,7 @@ type Platform struct {
 	meter     *metrics.Metrics
 	intake    *intake.Intake
 	campaigns *campaign.Manager
+	lists     *contact.Lists
 	lanes     *queue.Lanes
 	connector *connector.Directory
 	fleet     *fleet
@@ -338,19 +340,25 @@ func (p *Platform) goLiveOnce() {
 
 func (p *Platform) startCampaigns(ctx context.Context) error {
 	m, err := campaign.New(campaign.Options{
-		Store: campaignStore{p.store}, Intake: p.intake, Accounts: p.accounts, IDs: p.store.IDs(), Logger: p.log,
+		Store: campaignStore{p}, Intake: p.intake, Accounts: p.accounts, IDs: p.store.IDs(), Logger: p.log,
 	})
 	if err != nil {
 		return err
 	}
 	p.campaigns = m
 	p.onStop("campaigns", m.Stop)
+	p.lists, err = contact.OpenLists(ctx, contact.ListOptions{
+		Store: listStore{campaignStore{p}}, IDs: p.store.IDs(), Check: intake.CheckRecipient,
+	})
+	if err != nil {
+		return err
+	}
 	return m.Start(ctx)
 }
 
 func (p *Platform) startHTTP(context.Context) error {
 	handler, err := api.New(api.Options{
-		Accounts: p.accounts, Intake: p.intake, Messages: reader{p}, Answers: answers{p.store}, Insight: insight{p}, Campaigns: p.campaigns, Metrics: p.meter,
+		Accounts: p.accounts, Intake: p.intake, Messages: reader{p}, Answers: answers{p.store}, Insight: insight{p}, Campaigns: p.campaigns, Lists: p.lists, TempDir: p.cfg.Data, Metrics: p.meter,
 		Inbound: inboundReader{p}, InboundRoutes: p.mo, Webhooks: webhookDesk{p},
 		IDs: p.store.IDs(), SMSC: p.connector.Name, Route: p.routes.Name, Connectors: p.connector, Routes: p.routes, Router: p.router,
 		Backup: p.Backup, Root: p.opts.Root, Version: p.opts.Version, Logger: p.log,

@@ -91,9 +91,7 @@ func Open(ctx context.Context, opts Options) (*Directory, error) {
 }
 
 func (d *Directory) newAccount(row Row) *Account {
-	a := &Account{Row: row, limit: newLimiter(&row.Spec), quota: newQuota(row.ID, d.meter, &row.Spec)}
-	a.senders, _ = row.compileSenders() // Validate has seen it
-	return a
+	return &Account{Row: row, limit: newLimiter(&row.Spec), quota: newQuota(row.ID, d.meter, &row.Spec)}
 }
 
 func newSnapshot(accounts []*Account, keys []*Key) *Snapshot {

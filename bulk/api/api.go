@@ -20,6 +20,7 @@ import (
 	"protei-bulk/bulk/account"
 	"protei-bulk/bulk/campaign"
 	"protei-bulk/bulk/connector"
+	"protei-bulk/bulk/contact"
 	"protei-bulk/bulk/inbound"
 	"protei-bulk/bulk/intake"
 	"protei-bulk/bulk/message"
@@ -110,6 +111,8 @@ type Options struct {
 	Answers   Answers // of requests with an Idempotency-Key
 	Insight   Insight
 	Campaigns *campaign.Manager // nil: the campaign endpoints answer 404
+	Lists     *contact.Lists    // nil: the endpoints of contact lists answer 404
+	TempDir   string            // of files that are uploaded; "": os.TempDir
 	// Connectors can be changed; nil: they are only shown.
 	Connectors *connector.Directory
 	IDs        intake.IDs // batch ids

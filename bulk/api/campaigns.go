@@ -1,60 +1,115 @@
 package api
 
 import (
-	"fmt"
+	"context"
+	"errors"
+	"net/url"
 	"strings"
 	"time"
 
+	"protei-bulk/bulk/account"
 	"protei-bulk/bulk/campaign"
-	"protei-bulk/bulk/intake"
+	"protei-bulk/bulk/contact/sheet"
 	"protei-bulk/bulk/message"
 )
 
 // campaignView is a campaign as the API shows it.
 type campaignView struct {
-	ID              message.ID `json:"-"`
-	CampaignID      string     `json:"campaign_id"`
-	Name            string     `json:"name"`
-	Status          string     `json:"status"`
-	SenderID        string     `json:"sender_id,omitempty"`
-	MessageContent  string     `json:"message_content"`
-	Encoding        string     `json:"encoding,omitempty"`
-	RecipientType   string     `json:"recipient_type"`
-	TotalRecipients uint32     `json:"total_recipients"`
-	Recipients      uint32     `json:"recipients_added"`
-	ScheduleType    string     `json:"schedule_type"`
-	ScheduleAt      string     `json:"schedule_at,omitempty"`
-	Priority        string     `json:"priority"`
-	MaxTPS          uint32     `json:"max_tps"`
-	DLRURL          string     `json:"dlr_url,omitempty"`
-	CreatedAt       string     `json:"created_at"`
-	StartedAt       string     `json:"started_at,omitempty"`
-	FinishedAt      string     `json:"finished_at,omitempty"`
-	LastError       string     `json:"last_error,omitempty"`
+	ID              message.ID        `json:"-"`
+	CampaignID      string            `json:"campaign_id"`
+	Name            string            `json:"name"`
+	Status          string            `json:"status"`
+	Reason          string            `json:"reason,omitempty"`
+	Waiting         string            `json:"waiting,omitempty"`
+	SenderID        string            `json:"sender_id,omitempty"`
+	MessageContent  string            `json:"message_content"`
+	Encoding        string            `json:"encoding,omitempty"`
+	Flash           bool              `json:"flash,omitempty"`
+	Transliterate   bool              `json:"transliterate,omitempty"`
+	UDH             string            `json:"udh,omitempty"`
+	DestPort        uint16            `json:"dest_port,omitempty"`
+	SourcePort      uint16            `json:"source_port,omitempty"`
+	RecipientType   string            `json:"recipient_type"`
+	TotalRecipients uint32            `json:"total_recipients"`
+	Recipients      uint32            `json:"recipients_added"`
+	RefusedRows     uint32            `json:"rows_refused"`
+	Repeated        uint32            `json:"duplicates_seen"`
+	Duplicates      string            `json:"duplicates,omitempty"`
+	Columns         []string          `json:"columns,omitempty"`
+	ScheduleType    string            `json:"schedule_type"`
+	ScheduleAt      string            `json:"schedule_at,omitempty"`
+	Timezone        string            `json:"timezone,omitempty"`
+	Windows         []campaign.Window `json:"windows,omitempty"`
+	Priority        string            `json:"priority"`
+	MaxTPS          uint32            `json:"max_tps"`
+	ValidityPeriod  string            `json:"validity_period,omitempty"`
+	DLRURL          string            `json:"dlr_url,omitempty"`
+	Tag             string            `json:"tag,omitempty"`
+	CreatedAt       string            `json:"created_at"`
+	StartedAt       string            `json:"started_at,omitempty"`
+	FinishedAt      string            `json:"finished_at,omitempty"`
+	CreatedBy       string            `json:"created_by,omitempty"`
+	ChangedBy       string            `json:"changed_by,omitempty"`
+	StartedBy       string            `json:"started_by,omitempty"`
+	DecidedBy       string            `json:"decided_by,omitempty"`
+	LastError       string            `json:"last_error,omitempty"`
 
 	Progress campaignProgress `json:"progress"`
+	Imports  []importView     `json:"imports,omitempty"`
+	Import   *importView      `json:"import,omitempty"` // of this call, or the one under way
 	Warnings []string         `json:"warnings,omitempty"`
 }
 
 // campaignProgress counts recipients, and the messages that were made of them by status.
 type campaignProgress struct {
-	Processed uint32           `json:"processed"` // recipients that became a message or were refused
-	Accepted  uint64           `json:"accepted"`
-	Refused   uint64           `json:"refused"`
-	Messages  map[string]int64 `json:"messages"`
+	Processed int64             `json:"processed"` // recipients that became a message or were refused
+	Accepted  int64             `json:"accepted"`
+	Refused   uint64            `json:"refused"`
+	RefusedBy map[string]uint64 `json:"refused_by_reason,omitempty"`
+	Sent      int64             `json:"sent"` // given to an SMSC, whatever became of them
+	Messages  map[string]int64  `json:"messages"`
+}
+
+// importView is an import of recipients.
+type importView struct {
+	State      string `json:"state"` // RUNNING or DONE
+	At         string `json:"at,omitempty"`
+	Name       string `json:"name,omitempty"`
+	Rows       int64  `json:"rows"`
+	Added      int64  `json:"added"`
+	Refused    int64  `json:"refused"`
+	Duplicates int64  `json:"duplicates"`
 }
 
 func viewCampaign(c *campaign.Campaign) campaignView {
-	return campaignView{
-		ID: c.ID, CampaignID: c.ID.String(), Name: c.Name, Status: string(c.Status), SenderID: c.SenderID,
-		MessageContent: c.MessageContent, Encoding: c.Settings.Encoding, RecipientType: c.RecipientType,
-		TotalRecipients: c.TotalRecipients, Recipients: c.Settings.Added, ScheduleType: c.ScheduleType,
-		ScheduleAt: timeOrEmpty(c.ScheduleAt), Priority: c.Priority.String(), MaxTPS: c.MaxTPS, DLRURL: c.Settings.DLRURL,
+	set := &c.Settings
+	v := campaignView{
+		ID: c.ID, CampaignID: c.ID.String(), Name: c.Name, Status: string(c.Status), Reason: set.Reason, Waiting: set.Waiting,
+		SenderID: c.SenderID, MessageContent: c.MessageContent, Encoding: set.Encoding, Flash: set.Flash,
+		Transliterate: set.Transliterate, UDH: set.UDH, DestPort: set.DestPort, SourcePort: set.SourcePort,
+		RecipientType: c.RecipientType, TotalRecipients: c.TotalRecipients, Recipients: set.Added, RefusedRows: set.RefusedRows,
+		Repeated: set.Repeated, Duplicates: set.Duplicates, Columns: set.Columns, ScheduleType: c.ScheduleType,
+		ScheduleAt: timeOrEmpty(c.ScheduleAt), Timezone: set.Timezone, Windows: set.Windows, Priority: c.Priority.String(),
+		MaxTPS: c.MaxTPS, ValidityPeriod: set.ValidityPeriod, DLRURL: set.DLRURL, Tag: set.Tag,
 		CreatedAt: timeOrEmpty(c.CreatedAt), StartedAt: timeOrEmpty(c.StartedAt), FinishedAt: timeOrEmpty(c.FinishedAt),
-		LastError: c.Settings.LastError,
+		CreatedBy: set.CreatedBy, ChangedBy: set.ChangedBy, StartedBy: set.StartedBy, DecidedBy: set.DecidedBy, LastError: set.LastError,
 		Progress: campaignProgress{
-			Processed: c.Cursor, Accepted: c.Accepted, Refused: c.Refused, Messages: byStatus(c.Counts),
+			Processed: c.Processed(), Accepted: c.Accepted(), Refused: c.Refused, RefusedBy: set.RefusedBy,
+			Sent: c.Sent(), Messages: byStatus(c.Counts),
 		},
+	}
+	for _, i := range set.Imports {
+		v.Imports = append(v.Imports, viewImport(i))
+	}
+	if p := c.Import; p != nil {
+		v.Import = &importView{State: "RUNNING", Rows: p.Rows.Load(), Added: p.Added.Load(), Refused: p.Refused.Load(), Duplicates: p.Duplicates.Load()}
+	}
+	return v
+}
+
+func viewImport(i campaign.Import) importView {
+	return importView{
+		State: "DONE", At: timeOrEmpty(i.At), Name: i.Name, Rows: i.Rows, Added: i.Added, Refused: i.Refused, Duplicates: i.Duplicates,
 	}
 }
 
@@ -65,122 +120,61 @@ func timeOrEmpty(ms int64) string {
 	return time.UnixMilli(ms).UTC().Format(time.RFC3339)
 }
 
-// campaignReaders reads the members of a campaign over spec, under all their names.
-func (c *call) campaignReaders(s *campaign.Spec) map[string]func(string) {
-	d := &c.dec
-	number := func(most uint64, into *uint32) func(string) {
-		return func(n string) {
-			var v uint64
-			d.uint(n, most, &v)
-			*into = uint32(v)
-		}
-	}
-	readers := map[string]func(string){
-		"name":             func(n string) { d.string(n, &s.Name) },
-		"encoding":         func(n string) { d.string(n, &s.Encoding) },
-		"priority":         func(n string) { d.priority(n, &s.Priority) },
-		"recipient_type":   func(n string) { d.string(n, &s.RecipientType) },
-		"schedule_type":    func(n string) { d.string(n, &s.ScheduleType) },
-		"schedule_at":      func(n string) { d.string(n, &s.ScheduleAt) },
-		"dlr_url":          func(n string) { d.string(n, &s.DLRURL) },
-		"total_recipients": number(campaign.MaxTotal, &s.TotalRecipients),
-		"max_tps":          number(campaign.MaxTPS, &s.MaxTPS),
-	}
-	seen := map[field]string{}
-	alias := func(f field, into *string) func(string) {
-		return func(n string) {
-			if first := seen[f]; first != "" {
-				d.fault(intake.DuplicateField, n, "is given twice, also as "+first)
-			}
-			seen[f] = n
-			d.string(n, into)
-		}
-	}
-	for _, name := range []string{"sender_id", "from", "sender"} {
-		readers[name] = alias(fieldFrom, &s.SenderID)
-	}
-	for _, name := range []string{"message_content", "text", "message"} {
-		readers[name] = alias(fieldText, &s.MessageContent)
-	}
-	return readers
-}
-
-// recipients reads an array of numbers, given as strings or as objects with "to".
-func (c *call) recipients(into *[]string) func(string) {
-	d := &c.dec
-	return func(name string) {
-		if d.kind() != '[' {
-			d.wrongType(name, "an array")
-			return
-		}
-		d.array()
-		for i := 0; d.more(']'); i++ {
-			if len(*into) > campaign.MaxRecipients || len(d.faults) > 100 {
-				d.skip() // the campaign names the bound
-				continue
-			}
-			*into = append(*into, c.recipient(fmt.Sprintf("%s/%d", name, i)))
-		}
-	}
-}
-
-// recipient reads one entry; place is where it stands in the body.
-func (c *call) recipient(place string) (to string) {
-	d := &c.dec
-	before := len(d.faults)
-	if d.kind() != '{' {
-		d.string(place, &to)
-	} else {
-		d.object()
-		for d.more('}') {
-			key := d.key()
-			if fieldOf(key) == fieldTo {
-				d.string(place, &to)
-				continue
-			}
-			d.unknown(key)
-			d.skip()
-		}
-	}
-	for i := before; i < len(d.faults); i++ {
-		d.faults[i].Pointer = "/" + place
-	}
-	return to
-}
-
 func (c *call) createCampaign() error {
 	spec := campaign.Spec{Priority: message.Normal}
-	var to []string
+	var rows []sheet.Row
+	list := ""
 	readers := c.campaignReaders(&spec)
-	readers["recipients"] = c.recipients(&to)
+	readers["recipients"] = c.recipients(&rows)
+	readers["list"] = func(n string) { c.dec.string(n, &list) }
 	if err := c.object(maxBulkBody, readers); err != nil {
 		return err
 	}
-	made, err := c.api.opts.Campaigns.Create(c.r.Context(), c.who, cloneSpec(spec), cloneAll(to))
+	if len(rows) > campaign.MaxRecipients {
+		return tooManyInline()
+	}
+	ctx, all := c.r.Context(), c.api.opts.Campaigns
+	made, err := all.Create(ctx, c.who, cloneSpec(spec), c.actor())
 	if err != nil {
 		return err
 	}
+	var done *campaign.Import
+	if len(rows) > 0 || list != "" {
+		up, err := c.upload(rows, list)
+		if err == nil {
+			var sum campaign.Import
+			made, sum, err = all.AddRecipients(ctx, c.who, made.ID, up)
+			done = &sum
+		}
+		if err != nil {
+			return errors.Join(err, all.Delete(context.WithoutCancel(ctx), c.who, made.ID))
+		}
+	}
 	c.w.Header().Set("Location", "/api/v1/campaigns/"+made.ID.String())
-	return c.campaign(201, made)
+	return c.campaignWith(201, made, done)
 }
 
-// cloneSpec and cloneAll copy strings out of the request's text, which would live as long.
+// cloneSpec copies strings out of the request's text, which would live as long.
 func cloneSpec(s campaign.Spec) campaign.Spec {
-	for _, p := range []*string{&s.Name, &s.SenderID, &s.MessageContent, &s.RecipientType, &s.ScheduleType, &s.ScheduleAt, &s.Encoding, &s.DLRURL} {
+	for _, p := range []*string{
+		&s.Name, &s.SenderID, &s.MessageContent, &s.RecipientType, &s.ScheduleType, &s.ScheduleAt, &s.Encoding, &s.DLRURL,
+		&s.ValidityPeriod, &s.Tag, &s.UDH, &s.Timezone, &s.Duplicates,
+	} {
 		*p = strings.Clone(*p)
 	}
 	return s
 }
 
-func cloneAll(all []string) []string {
-	for i := range all {
-		all[i] = strings.Clone(all[i])
-	}
-	return all
+func (c *call) campaign(status int, made campaign.Campaign) error {
+	return c.campaignWith(status, made, nil)
 }
 
-func (c *call) campaign(status int, made campaign.Campaign) error {
+func (c *call) campaignWith(status int, made campaign.Campaign, done *campaign.Import) error {
 	view := viewCampaign(&made)
+	if done != nil {
+		v := viewImport(*done)
+		view.Import = &v
+	}
 	view.Warnings = c.warned()
 	return c.document(status, view)
 }
@@ -206,11 +200,33 @@ func (c *call) getCampaign() error {
 }
 
 func (c *call) listCampaigns() error {
-	q, unknown, err := parseQuery(c.r.URL.RawQuery)
+	// status and name are not those of messages.
+	values, err := url.ParseQuery(c.r.URL.RawQuery)
+	if err != nil {
+		return wrong("invalid_parameter", "the query is not well-formed")
+	}
+	status, name := values.Get("status"), values.Get("name")
+	values.Del("status")
+	values.Del("name")
+	q, unknown, err := parseQuery(values.Encode())
 	if err != nil {
 		return err
 	}
-	all, err := c.api.opts.Campaigns.List(c.r.Context(), c.who, q.Cursor, q.Limit)
+	want := campaign.Query{Account: q.Account, Name: name, Below: q.Cursor, Limit: q.Limit}
+	if status != "" {
+		var ok bool
+		if want.Status, ok = campaign.ParseStatus(status); !ok {
+			detail := "is none of DRAFT, PENDING_APPROVAL, SCHEDULED, RUNNING, PAUSED, COMPLETED, CANCELLED"
+			return &problem{code: "invalid_parameter", detail: "status " + detail, faults: []fault{{"?status", "invalid_parameter", detail}}}
+		}
+	}
+	if !q.Since.IsZero() {
+		want.Since = message.FirstID(q.Since)
+	}
+	if until := message.FirstID(q.Until); !q.Until.IsZero() && (want.Below == 0 || until < want.Below) {
+		want.Below = until
+	}
+	all, next, err := c.api.opts.Campaigns.List(c.r.Context(), c.who, want)
 	if err != nil {
 		return err
 	}
@@ -219,8 +235,8 @@ func (c *call) listCampaigns() error {
 		views[i] = viewCampaign(&all[i])
 	}
 	answer := map[string]any{"campaigns": views, "limit": q.Limit, "next_cursor": nil}
-	if len(all) == q.Limit {
-		answer["next_cursor"] = all[len(all)-1].ID.String()
+	if next != 0 {
+		answer["next_cursor"] = next.String()
 	}
 	for i, name := range unknown {
 		unknown[i] = "unknown parameter " + name + " was ignored"
@@ -243,7 +259,7 @@ func (c *call) updateCampaign() error {
 		return err
 	}
 	text := c.dec.text
-	updated, err := c.api.opts.Campaigns.Update(c.r.Context(), c.who, id, func(s *campaign.Spec) {
+	updated, err := c.api.opts.Campaigns.Update(c.r.Context(), c.who, id, c.actor(), func(s *campaign.Spec) {
 		_ = c.dec.whole(text, c.campaignReaders(s))
 		*s = cloneSpec(*s)
 	})
@@ -265,33 +281,21 @@ func (c *call) deleteCampaign() error {
 	return nil
 }
 
-func (c *call) addRecipients() error {
-	id, err := c.campaignID()
-	if err != nil {
-		return err
-	}
-	var to []string
-	if err := c.object(maxBulkBody, map[string]func(string){"recipients": c.recipients(&to)}); err != nil {
-		return err
-	}
-	if len(to) == 0 {
-		return &problem{code: "no_recipients", detail: "recipients: an array of numbers is needed", faults: []fault{{"/recipients", "no_recipients", "has no entries"}}}
-	}
-	updated, err := c.api.opts.Campaigns.AddRecipients(c.r.Context(), c.who, id, cloneAll(to))
-	if err != nil {
-		return err
-	}
-	return c.campaign(200, updated)
-}
-
-// campaignAction is POST /api/v1/campaigns/{id}/{start,pause,resume,cancel}.
+// campaignAction is POST /api/v1/campaigns/{id}/{start,approve,reject,pause,resume,cancel}.
 func campaignAction(action string) func(*call) error {
 	return func(c *call) error {
 		id, err := c.campaignID()
 		if err != nil {
 			return err
 		}
-		done, err := c.api.opts.Campaigns.Do(c.r.Context(), c.who, id, campaign.Action(action))
+		d := campaign.Decision{Action: campaign.Action(action), By: c.actor()}
+		if action == "reject" && c.r.ContentLength != 0 {
+			if err := c.object(maxSingleBody, map[string]func(string){"reason": func(n string) { c.dec.string(n, &d.Reason) }}); err != nil {
+				return err
+			}
+			d.Reason = strings.Clone(d.Reason[:min(len(d.Reason), 500)])
+		}
+		done, err := c.api.opts.Campaigns.Do(c.r.Context(), c.who, id, d)
 		if err != nil {
 			return err
 		}
@@ -305,15 +309,31 @@ func (c *call) testCampaign() error {
 	if err != nil {
 		return err
 	}
-	var to string
-	if err := c.object(maxSingleBody, map[string]func(string){"to": func(n string) { c.dec.string(n, &to) }}); err != nil {
-		return err
-	}
-	m, err := c.api.opts.Campaigns.Test(c.r.Context(), c.who, id, to)
+	var trial campaign.Trial
+	err = c.object(maxSingleBody, map[string]func(string){
+		"to":     func(n string) { c.dec.string(n, &trial.To) },
+		"values": func(n string) { c.dec.value(n, &trial.Values) },
+	})
 	if err != nil {
 		return err
 	}
-	c.accepted(&intake.Outcome{Msg: m})
+	out, err := c.api.opts.Campaigns.Test(c.r.Context(), c.who, id, trial)
+	if err != nil {
+		return err
+	}
+	c.accepted(&out)
 	c.reply(201, c.answer)
 	return nil
+}
+
+// actor names the person behind a request, for what needs a second one: the API key by its
+// prefix, or the user of Basic.
+func (c *call) actor() string {
+	if c.key != nil {
+		return "key " + c.key.Prefix
+	}
+	if user, _, ok := c.r.BasicAuth(); ok {
+		return "user " + strings.Clone(user[:min(len(user), account.MaxSystemID)])
+	}
+	return "account " + c.who.Name
 }

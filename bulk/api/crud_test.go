@@ -36,8 +36,14 @@ func TestCampaignFromDraftToTheEnd(t *testing.T) {
 	p.do(t, "POST", path+"/recipients", `{"recipients":[]}`).want(t, 422, "no_recipients")
 	a = p.do(t, "POST", path+"/recipients", `{"recipients":["1512345670",{"to":"1512345671","name":"Ann"},{"msisdn":"x1"}]}`)
 	a.want(t, 200, "")
-	if a.JSON["total_recipients"] != 3.0 {
+	if a.JSON["total_recipients"] != 2.0 || !strings.Contains(a.Body, `"import":{"state":"DONE",`) || !strings.Contains(a.Body, `"rows":3,"added":2,"refused":1,"duplicates":0}`) {
 		t.Errorf("campaign %s", a.Body)
+	}
+	if file := p.do(t, "GET", path+"/errors", ""); !strings.Contains(file.Body, "3,to,invalid_recipient,") {
+		t.Errorf("error file %s", file.Body)
+	}
+	if got := p.do(t, "GET", path+"/recipients", ""); !strings.Contains(got.Body, `{"ordinal":2,"to":"1512345671","values":{"name":"Ann"}}`) {
+		t.Errorf("recipients %s", got.Body)
 	}
 	p.do(t, "POST", path+"/test", `{"to":"nobody"}`).want(t, 422, "invalid_recipient")
 	p.do(t, "POST", path+"/test", `{"to":"1512345699"}`).want(t, 201, "")
@@ -58,7 +64,7 @@ func TestCampaignFromDraftToTheEnd(t *testing.T) {
 	a = p.do(t, "GET", path, "")
 	a.want(t, 200, "")
 	progress := a.JSON["progress"].(map[string]any)
-	if progress["accepted"] != 2.0 || progress["refused"] != 1.0 || progress["processed"] != 3.0 || !strings.Contains(a.Body, `"PENDING":2`) {
+	if progress["accepted"] != 2.0 || progress["refused"] != 0.0 || progress["processed"] != 2.0 || !strings.Contains(a.Body, `"PENDING":2`) {
 		t.Errorf("progress %v", progress)
 	}
 	if got := p.do(t, "GET", "/api/v1/messages?campaign_id="+id.String(), ""); len(got.JSON["messages"].([]any)) != 2 {

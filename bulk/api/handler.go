@@ -109,11 +109,18 @@ func (a *API) routes() {
 	if a.opts.Campaigns != nil {
 		a.on("/api/v1/campaigns", customers, methods{"GET": (*call).listCampaigns, "POST": (*call).createCampaign})
 		a.on("/api/v1/campaigns/{id}", customers, methods{"GET": (*call).getCampaign, "PATCH": (*call).updateCampaign, "DELETE": (*call).deleteCampaign})
-		a.on("/api/v1/campaigns/{id}/recipients", customers, methods{"POST": (*call).addRecipients})
+		a.on("/api/v1/campaigns/{id}/recipients", customers, methods{
+			"GET": (*call).listRecipients, "POST": (*call).addRecipients, "DELETE": (*call).clearRecipients,
+		})
+		a.on("/api/v1/campaigns/{id}/errors", customers, methods{"GET": (*call).campaignErrors})
+		a.on("/api/v1/campaigns/{id}/preview", customers, methods{"GET": (*call).previewCampaign, "POST": (*call).previewCampaign})
 		a.on("/api/v1/campaigns/{id}/test", customers, methods{"POST": (*call).testCampaign})
-		for _, action := range []string{"start", "pause", "resume", "cancel"} {
+		for _, action := range []string{"start", "approve", "reject", "pause", "resume", "cancel"} {
 			a.on("/api/v1/campaigns/{id}/"+action, customers, methods{"POST": campaignAction(action)})
 		}
+	}
+	if a.opts.Lists != nil {
+		a.listPaths()
 	}
 	if a.opts.Webhooks != nil {
 		a.on("/api/v1/webhooks/endpoints", customers, methods{"GET": (*call).webhookEndpoints})

@@ -65,6 +65,9 @@ var problems = map[string]problemKind{
 	"not_held":                {409, "The message is not held"},
 	"not_replayable":          {409, "The message cannot be delivered again"},
 	"illegal_transition":      {409, "The campaign's status does not permit this"},
+	"import_running":          {409, "Recipients are being added"},
+	"own_approval":            {403, "A second person has to approve"},
+	"unreadable_file":         {422, "The file cannot be read"},
 	"idempotency_in_progress": {409, "The first request is not done yet"},
 	"idempotency_key_reused":  {422, "The Idempotency-Key belongs to another request"},
 	"conflict":                {409, "This conflicts with what exists"},
@@ -132,6 +135,9 @@ func asProblem(err error) *problem {
 		return wrong("conflict", err.Error())
 	case errors.Is(err, ErrNoRoom):
 		return wrong("disk_full", err.Error())
+	}
+	if p := importProblem(err); p != nil {
+		return p
 	}
 	if faults := fieldFaults(err); len(faults) > 0 {
 		return &problem{code: "validation_failed", detail: faults[0].pointer[1:] + ": " + faults[0].detail, faults: faults}

@@ -19,6 +19,7 @@ func scopeRules() []scopeRule {
 	return []scopeRule{
 		{"/api/v1/messages", account.ReadMessages, account.SendMessages},
 		{"/api/v1/campaigns", account.ManageCampaign, account.ManageCampaign},
+		{"/api/v1/lists", account.ManageContacts, account.ManageContacts},
 		{"/api/v1/inbound/messages/{}/replay", account.ManageWebhooks, account.ManageWebhooks},
 		{"/api/v1/inbound/messages", account.ReadMessages, account.ReadMessages},
 		{"/api/v1/inbound/routes", account.ReadMessages, account.AdminScope},

@@ -15,6 +15,8 @@ import (
 	"protei-bulk/bulk/account/accounttest"
 	"protei-bulk/bulk/campaign"
 	"protei-bulk/bulk/campaign/campaigntest"
+	"protei-bulk/bulk/contact"
+	"protei-bulk/bulk/contact/sheet"
 	"protei-bulk/bulk/intake"
 	"protei-bulk/bulk/intake/intaketest"
 	"protei-bulk/bulk/message"
@@ -112,16 +114,46 @@ func (r *rig) create(t *testing.T, spec campaign.Spec, to []string) campaign.Cam
 	if spec.MessageContent == "" {
 		spec.MessageContent = "Sale!"
 	}
-	c, err := r.m.Create(context.Background(), r.acme, spec, to)
+	c, err := r.m.Create(context.Background(), r.acme, spec, "ann")
 	if err != nil {
 		t.Fatal(err)
+	}
+	if len(to) > 0 {
+		c, _ = r.add(t, c.ID, to)
 	}
 	return c
 }
 
+func (r *rig) add(t *testing.T, id message.ID, to []string) (campaign.Campaign, campaign.Import) {
+	t.Helper()
+	c, done, err := r.m.AddRecipients(context.Background(), r.acme, id, inline(to))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c, done
+}
+
+func inline(to []string) *campaign.Upload {
+	rows := make([]sheet.Row, len(to))
+	for i, number := range to {
+		rows[i] = sheet.Row{Line: uint32(i + 1), Names: []string{"to"}, Cells: []string{number}, Raw: number}
+	}
+	return &campaign.Upload{Reader: &contact.Inline{Rows: rows}, By: "ann"}
+}
+
+// errors is the error file.
+func (r *rig) errors(t *testing.T, id message.ID) string {
+	t.Helper()
+	var b strings.Builder
+	if err := r.m.WriteErrors(context.Background(), r.acme, id, &b); err != nil {
+		t.Fatal(err)
+	}
+	return b.String()
+}
+
 func (r *rig) do(t *testing.T, id message.ID, a campaign.Action) campaign.Campaign {
 	t.Helper()
-	c, err := r.m.Do(context.Background(), r.acme, id, a)
+	c, err := r.m.Do(context.Background(), r.acme, id, campaign.Decision{Action: a, By: "ann"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -156,28 +188,32 @@ func TestACampaignReachesEachRecipientOnce(t *testing.T) {
 	if c.Status != campaign.Draft || c.TotalRecipients != 700 {
 		t.Fatalf("campaign %s with %d recipients", c.Status, c.TotalRecipients)
 	}
-	if _, err := r.m.AddRecipients(context.Background(), r.acme, c.ID, to[700:]); err != nil {
-		t.Fatal(err)
-	}
+	r.add(t, c.ID, to[700:])
 	r.do(t, c.ID, campaign.Start)
 	row := r.wait(t, c.ID, is(campaign.Completed))
-	if row.Accepted != 1200 || row.Refused != 0 || row.Cursor != 1200 || row.FinishedAt == 0 {
+	if row.Refused != 0 || row.Cursor != 1200 || row.FinishedAt == 0 {
 		t.Errorf("row %+v", row)
 	}
 	r.wantEach(t, c.ID, 1200)
-	if got, err := r.m.Get(context.Background(), r.acme, c.ID); err != nil || got.Counts[message.Pending] != 1200 {
+	if got, err := r.m.Get(context.Background(), r.acme, c.ID); err != nil || got.Counts[message.Pending] != 1200 || got.Accepted() != 1200 {
 		t.Errorf("counts %v, %v", got.Counts, err)
 	}
 }
 
-func TestWrongRecipientsAreCountedAndNamed(t *testing.T) {
+func TestWrongRecipientsAreNamedAndStopNothing(t *testing.T) {
 	r := open(t)
-	c := r.create(t, campaign.Spec{}, []string{"1512345678", "nonsense", "1512345679"})
-	r.do(t, c.ID, campaign.Start)
-	row := r.wait(t, c.ID, is(campaign.Completed))
-	if row.Accepted != 2 || row.Refused != 1 || !strings.Contains(string(row.Settings), "nonsense") {
-		t.Errorf("row %+v, settings %s", row, row.Settings)
+	c := r.create(t, campaign.Spec{}, nil)
+	c, done := r.add(t, c.ID, []string{"1512345678", "nonsense", "", "1512345679"})
+	if done.Rows != 4 || done.Added != 2 || done.Refused != 2 || c.TotalRecipients != 2 || c.Settings.RefusedRows != 2 {
+		t.Errorf("import %+v of campaign %+v", done, c)
 	}
+	file := r.errors(t, c.ID)
+	if !strings.HasPrefix(file, "line,field,code,reason,row\n2,to,invalid_recipient,") || !strings.Contains(file, "nonsense") || !strings.Contains(file, "\n3,to,missing_recipient,") {
+		t.Errorf("error file\n%s", file)
+	}
+	r.do(t, c.ID, campaign.Start)
+	r.wait(t, c.ID, is(campaign.Completed))
+	r.wantEach(t, c.ID, 2)
 }
 
 func TestPauseResumeAndCancel(t *testing.T) {
@@ -188,8 +224,8 @@ func TestPauseResumeAndCancel(t *testing.T) {
 		t.Fatalf("status %s", c.Status)
 	}
 	made := len(r.sink.Messages())
-	if int(c.Cursor) != made {
-		t.Errorf("cursor %d, %d messages", c.Cursor, made)
+	if int(c.Cursor) != made || c.Processed() != int64(made) {
+		t.Errorf("cursor %d, processed %d, %d messages", c.Cursor, c.Processed(), made)
 	}
 	if c = r.do(t, c.ID, campaign.Resume); c.Status != campaign.Running {
 		t.Fatalf("status %s", c.Status)
@@ -198,8 +234,11 @@ func TestPauseResumeAndCancel(t *testing.T) {
 		t.Fatalf("status %s", c.Status)
 	}
 	r.wantEach(t, c.ID, int(c.Cursor))
+	if c.Counts[message.Cancelled] != int64(c.Cursor) || c.Settings.Cancelling {
+		t.Errorf("counts %v after the cancellation of %d", c.Counts, c.Cursor)
+	}
 	var wrong *campaign.TransitionError
-	if _, err := r.m.Do(context.Background(), r.acme, c.ID, campaign.Resume); !errors.As(err, &wrong) || len(wrong.Allowed) != 0 {
+	if _, err := r.m.Do(context.Background(), r.acme, c.ID, campaign.Decision{Action: campaign.Resume}); !errors.As(err, &wrong) || len(wrong.Allowed) != 0 {
 		t.Errorf("resume of a cancelled campaign: %v", err)
 	}
 }
@@ -207,22 +246,22 @@ func TestPauseResumeAndCancel(t *testing.T) {
 func TestTransitionsThatAreNotPossible(t *testing.T) {
 	r := open(t)
 	empty := r.create(t, campaign.Spec{}, nil)
-	if _, err := r.m.Do(context.Background(), r.acme, empty.ID, campaign.Start); !errors.Is(err, campaign.ErrNoRecipients) {
+	if _, err := r.m.Do(context.Background(), r.acme, empty.ID, campaign.Decision{Action: campaign.Start}); !errors.Is(err, campaign.ErrNoRecipients) {
 		t.Errorf("start without recipients: %v", err)
 	}
 	for _, action := range []campaign.Action{campaign.Pause, campaign.Resume} {
 		var wrong *campaign.TransitionError
-		if _, err := r.m.Do(context.Background(), r.acme, empty.ID, action); !errors.As(err, &wrong) || !slices.Contains(wrong.Allowed, campaign.Start) {
+		if _, err := r.m.Do(context.Background(), r.acme, empty.ID, campaign.Decision{Action: action}); !errors.As(err, &wrong) || !slices.Contains(wrong.Allowed, campaign.Start) {
 			t.Errorf("%s of a DRAFT: %v", action, err)
 		}
 	}
 	c := r.create(t, campaign.Spec{}, numbers(1))
 	r.do(t, c.ID, campaign.Start)
 	r.wait(t, c.ID, is(campaign.Completed))
-	if _, err := r.m.AddRecipients(context.Background(), r.acme, c.ID, numbers(1)); !errors.Is(err, campaign.ErrNotDraft) {
+	if _, _, err := r.m.AddRecipients(context.Background(), r.acme, c.ID, inline(numbers(1))); !errors.Is(err, campaign.ErrNotDraft) {
 		t.Errorf("recipients for a finished campaign: %v", err)
 	}
-	if _, err := r.m.Update(context.Background(), r.acme, c.ID, func(s *campaign.Spec) { s.Name = "x" }); !errors.Is(err, campaign.ErrNotDraft) {
+	if _, err := r.m.Update(context.Background(), r.acme, c.ID, "ann", func(s *campaign.Spec) { s.Name = "x" }); !errors.Is(err, campaign.ErrNotDraft) {
 		t.Errorf("change of a finished campaign: %v", err)
 	}
 	if err := r.m.Delete(context.Background(), r.acme, c.ID); err != nil {
@@ -230,31 +269,6 @@ func TestTransitionsThatAreNotPossible(t *testing.T) {
 	}
 	if _, err := r.m.Get(context.Background(), r.acme, c.ID); !errors.Is(err, campaign.ErrNotFound) {
 		t.Errorf("after delete: %v", err)
-	}
-}
-
-func TestARestartGoesOnWhereTheStoreKnows(t *testing.T) {
-	r := open(t)
-	c := r.create(t, campaign.Spec{MaxTPS: 100}, numbers(400))
-	r.do(t, c.ID, campaign.Start)
-	r.stop(t, r.m)
-	// As if the last save had been lost: the row still says 0.
-	row, err := r.store.Campaign(context.Background(), c.ID)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if row.Status != campaign.Running {
-		t.Fatalf("after a stop it is %s", row.Status)
-	}
-	row.Cursor, row.Accepted, row.MaxTPS = 0, 0, 0
-	if err := r.store.SaveCampaign(context.Background(), row); err != nil {
-		t.Fatal(err)
-	}
-	r.manager(t)
-	done := r.wait(t, c.ID, is(campaign.Completed))
-	r.wantEach(t, c.ID, 400)
-	if done.Accepted != 400 {
-		t.Errorf("accepted %d", done.Accepted)
 	}
 }
 
@@ -294,20 +308,20 @@ func TestOthersDoNotSeeIt(t *testing.T) {
 	if _, err := r.m.Get(context.Background(), other, c.ID); !errors.Is(err, campaign.ErrNotFound) {
 		t.Errorf("get: %v", err)
 	}
-	if _, err := r.m.Do(context.Background(), other, c.ID, campaign.Cancel); !errors.Is(err, campaign.ErrNotFound) {
+	if _, err := r.m.Do(context.Background(), other, c.ID, campaign.Decision{Action: campaign.Cancel}); !errors.Is(err, campaign.ErrNotFound) {
 		t.Errorf("cancel: %v", err)
 	}
 	if err := r.m.Delete(context.Background(), other, c.ID); !errors.Is(err, campaign.ErrNotFound) {
 		t.Errorf("delete: %v", err)
 	}
-	if all, err := r.m.List(context.Background(), other, 0, 10); err != nil || len(all) != 0 {
+	if all, _, err := r.m.List(context.Background(), other, campaign.Query{Limit: 10}); err != nil || len(all) != 0 {
 		t.Errorf("list: %v, %v", all, err)
 	}
 	admin, _, err := r.accounts.Create(context.Background(), account.Spec{Name: "admin", Role: account.Admin}, "")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if all, err := r.m.List(context.Background(), admin, 0, 10); err != nil || len(all) != 1 {
+	if all, _, err := r.m.List(context.Background(), admin, campaign.Query{Limit: 10}); err != nil || len(all) != 1 {
 		t.Errorf("an admin's list: %v, %v", all, err)
 	}
 }
@@ -315,21 +329,18 @@ func TestOthersDoNotSeeIt(t *testing.T) {
 func TestASpecNamesEveryFault(t *testing.T) {
 	r := open(t)
 	_, err := r.m.Create(context.Background(), r.acme, campaign.Spec{
-		RecipientType: "x", ScheduleType: "y", ScheduleAt: "z", MaxTPS: 2_000_000, Encoding: "e",
-	}, nil)
-	for _, field := range []string{"name", "message_content", "recipient_type", "schedule_type", "schedule_at", "max_tps", "encoding"} {
+		RecipientType: "x", ScheduleType: "y", ScheduleAt: "z", MaxTPS: 2_000_000, Encoding: "e", Timezone: "Mars/Olympus",
+		Windows: []campaign.Window{{From: "9", To: "10:00"}}, Duplicates: "double",
+	}, "ann")
+	for _, field := range []string{"name", "message_content", "recipient_type", "schedule_type", "schedule_at", "max_tps", "encoding", "timezone", "windows/0", "duplicates"} {
 		if err == nil || !strings.Contains(err.Error(), field+":") {
 			t.Errorf("%s is not named in %v", field, err)
 		}
 	}
-	if _, err := r.m.Create(context.Background(), r.acme, campaign.Spec{Name: "a", MessageContent: "Привет", Encoding: "GSM7"}, nil); err == nil {
+	if _, err := r.m.Create(context.Background(), r.acme, campaign.Spec{Name: "a", MessageContent: "Привет", Encoding: "GSM7"}, "ann"); err == nil {
 		t.Error("a text that the encoding does not have was accepted")
 	}
-	var f *campaign.FieldError
-	if _, err := r.m.Create(context.Background(), r.acme, campaign.Spec{Name: "a", MessageContent: "x"}, []string{"1512345678", ""}); !errors.As(err, &f) || f.Field != "recipients/1" {
-		t.Errorf("an empty recipient: %v", err)
-	}
-	if all, err := r.m.List(context.Background(), r.acme, 0, 10); err != nil || len(all) != 0 {
+	if all, _, err := r.m.List(context.Background(), r.acme, campaign.Query{Limit: 10}); err != nil || len(all) != 0 {
 		t.Errorf("what was refused left %d campaigns, %v", len(all), err)
 	}
 }

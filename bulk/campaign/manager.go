@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"protei-bulk/bulk/account"
+	"protei-bulk/bulk/contact"
 	"protei-bulk/bulk/intake"
 	"protei-bulk/bulk/message"
 )
@@ -27,9 +28,10 @@ type Manager struct {
 	opts Options
 
 	mu      sync.Mutex
-	runs    map[message.ID]*run // guarded by mu: campaigns with a goroutine
-	locks   [64]sync.Mutex      // serialise the changes of one campaign
-	ctx     context.Context     // ends at Stop
+	runs    map[message.ID]*run              // guarded by mu: campaigns with a goroutine
+	imports map[message.ID]*contact.Progress // guarded by mu: campaigns that get recipients
+	locks   [64]sync.Mutex                   // serialise the changes of one campaign
+	ctx     context.Context                  // ends at Stop
 	cancel  context.CancelFunc
 	joined  sync.WaitGroup
 	slots   chan struct{} // campaigns that expand at the same time
@@ -50,7 +52,7 @@ func New(opts Options) (*Manager, error) {
 	if opts.Logger == nil {
 		opts.Logger = slog.New(slog.DiscardHandler)
 	}
-	m := &Manager{opts: opts, runs: make(map[message.ID]*run), slots: make(chan struct{}, maxExpanding)}
+	m := &Manager{opts: opts, runs: make(map[message.ID]*run), imports: make(map[message.ID]*contact.Progress), slots: make(chan struct{}, maxExpanding)}
 	m.ctx, m.cancel = context.WithCancel(context.Background())
 	return m, nil
 }

@@ -10,7 +10,6 @@ import (
 	"unicode"
 	"unicode/utf8"
 
-	"protei-bulk/bulk/account"
 	"protei-bulk/bulk/message"
 	"protei-bulk/bulk/route"
 	"protei-bulk/gsm"
@@ -42,7 +41,6 @@ type build struct {
 
 	elements  []byte // of the user data header
 	exchanged bool   // the text of the last message was transliterated
-	replaced  bool   // the sender of the last message is its account's default instead
 }
 
 func (b *build) begin(in *Intake, n int) {
@@ -65,7 +63,7 @@ func (b *build) nextID() message.ID {
 
 // message makes the message of one request, or says why not.
 func (b *build) message(req *Request) (*message.Message, *Refusal) {
-	b.exchanged, b.replaced = false, false
+	b.exchanged = false
 	m := &message.Message{
 		ID: b.nextID(), Account: req.Account.ID, Batch: req.Batch, Campaign: req.Campaign, Ordinal: req.Ordinal,
 		Priority: req.Priority, SubmittedAt: b.nowMs, Status: message.Pending,
@@ -100,10 +98,7 @@ func (b *build) content(m *message.Message, req *Request) *Refusal {
 	if req.Raw != nil {
 		return b.raw(m, req)
 	}
-	if r := b.source(m, req.Account, req.From); r != nil {
-		return r
-	}
-	if r := b.mayBe(m, req.Account, "from"); r != nil {
+	if r := b.source(m, req); r != nil {
 		return r
 	}
 	digits, ton, detail := parseRecipient(b.dest[:0], req.To)
@@ -124,22 +119,10 @@ func (b *build) content(m *message.Message, req *Request) *Refusal {
 	return b.segment(m, req)
 }
 
-// mayBe holds m's sender against the rules of its account.
-func (b *build) mayBe(m *message.Message, a *account.Account, field string) *Refusal {
-	switch a.Sender(m.Source.Addr) {
-	case account.SenderRefused:
-		return &Refusal{Code: SenderNotAllowed, Field: field, Detail: quote(m.Source.Addr) + " is none of the account's senders"}
-	case account.SenderReplaced:
-		b.replaced = true
-		return b.source(m, a, "")
-	}
-	return nil
-}
-
-// source makes from, or the account's default when it is empty, the sender of m.
-func (b *build) source(m *message.Message, owner *account.Account, from string) *Refusal {
+func (b *build) source(m *message.Message, req *Request) *Refusal {
+	from := req.From
 	if from == "" {
-		from = owner.DefaultSender
+		from = req.Account.DefaultSender
 	}
 	if a, ok := b.in.senders.get(from); ok {
 		m.Source = a

@@ -62,25 +62,53 @@ func TestCampaignsSurviveReopen(t *testing.T) {
 		{ID: 10, Account: 1, Name: "a", Status: "DRAFT", TotalRecipients: 3},
 		{ID: 20, Account: 2, Name: "b", Status: "RUNNING"},
 		{ID: 30, Account: 1, Name: "c", Status: "DRAFT"},
+		{ID: 40, Account: 1, Name: "d", Status: "PAUSED"},
 	}
-	for _, row := range rows {
-		if err := s.PutCampaign(ctx, row); err != nil {
+	for i := range rows {
+		if err := s.Write(ctx, &store.Change{Campaign: &rows[i]}); err != nil {
 			t.Fatal(err)
 		}
 	}
-	to := []store.RecipientRow{{Ordinal: 1, To: "491"}, {Ordinal: 2, To: "492", Fields: []byte(`{"n":1}`)}, {Ordinal: 3, To: "493"}}
-	if err := s.AddRecipients(ctx, 10, to); err != nil {
+	blocks := []store.BlockRow{
+		{Owner: 10, Kind: 1, First: 1, Count: 100, Data: []byte("one")},
+		{Owner: 10, Kind: 1, First: 101, Count: 100, Data: []byte("two")},
+		{Owner: 10, Kind: 1, First: 201, Count: 7, Data: []byte("three")},
+		{Owner: 10, Kind: 2, First: 1, Count: 1, Data: []byte("fault")},
+	}
+	if err := s.Write(ctx, &store.Change{Blocks: blocks, Kind: "contact_list", Key: "l", Value: []byte("{}")}); err != nil {
 		t.Fatal(err)
 	}
 	stop(t, s)
 	s = open(t, store.Options{Dir: dir})
-	got, err := s.Campaigns(ctx, 1, 30, 10)
-	if diff := cmp.Diff(rows[:1], got); err != nil || diff != "" {
-		t.Errorf("campaigns %v (-want +got):\n%s", err, diff)
+	for _, c := range []struct {
+		q    store.CampaignQuery
+		want []store.CampaignRow
+	}{
+		{store.CampaignQuery{Account: 1, Below: 30, Limit: 10}, rows[:1]},
+		{store.CampaignQuery{Status: "RUNNING", Limit: 10}, rows[1:2]},
+		{store.CampaignQuery{Since: 40, Limit: 10}, rows[3:]},
+		{store.CampaignQuery{Account: 1, Status: "DRAFT", Limit: 1}, rows[2:3]},
+	} {
+		got, err := s.Campaigns(ctx, c.q)
+		if diff := cmp.Diff(c.want, got); err != nil || diff != "" {
+			t.Errorf("campaigns of %+v: %v (-want +got):\n%s", c.q, err, diff)
+		}
 	}
-	left, err := s.Recipients(ctx, 10, 1, 10)
-	if diff := cmp.Diff(to[1:], left); err != nil || diff != "" {
-		t.Errorf("recipients %v (-want +got):\n%s", err, diff)
+	for from, want := range map[uint32][]store.BlockRow{
+		0: blocks[:2], 1: blocks[:2], 100: blocks[:2], 101: blocks[1:3], 200: blocks[1:3], 207: blocks[2:3], 208: nil,
+	} {
+		got, err := s.Blocks(ctx, 10, 1, from, 2)
+		if diff := cmp.Diff(want, got); err != nil || diff != "" {
+			t.Errorf("blocks from %d: %v (-want +got):\n%s", from, err, diff)
+		}
+	}
+	// What is cleared and what takes its place change together.
+	more := store.BlockRow{Owner: 10, Kind: 1, First: 150, Count: 1, Data: []byte("new")}
+	if err := s.Write(ctx, &store.Change{Clear: []store.BlockRange{{Owner: 10, Kind: 1, First: 101}}, Blocks: []store.BlockRow{more}}); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := s.Blocks(ctx, 10, 1, 0, 9); err != nil || len(got) != 2 || string(got[1].Data) != "new" {
+		t.Errorf("blocks %v, %v", got, err)
 	}
 	if err := s.DeleteCampaign(ctx, 10); err != nil {
 		t.Fatal(err)
@@ -88,7 +116,13 @@ func TestCampaignsSurviveReopen(t *testing.T) {
 	if _, err := s.Campaign(ctx, 10); !errors.Is(err, store.ErrNotFound) {
 		t.Errorf("deleted campaign: %v", err)
 	}
-	if left, err := s.Recipients(ctx, 10, 0, 10); err != nil || len(left) != 0 {
-		t.Errorf("recipients of a deleted campaign: %v, %v", left, err)
+	if left, err := s.Blocks(ctx, 10, 2, 0, 10); err != nil || len(left) != 0 {
+		t.Errorf("blocks of a deleted campaign: %v, %v", left, err)
+	}
+	if err := s.DeleteBlocks(ctx, 11, "contact_list", "l"); err != nil {
+		t.Error(err)
+	}
+	if err := s.DeleteBlocks(ctx, 11, "contact_list", "l"); !errors.Is(err, store.ErrNotFound) {
+		t.Errorf("deleted twice: %v", err)
 	}
 }

@@ -149,6 +149,18 @@ CREATE TABLE movements (
 	PRIMARY KEY (account, id)
 ) WITHOUT ROWID;
 CREATE UNIQUE INDEX movements_reference ON movements (account, reference) WHERE mirror = 0 AND reference <> '';
+CREATE TABLE blocks ( -- entries of campaigns and contact lists, see crud_blocks.go
+	owner INTEGER NOT NULL, -- campaign or contact list
+	kind  INTEGER NOT NULL,
+	first INTEGER NOT NULL, -- number of the first entry
+	count INTEGER NOT NULL,
+	data  BLOB NOT NULL
+);
+CREATE UNIQUE INDEX blocks_first ON blocks (owner, kind, first);
+-- A block of one entry for each recipient as they were kept before: the number, no values.
+INSERT INTO blocks SELECT campaign, 1, ordinal, 1,
+	CAST(char(length(CAST(dest AS BLOB))) || dest || char(1, 1) AS BLOB) FROM recipients;
+DROP TABLE recipients;
 `,
 	}
 }

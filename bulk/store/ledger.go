@@ -52,10 +52,15 @@ type books struct {
 	all map[ledgerKey]*counts
 }
 
-func (b *books) get(key ledgerKey) *counts {
+// find returns the counts, or nil when there are none.
+func (b *books) find(key ledgerKey) *counts {
 	b.mu.RLock()
-	c := b.all[key]
-	b.mu.RUnlock()
+	defer b.mu.RUnlock()
+	return b.all[key]
+}
+
+func (b *books) get(key ledgerKey) *counts {
+	c := b.find(key)
 	if c != nil {
 		return c
 	}
@@ -125,27 +130,18 @@ func (c *counts) add(l *Ledger) {
 }
 
 // CampaignLedger returns the counts of a campaign's messages.
-func (e *Embedded) CampaignLedger(campaign message.ID) Ledger {
-	var l Ledger
-	e.eachCampaign(campaign, func(c *counts) { c.add(&l) })
+func (e *Embedded) CampaignLedger(account uint32, campaign message.ID) (l Ledger) {
+	if c := e.books.find(ledgerKey{account, campaign}); c != nil {
+		c.add(&l)
+	}
 	return l
 }
 
-// CampaignCursor returns the highest recipient ordinal of the campaign for which a
-// message was accepted: where to go on after a restart, provided that ordinals are
-// accepted in order.
-func (e *Embedded) CampaignCursor(campaign message.ID) uint32 {
-	var cursor uint32
-	e.eachCampaign(campaign, func(c *counts) { cursor = max(cursor, c.cursor.Load()) })
-	return cursor
-}
-
-func (e *Embedded) eachCampaign(campaign message.ID, f func(*counts)) {
-	e.books.mu.RLock()
-	defer e.books.mu.RUnlock()
-	for key, c := range e.books.all {
-		if key.campaign == campaign {
-			f(c)
-		}
+// CampaignTop returns the highest recipient ordinal of the campaign for which a message
+// was accepted.
+func (e *Embedded) CampaignTop(account uint32, campaign message.ID) uint32 {
+	if c := e.books.find(ledgerKey{account, campaign}); c != nil {
+		return c.cursor.Load()
 	}
+	return 0
 }

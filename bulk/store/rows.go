@@ -43,20 +43,12 @@ type CampaignRow struct {
 	MaxTPS          uint32
 
 	Status     string // DRAFT, RUNNING, …: package campaign owns the words
-	Cursor     uint32 // recipient ordinal up to which messages were made; see Embedded.CampaignCursor
-	Accepted   uint64
-	Refused    uint64
+	Cursor     uint32 // recipient ordinal up to which all became a message or were refused
+	Refused    uint64 // recipients up to Cursor that were refused
 	CreatedAt  int64  // Unix ms
 	StartedAt  int64  // Unix ms, 0: not yet
 	FinishedAt int64  // Unix ms, 0: not yet
 	Settings   []byte // JSON that the store does not read
-}
-
-// RecipientRow is one recipient of a campaign.
-type RecipientRow struct {
-	Ordinal uint32 // 1-based
-	To      string
-	Fields  []byte // JSON of the template's values; nil: none
 }
 
 // Query selects messages, newest first. Zero fields do not filter.

@@ -32,6 +32,9 @@ func upgradeFrom(t *testing.T, version int) {
 			t.Fatal(err)
 		}
 	}
+	if err := sqlitex.ExecuteScript(conn.Conn, "INSERT INTO recipients VALUES (7, 1, '+49151', NULL), (7, 2, 'x', NULL);", nil); err != nil {
+		t.Fatal(err)
+	}
 	conn.Close()
 	for range 2 { // the second time there is nothing to do
 		e, err := OpenEmbedded(Options{Dir: dir, MinFreeDisk: -1})
@@ -43,6 +46,11 @@ func upgradeFrom(t *testing.T, version int) {
 		}
 		if n := e.Parts(1, 0, 1); n != 0 {
 			t.Errorf("%d parts", n)
+		}
+		// Recipients as they were kept are blocks of one: the number, line 0, no values.
+		blocks, err := e.Blocks(t.Context(), 7, 1, 1, 10)
+		if err != nil || len(blocks) != 2 || string(blocks[0].Data) != "\x06+49151\x01\x01" || blocks[1].First != 2 || string(blocks[1].Data) != "\x01x\x01\x01" {
+			t.Errorf("blocks %+v, %v", blocks, err)
 		}
 		if err := e.Stop(t.Context()); err != nil {
 			t.Error(err)
