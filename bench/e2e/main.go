@@ -43,6 +43,7 @@ type options struct {
 	profile    string
 	report     time.Duration
 	rate       int
+	features   bool
 }
 
 func main() {
@@ -60,6 +61,7 @@ func main() {
 	flag.StringVar(&o.profile, "profile", "", "write a CPU profile of the platform into this file")
 	flag.DurationVar(&o.report, "report", 0, "also print the rate of every such period")
 	flag.IntVar(&o.rate, "rate", 5000, "messages a second that arrive in mode reads")
+	flag.BoolVar(&o.features, "features", false, "with 1,000 routing rules, prices, a balance and quotas")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
@@ -109,6 +111,11 @@ func run(ctx context.Context, o options) error {
 		return err
 	}
 	defer d.Close()
+	if o.features {
+		if err := b.configure(ctx); err != nil {
+			return err
+		}
+	}
 	if o.prefill > 0 {
 		if err := b.fill(ctx, d, c); err != nil {
 			return err
