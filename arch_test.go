@@ -41,6 +41,7 @@ var ours = map[string][]string{
 	"bulk/contact/sheet":         {},
 	"bulk/inbound":               {"bulk/message", "gsm"},
 	"bulk/callback":              {"bulk/message", "bulk/account"},
+	"bulk/compat":                {"bulk/message", "bulk/account", "bulk/intake", "bulk/route", "bulk/callback", "gsm", "smpp"},
 	"bulk/cdr":                   {"bulk/message"},
 	"bulk/cdr/cdrload":           {"bulk/cdr", "bulk/message"},
 	"bulk/metrics":               {"bulk/message"},

@@ -11,6 +11,7 @@ import (
 	"os"
 	"reflect"
 	"regexp"
+	"slices"
 	"sort"
 	"strconv"
 	"strings"
@@ -47,6 +48,7 @@ type Config struct {
 	TLS      TLSConfig      `yaml:"tls"`
 	Validity ValidityConfig `yaml:"validity"`
 	Inbound  InboundConfig  `yaml:"inbound"`
+	Compat   CompatConfig   `yaml:"compat"`
 }
 
 // Limits bounds what the platform holds in memory.
@@ -101,6 +103,12 @@ type InboundConfig struct {
 	Routes []string `yaml:"routes" doc:"inbound routes of an empty store, such as to=1000&keyword=JOIN&account=acme"`
 }
 
+// CompatConfig says which HTTP APIs of other products are answered.
+type CompatConfig struct {
+	APIs   []string `yaml:"apis" doc:"HTTP APIs of other products that are answered: legacy, jasmin, kannel; or none"`
+	Listen []string `yaml:"listen" doc:"more addresses that answer them and nothing else, such as 0.0.0.0:13013"`
+}
+
 // DefaultConfig returns the settings of a platform that was told nothing.
 func DefaultConfig() Config {
 	return Config{
@@ -116,6 +124,7 @@ func DefaultConfig() Config {
 			Format: string(cdr.CSV), Compress: string(cdr.NoCompression),
 			RotateBytes: 256 << 20, RotateEvery: Duration(time.Hour), Keep: Duration(90 * 24 * time.Hour),
 		},
+		Compat:   CompatConfig{APIs: compatAPIs(), Listen: []string{}},
 		Log:      LogConfig{Level: "info", File: "logs/system.log", MaxBytes: 100 << 20, Keep: 10},
 		Validity: ValidityConfig{Default: Duration(24 * time.Hour), Max: Duration(7 * 24 * time.Hour)},
 	}
@@ -273,6 +282,16 @@ func (c *Config) Validate() error {
 	case "debug", "info", "warn", "error":
 	default:
 		bad("log.level", "%q: debug, info, warn or error", c.Log.Level)
+	}
+	for _, name := range c.Compat.APIs {
+		if name != compatNone && !slices.Contains(compatAPIs(), name) {
+			bad("compat.apis", "%q: %s, or none", name, strings.Join(compatAPIs(), ", "))
+		}
+	}
+	for _, addr := range c.Compat.Listen {
+		if _, _, err := net.SplitHostPort(addr); err != nil {
+			bad("compat.listen", "%q is not host:port", addr)
+		}
 	}
 	if (c.TLS.Cert == "") != (c.TLS.Key == "") {
 		bad("tls", "cert and key belong together")

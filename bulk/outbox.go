@@ -62,6 +62,9 @@ func (p *Platform) notice(m *message.Message) (callback.Notice, bool) {
 			break
 		}
 	}
+	if m.Callback.Form != message.Webhook {
+		p.report(&n, m, 0)
+	}
 	return n, address != ""
 }
 
@@ -132,11 +135,14 @@ func (o webhookOutbox) end(notices []callback.Notice, failed bool, done func(err
 	evs := make([]message.Event, 0, len(notices))
 	var inbound []message.InboundChange
 	for i := range notices {
-		if n := &notices[i]; n.Inbound != nil {
+		switch n := &notices[i]; {
+		case n.Inbound != nil:
 			inbound = append(inbound, ended(n.Inbound, failed))
-		} else {
+		case n.Request == nil || n.Status.Final():
 			evs = append(evs, message.Event{Kind: message.Notified, Msg: n.Msg})
-		}
+		case n.Status == message.Sent:
+			evs = append(evs, message.Event{Kind: message.Notified, Part: message.ToldSent, Msg: n.Msg})
+		} // what an SMSC tries on has no entry
 	}
 	o.p.recordEnds(evs, inbound, done)
 }

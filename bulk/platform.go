@@ -144,7 +144,7 @@ func (p *Platform) Start(ctx context.Context) (err error) {
 	}()
 	for _, start := range []func(context.Context) error{
 		p.openCDR, p.openStore, p.openAccounts, p.wireRoutes, p.openConnectors, p.wireIntake, p.wireOutbox, p.wireSMPP, p.wireInbound, p.wireConnectors,
-		p.goLive, p.startKeyUse, p.startCampaigns, p.startSMPP, p.startHTTP,
+		p.goLive, p.startKeyUse, p.startCampaigns, p.startSMPP, p.startHTTP, p.startCompat,
 	} {
 		if err := start(ctx); err != nil {
 			return err
@@ -366,10 +366,14 @@ func (p *Platform) startHTTP(context.Context) error {
 	if err != nil {
 		return err
 	}
+	door, err := p.compatible(handler)
+	if err != nil {
+		return err
+	}
 	if p.httpLn, err = net.Listen("tcp", p.cfg.HTTP); err != nil {
 		return fmt.Errorf("http: %w", err)
 	}
-	p.web = api.NewServer(api.ServerOptions{Handler: p.meter.HTTP(handler), TLS: p.tls, Logger: p.log})
+	p.web = api.NewServer(api.ServerOptions{Handler: p.meter.HTTP(door), TLS: p.tls, Logger: p.log})
 	p.joined.Go(func() {
 		if err := p.web.Serve(p.httpLn); err != nil {
 			p.log.Error("REST server ended", "error", err)
@@ -391,6 +395,9 @@ func (p *Platform) applied(evs []message.Event) {
 	for i := range evs {
 		if ev := &evs[i]; ev.Kind == message.Requeue && ev.Changed && ev.Error != 0 { // a try failed
 			p.intermediate(ev.Msg, smpp.StateEnroute)
+		}
+		if ev := &evs[i]; ev.Kind == message.Submitted && ev.Changed && ev.Msg.Callback.Tells&message.TellSent != 0 && ev.Now == message.Sent {
+			p.tellNow(ev.Msg, message.TellSent)
 		}
 		if ev := &evs[i]; ev.Changed && ev.Msg.Notify == message.NotifyOpen && (ev.Kind != message.Notified || ev.Part == message.Reopen) {
 			p.notify(ev.Msg)

@@ -127,6 +127,9 @@ func (s smppMessages) submit(ctx context.Context, m *message.Message, with *esme
 
 // intermediate tells a customer who asked for it a state on the way.
 func (p *Platform) intermediate(m *message.Message, state smpp.MessageState) {
+	if m.Callback.Tells&message.TellBuffered != 0 {
+		p.tellNow(m, message.TellBuffered)
+	}
 	if p.esme != nil && m.Flags&message.NotifyIntermediate != 0 && m.Flags&message.ViaSMPP != 0 {
 		p.store.View(m, func(m *message.Message) {
 			n := esme.NoticeOf(m)

@@ -15,9 +15,15 @@ type endpointKey struct {
 	account uint32
 	url     string
 	inbound bool // inbound messages go one by one, apart from final states
+	foreign bool // requests in another product's form, one by one; url is their origin
 }
 
-func keyOf(n *Notice) endpointKey { return endpointKey{n.Account, n.URL, n.Inbound != nil} }
+func keyOf(n *Notice) endpointKey {
+	if n.Request != nil {
+		return endpointKey{account: n.Account, url: origin(n.Request.URL), foreign: true}
+	}
+	return endpointKey{account: n.Account, url: n.URL, inbound: n.Inbound != nil}
+}
 
 // endpoint is one account's URL while there is something to tell it. Guarded by Sender.mu.
 type endpoint struct {
@@ -60,6 +66,9 @@ type batch struct {
 
 func newBatch(notices []Notice) *batch {
 	b := &batch{notices: notices}
+	if notices[0].Request != nil {
+		return b
+	}
 	b.body = appendBody(make([]byte, 0, 64+300*len(notices)), notices)
 	b.id = batchID(b.body)
 	if notices[0].Inbound != nil { // one by one, so that the id survives a restart
@@ -131,7 +140,7 @@ func (s *Sender) wake(e *endpoint) {
 
 // batchSize is how many notices go to e at once.
 func (s *Sender) batchSize(e *endpoint) int {
-	if e.inbound {
+	if e.inbound || e.foreign {
 		return 1
 	}
 	return s.opts.MaxBatch

@@ -21,6 +21,9 @@ type Notice struct {
 	SubmittedAt int64 // Unix ms
 	DoneAt      int64 // Unix ms of the final state; what the age of a notice counts from
 
+	// Request, when set, is sent instead of the webhook's body.
+	Request *Request
+
 	// Msg is carried along untouched, for Outbox.Notified.
 	Msg *message.Message
 

@@ -51,6 +51,9 @@ func newClient(o *Options) *http.Client {
 
 // post sends one batch once. nil means that the endpoint has it.
 func (s *Sender) post(ctx context.Context, e *endpoint, b *batch) error {
+	if r := b.notices[0].Request; r != nil {
+		return s.sendForeign(ctx, r)
+	}
 	ctx, cancel := context.WithTimeout(ctx, s.opts.Timeout)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, e.url, bytes.NewReader(b.body))

@@ -279,7 +279,7 @@ func (b *build) notify(m *message.Message, req *Request) *Refusal {
 		if r != nil {
 			return r
 		}
-		m.DLRURL = u
+		m.DLRURL, m.Callback = u, req.Callback
 	}
 	if m.Flags&message.ViaSMPP == 0 && m.DLRURL == "" && req.Account.DLRURL == "" {
 		m.Flags &^= message.NotifyFinal

@@ -34,9 +34,10 @@ type Request struct {
 	Content  *Content // what few messages have; nil: nothing
 
 	Priority       message.Priority
-	ScheduleAt     string // RFC 3339 with zone; empty: now
-	ValidityPeriod string // ISO 8601 duration, RFC 3339 moment or seconds; empty: the default
-	DLRURL         string // http or https; empty: the account's
+	ScheduleAt     string           // RFC 3339 with zone; empty: now
+	ValidityPeriod string           // ISO 8601 duration, RFC 3339 moment or seconds; empty: the default
+	DLRURL         string           // http or https; empty: the account's
+	Callback       message.Callback // the form in which DLRURL is told; without DLRURL it means nothing
 	ClientRef      string
 	Tag            string // for routing; it is not kept
 
@@ -48,10 +49,16 @@ type Request struct {
 
 // Content is what few messages have besides their text.
 type Content struct {
-	Data          string // base64, instead of Text: Encoding is BINARY then
-	UDH           string // user data header in hex digits, length octet included
-	DestPort      uint16 // application ports, when either is set
-	SourcePort    uint16
+	Data       string // base64, instead of Text: Encoding is BINARY then
+	UDH        string // user data header in hex digits, length octet included
+	DestPort   uint16 // application ports, when either is set
+	SourcePort uint16
+	Octets     []byte // instead of Text and Data: Encoding is BINARY then
+	ProtocolID uint8  // SMPP 3.4 §5.2.13
+	// DataCoding, when SetDataCoding, is sent instead of that of the encoding: a message class, a
+	// message waiting indication, or what octets are (SMPP 3.4 §5.2.19).
+	DataCoding    uint8
+	SetDataCoding bool
 	Transliterate bool // plain quotes, dashes and spaces where the typographic ones are not in GSM7
 }
 

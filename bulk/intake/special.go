@@ -19,6 +19,10 @@ func (b *build) special(m *message.Message, req *Request, o *gsm.Options) *Refus
 	if r = b.specialText(m, req, o); r != nil {
 		return r
 	}
+	m.ProtocolID = c.ProtocolID
+	if c.SetDataCoding {
+		m.DataCoding = c.DataCoding
+	}
 	if concatenated && len(m.Parts) > 1 {
 		return &Refusal{Code: InvalidHeader, Field: "udh", Detail: fmt.Sprintf("says which part this is of a longer message, and the text needs %d parts itself", len(m.Parts))}
 	}
@@ -55,12 +59,17 @@ func (b *build) header(c *Content, o *gsm.Options) (concatenated bool, r *Refusa
 
 func (b *build) specialText(m *message.Message, req *Request, o *gsm.Options) *Refusal {
 	c := req.Content
-	if o.Encoding == gsm.Auto && c.Data == "" {
+	if o.Encoding == gsm.Auto && c.Data == "" && len(c.Octets) == 0 {
 		o.Encoding = req.Account.DefaultEncoding
 	}
 	switch {
 	case c.Data != "" && req.Text != "":
 		return &Refusal{Code: InvalidText, Field: "data", Detail: "is given beside text"}
+	case len(c.Octets) > 0 && req.Text != "":
+		return &Refusal{Code: InvalidText, Field: "text", Detail: "is given beside octets"}
+	case len(c.Octets) > 0:
+		b.text = append(b.text[:0], c.Octets...)
+		return b.cutBinary(m, o)
 	case c.Data != "":
 		if o.Encoding != gsm.Auto && o.Encoding != gsm.Binary {
 			return &Refusal{Code: InvalidEncoding, Field: "encoding", Detail: "is " + o.Encoding.String() + ", and data is BINARY"}

@@ -17,12 +17,16 @@ const (
 	// takes those that wait. A Requeue lets them go.
 	Hold
 	// Notified: the customer confirmed the final state, or it was given up. With Part Reopen the
-	// customer is to be told again.
+	// customer is to be told again; with ToldSent it was that the SMSC has the message.
 	Notified
 )
 
 // Reopen as Event.Part of Notified opens the outbox entry of a message in a final state again.
 const Reopen = 1
+
+// ToldSent as Event.Part of Notified ends the outbox entry of a message that is SENT; it does
+// not end that of a final state which came meanwhile.
+const ToldSent = 2
 
 // AllParts as Event.Part means every part that is not final.
 const AllParts = 0xFFFF
@@ -88,6 +92,10 @@ func (e *Event) Apply() {
 		}
 	case Notified:
 		switch {
+		case e.Part == ToldSent:
+			if e.Changed = m.Status == Sent && m.Notify == NotifyOpen; e.Changed {
+				m.Notify = NotifyDone
+			}
 		case e.Part == Reopen:
 			if e.Changed = m.Status.Final() && m.Notify != NotifyOpen; e.Changed {
 				m.Notify = NotifyOpen
@@ -100,6 +108,9 @@ func (e *Event) Apply() {
 	if e.Changed && e.Kind != Accept && e.Kind != Notified {
 		m.Status = m.overall()
 		m.finish(e.At)
+		if m.Callback.Tells&TellSent != 0 && e.Kind == Submitted && m.Status == Sent && !m.anyWaiting() && m.Flags&NotifyFinal != 0 {
+			m.Notify = NotifyOpen
+		}
 	}
 	e.Now = m.Status
 }
@@ -217,6 +228,12 @@ func (m *Message) finish(at int64) {
 	m.DoneAt = at
 	if m.Flags&NotifyFinal == 0 || m.Status == Delivered && m.Flags&NotifyFailureOnly != 0 ||
 		m.Status != Delivered && m.Flags&NotifySuccessOnly != 0 {
+		return
+	}
+	if !m.Callback.wants(m) {
+		if m.Notify == NotifyOpen { // that it is SENT, which it is no more
+			m.Notify = NotifyNone
+		}
 		return
 	}
 	m.Notify = NotifyOpen

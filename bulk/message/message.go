@@ -57,6 +57,7 @@ type Message struct {
 
 	ClientRef string // the customer's own reference, echoed everywhere
 	DLRURL    string // webhook for this message; empty: the account's default
+	Callback  Callback
 
 	SubmittedAt int64 // Unix ms
 	ScheduleAt  int64 // Unix ms, 0: at once

@@ -33,8 +33,10 @@ const (
 
 // Bits of the second presence byte.
 const (
-	hasRoute  = 1
-	hasTariff = 2
+	hasRoute = 1 << iota
+	hasTariff
+	hasCallback
+	knownMore = 1<<iota - 1
 )
 
 // Bits of a part's first byte, above its status.
@@ -69,6 +71,9 @@ func more(m *message.Message) (p byte) {
 	}
 	if m.Tariff != nil {
 		p |= hasTariff
+	}
+	if m.Callback != (message.Callback{}) {
+		p |= hasCallback
 	}
 	return p
 }
@@ -121,6 +126,9 @@ func appendMessage(dst []byte, m *message.Message) []byte {
 		dst = binary.AppendUvarint(dst, uint64(m.Tariff.Price))
 		dst = binary.AppendUvarint(dst, uint64(m.Tariff.Payer))
 		dst = append(dst, byte(m.Tariff.Refunds), m.Refunded)
+	}
+	if more&hasCallback != 0 {
+		dst = append(dst, byte(m.Callback.Form), byte(m.Callback.Tells))
 	}
 	dst = binary.AppendUvarint(dst, uint64(len(m.Payload)))
 	dst = append(dst, m.Payload...)
@@ -188,7 +196,7 @@ func (d *decoder) message(m *message.Message) {
 	switch v {
 	case messageVersion:
 	case messageMore:
-		if more = d.byte(); more&^(hasRoute|hasTariff) != 0 {
+		if more = d.byte(); more&^knownMore != 0 {
 			d.fail() // written by a newer program
 			return
 		}
@@ -239,6 +247,9 @@ func (d *decoder) message(m *message.Message) {
 		if m.Refunded = d.byte(); !m.Tariff.Refunds.Valid() || m.Tariff.Price == 0 {
 			d.fail()
 		}
+	}
+	if more&hasCallback != 0 {
+		m.Callback = message.Callback{Form: message.CallbackForm(d.limited(uint64(message.JasminPOST))), Tells: message.Tells(d.byte())}
 	}
 	d.parts(m)
 }

@@ -30,7 +30,8 @@ const (
 	recordVersion = 1
 	// recordMarked is a submitted record with a byte of flags at its end, or a requeue record
 	// with the connector that the message moves to, or a notified record that opens an outbox
-	// entry again. One without is written as version 1, which older programs read too.
+	// entry again or ends that of a SENT message. One without is written as version 1, which
+	// older programs read too.
 	recordMarked = 2
 )
 
@@ -65,11 +66,11 @@ func addEvent(g *journal.Group, e *message.Event) {
 		return
 	}
 	part := e.Part
-	if e.Kind == message.Notified && part != message.Reopen {
+	if e.Kind == message.Notified && part != message.Reopen && part != message.ToldSent {
 		part = 0 // it means nothing else there, and a record that is not read back stops the next start
 	}
 	marked := e.Kind == message.Submitted && e.Dup || e.Kind == message.Requeue && e.Connector != 0 ||
-		e.Kind == message.Notified && part == message.Reopen
+		e.Kind == message.Notified && part != 0
 	b = append(b, recordVersion+flag(marked))
 	b = appendID(b, e.Msg.ID)
 	b = binary.AppendUvarint(b, uint64(part))
@@ -152,7 +153,7 @@ func decodeRecord(kind byte, payload []byte) (record, error) {
 	case recordNotified:
 		version := d.byte()
 		d.event(&r)
-		if r.event.Part > message.Reopen || version != recordVersion+flag(r.event.Part == message.Reopen) {
+		if r.event.Part > message.ToldSent || version != recordVersion+flag(r.event.Part != 0) {
 			d.fail()
 		}
 	case recordSettle, recordHold:

@@ -25,7 +25,8 @@ func payloadOf(add func(*journal.Group)) []byte {
 
 func fullMessage() *message.Message {
 	m := &message.Message{
-		ID: 1<<62 + 5, Account: 70000, Batch: 1 << 61, Campaign: 1 << 60, Ordinal: 12,
+		Callback: message.Callback{Form: message.KannelGET, Tells: 31},
+		ID:       1<<62 + 5, Account: 70000, Batch: 1 << 61, Campaign: 1 << 60, Ordinal: 12,
 		Source: message.Address{TON: 5, Addr: "Shop"}, Dest: message.Address{TON: 1, NPI: 1, Addr: "491700000001"},
 		Encoding: 1, DataCoding: 8, ESMClass: 0x40, ProtocolID: 3, Priority: message.High,
 		Flags: message.WantReceipt | message.NotifyFinal, ClientRef: "ref", DLRURL: "https://example.org/",

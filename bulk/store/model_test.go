@@ -89,6 +89,12 @@ func (md *model) accept(rt *rapid.T) {
 			m.Account = rapid.Uint32Range(1, 3).Draw(rt, "account")
 			m.Priority = rapid.SampledFrom([]message.Priority{message.Low, message.High}).Draw(rt, "priority")
 			m.Flags = rapid.SampledFrom([]message.Flags{0, message.WantReceipt, message.WantReceipt | message.NotifyFinal}).Draw(rt, "flags")
+			m.Callback = rapid.SampledFrom([]message.Callback{
+				{},
+				{},
+				{Form: message.KannelGET, Tells: message.TellDelivered | message.TellSent | message.TellRefused},
+				{Form: message.JasminPOST, Tells: message.TellFailed},
+			}).Draw(rt, "callback")
 			if parts := rapid.IntRange(1, 3).Draw(rt, "parts"); parts > 1 {
 				m.SetParts(parts)
 				for i := range m.Parts {
@@ -150,7 +156,7 @@ func (md *model) event(rt *rapid.T) {
 		ev.Kind, ev.Error, ev.Due = kind, 0x58, at+rapid.SampledFrom([]int64{0, 1000, 3_600_000}).Draw(rt, "delay")
 		ev.Part = rapid.SampledFrom([]uint16{uint16(part), message.AllParts}).Draw(rt, "parts")
 	case message.Notified:
-		ev.Kind, ev.Part = kind, rapid.SampledFrom([]uint16{0, message.Reopen}).Draw(rt, "reopen")
+		ev.Kind, ev.Part = kind, rapid.SampledFrom([]uint16{0, message.Reopen, message.ToldSent}).Draw(rt, "reopen")
 	default:
 		ev.Kind = kind
 	}

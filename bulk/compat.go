@@ -1,0 +1,116 @@
+package bulk
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"slices"
+	"time"
+
+	"protei-bulk/bulk/api"
+	"protei-bulk/bulk/callback"
+	"protei-bulk/bulk/compat"
+	"protei-bulk/bulk/message"
+	"protei-bulk/bulk/store"
+)
+
+// The HTTP APIs of other products that can be switched on.
+const (
+	compatLegacy = "legacy"
+	compatJasmin = "jasmin"
+	compatKannel = "kannel"
+	compatNone   = "none"
+)
+
+func compatAPIs() []string { return []string{compatLegacy, compatJasmin, compatKannel} }
+
+// compatible puts the paths of other products in front of a handler.
+func (p *Platform) compatible(next http.Handler) (http.Handler, error) {
+	apis := p.cfg.Compat.APIs
+	return compat.New(compat.Options{
+		Accounts: p.accounts, Intake: p.intake, IDs: p.store.IDs(), Messages: compatReader{reader{p}},
+		Legacy: slices.Contains(apis, compatLegacy), Jasmin: slices.Contains(apis, compatJasmin), Kannel: slices.Contains(apis, compatKannel),
+		Next: next, Logger: p.log,
+	})
+}
+
+// startCompat opens the addresses where the other products listened. They answer nothing
+// but those products' paths.
+func (p *Platform) startCompat(context.Context) error {
+	for _, addr := range p.cfg.Compat.Listen {
+		handler, err := p.compatible(http.NotFoundHandler())
+		if err != nil {
+			return err
+		}
+		ln, err := net.Listen("tcp", addr)
+		if err != nil {
+			return fmt.Errorf("compat.listen: %w", err)
+		}
+		p.log.Info("answering the APIs of other products", "address", ln.Addr().String(), "apis", p.cfg.Compat.APIs)
+		server := api.NewServer(api.ServerOptions{Handler: p.meter.HTTP(handler), TLS: p.tls, Logger: p.log})
+		p.joined.Go(func() {
+			if err := server.Serve(ln); err != nil {
+				p.log.Error("compatibility server ended", "address", addr, "error", err)
+				p.fail(err)
+			}
+		})
+		p.onStopWithin(doorPatience, "compatibility at "+addr, server.Shutdown)
+	}
+	return nil
+}
+
+// compatReader is the store as package compat wants it.
+type compatReader struct{ reader }
+
+// Batch implements compat.Messages.
+func (r compatReader) Batch(ctx context.Context, account uint32, batch message.ID, limit int) ([]*message.Message, error) {
+	const page = 1000
+	var all []*message.Message
+	q := store.Query{Account: account, Batch: batch}
+	for len(all) < limit {
+		q.Limit = min(page, limit-len(all))
+		msgs, next, _, err := r.p.store.List(ctx, q)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, msgs...)
+		if next == 0 {
+			break
+		}
+		q.Cursor = next
+	}
+	return all, nil
+}
+
+// report makes the notice of a message whose customer is told in another product's form.
+// Its state must not change meanwhile.
+func (p *Platform) report(n *callback.Notice, m *message.Message, as message.Tells) {
+	r := compat.Report{Msg: m, SMSC: p.connector.Name(m.Connector), As: as}
+	n.Request = r.Request()
+	switch {
+	case as == message.TellBuffered:
+		n.Status, n.DoneAt = message.Pending, time.Now().UnixMilli()
+	case as == message.TellSent || n.Status == message.Sent:
+		n.Status, n.DoneAt = message.Sent, max(compat.LastSent(m), m.SubmittedAt)
+	}
+}
+
+// tellNow tells a customer who asked for it a state on the way, if there is room: that the
+// SMSC took a message which has gone on since, or that it tries on. A message that is SENT
+// has an entry in the outbox for that.
+func (p *Platform) tellNow(m *message.Message, as message.Tells) {
+	var n callback.Notice
+	tell := false
+	p.store.View(m, func(m *message.Message) {
+		if as == message.TellBuffered && m.Status.Final() || as == message.TellSent && m.Status == message.Sent {
+			return
+		}
+		if n, tell = p.notice(m); tell {
+			p.report(&n, m, as)
+		}
+	})
+	if tell {
+		p.webhooks.Push(n)
+	}
+}
