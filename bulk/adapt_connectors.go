@@ -3,10 +3,8 @@ package bulk
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"strconv"
-	"strings"
 
 	"protei-bulk/bulk/connector"
 	"protei-bulk/bulk/store"
@@ -95,34 +93,4 @@ func (p *Platform) openConnectors(ctx context.Context) error {
 		return err
 	}
 	return p.seedConnectors(ctx)
-}
-
-func (p *Platform) seedConnectors(ctx context.Context) error {
-	for _, line := range p.cfg.Connectors {
-		name, address, _ := strings.Cut(line, "=")
-		spec, err := connector.FromURL(name, address)
-		if err == nil {
-			_, err = p.connector.Create(ctx, spec)
-		}
-		if err != nil {
-			return fmt.Errorf("setting connectors: %w", err)
-		}
-	}
-	return nil
-}
-
-// checkConnectors looks whether each line is name=URL.
-func checkConnectors(lines []string) error {
-	var errs []error
-	for _, line := range lines {
-		name, address, ok := strings.Cut(line, "=")
-		if !ok || strings.Contains(name, "://") {
-			errs = append(errs, errors.New("each is name=smpp://system_id:password@host:port?…"))
-			continue
-		}
-		if _, err := connector.FromURL(name, address); err != nil {
-			errs = append(errs, err)
-		}
-	}
-	return errors.Join(errs...)
 }

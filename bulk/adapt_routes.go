@@ -49,6 +49,19 @@ func (s routeStore) DeleteRoute(ctx context.Context, id uint32) error {
 	return s.store.DeleteObject(ctx, routeObjects, strconv.FormatUint(uint64(id), 10))
 }
 
+// ReplaceRoutes implements route.Store.
+func (s routeStore) ReplaceRoutes(ctx context.Context, rows []route.Row) error {
+	values := make(map[string][]byte, len(rows))
+	for i := range rows {
+		text, err := json.Marshal(rows[i])
+		if err != nil {
+			return err
+		}
+		values[strconv.FormatUint(uint64(rows[i].ID), 10)] = text
+	}
+	return s.store.ReplaceObjects(ctx, routeObjects, values)
+}
+
 // wireRoutes reads the rules. The table is empty until the connectors run.
 func (p *Platform) wireRoutes(ctx context.Context) error {
 	table, err := route.NewTable(nil)
@@ -64,6 +77,30 @@ func (p *Platform) wireRoutes(ctx context.Context) error {
 		Known: func(name string) bool { return p.connector.Named(name) != nil },
 	})
 	return err
+}
+
+// seedObjects is the kind of what remembers that seeds were sown: rules that were deleted
+// shall not come back.
+const seedObjects = "seed"
+
+// seedRoutes puts the rules of the configuration into a store that never had any.
+func (p *Platform) seedRoutes(ctx context.Context) error {
+	sown, err := p.store.Objects(ctx, seedObjects)
+	if err != nil || len(p.cfg.Routes) == 0 || len(p.routes.Rows()) > 0 || sown[routeObjects] != nil {
+		return err
+	}
+	rules := make([]route.Rule, 0, len(p.cfg.Routes))
+	for _, text := range p.cfg.Routes {
+		rule, err := parseRoute(text)
+		if err != nil {
+			return fmt.Errorf("setting routes: %w", err)
+		}
+		rules = append(rules, rule)
+	}
+	if _, err := p.routes.Replace(ctx, rules); err != nil {
+		return fmt.Errorf("setting routes: %w", err)
+	}
+	return p.store.PutObject(ctx, seedObjects, routeObjects, []byte(`{}`))
 }
 
 // usedBy counts the rules that name a connector.

@@ -34,7 +34,8 @@ type Config struct {
 	Store      string   `yaml:"store" doc:"embedded"`
 	Queue      string   `yaml:"queue" doc:"memory"`
 	Upstream   string   `yaml:"upstream" doc:"default connector, smpp://system_id:password@host:port?binds=2&window=100"`
-	Connectors []string `yaml:"connectors" doc:"name=URL of connectors that a new data folder begins with"`
+	Connectors Seeds    `yaml:"connectors" doc:"connectors that a new data folder begins with: name=URL, or sections with the settings of REST"`
+	Routes     Seeds    `yaml:"routes" doc:"routing rules that a new data folder begins with: sections as REST takes them"`
 	Durability string   `yaml:"durability" doc:"fsync, or none: accepted messages may be lost in a crash"`
 	Node       int      `yaml:"node" doc:"node number in message ids, 0 to 511"`
 	Retention  Duration `yaml:"retention" doc:"how long settled messages are kept, such as 30d"`
@@ -113,7 +114,7 @@ type CompatConfig struct {
 func DefaultConfig() Config {
 	return Config{
 		Data: "data", HTTP: "127.0.0.1:8080", SMPP: "127.0.0.1:2775",
-		Store: "embedded", Queue: "memory", Connectors: []string{}, Durability: "fsync",
+		Store: "embedded", Queue: "memory", Connectors: Seeds{}, Routes: Seeds{}, Durability: "fsync",
 		Retention: Duration(30 * 24 * time.Hour), MinFreeDisk: 1 << 30,
 		Limits: Limits{
 			MaxParts: 10, LaneMemory: 200_000, MaxBacklog: 400_000,
@@ -196,7 +197,7 @@ func typeWords(goType string) string {
 		return "a size such as 500MiB"
 	case "string":
 		return "text"
-	case "[]string", "[]interface {}":
+	case "[]string", "[]interface {}", "Seeds":
 		return "a list"
 	default:
 		return "a section with keys of its own"
@@ -259,8 +260,11 @@ func (c *Config) Validate() error {
 		bad("node", "%d is outside 0 to 511", c.Node)
 	}
 	c.validateLimits(bad)
-	if err := checkConnectors(c.Connectors); err != nil {
+	if err := checkSeeds(c.Connectors, parseConnector); err != nil {
 		bad("connectors", "%s", err)
+	}
+	if err := checkSeeds(c.Routes, parseRoute); err != nil {
+		bad("routes", "%s", err)
 	}
 	for _, text := range c.Webhooks.Allow {
 		if _, err := netip.ParsePrefix(text); err != nil {
@@ -359,6 +363,11 @@ func parseInto(v reflect.Value, text string) error {
 		*p = n
 	case *[]string:
 		*p = strings.FieldsFunc(text, func(r rune) bool { return r == ',' || r == ' ' })
+	case *Seeds:
+		if strings.HasPrefix(text, "[") { // sections, as JSON
+			return yaml.Unmarshal([]byte(text), p)
+		}
+		*p = strings.FieldsFunc(text, func(r rune) bool { return r == ',' || r == ' ' })
 	case *Duration:
 		return p.UnmarshalText([]byte(text))
 	case *Size:
@@ -375,6 +384,8 @@ func show(v reflect.Value) string {
 		return redactURL(x)
 	case []string:
 		return strings.Join(redactAll(x), ",")
+	case Seeds:
+		return strings.Join(x.redacted(), ",")
 	default:
 		return fmt.Sprint(x)
 	}
@@ -388,6 +399,8 @@ func (c Config) Redacted() Config {
 			*x = redactURL(*x)
 		case *[]string:
 			*x = redactAll(*x)
+		case *Seeds:
+			*x = x.redacted()
 		}
 	})
 	return c

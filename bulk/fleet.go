@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"maps"
 	"reflect"
 	"slices"
@@ -11,6 +12,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"protei-bulk/bulk/aggregator"
 	"protei-bulk/bulk/connector"
 	"protei-bulk/bulk/dispatch"
 	"protei-bulk/bulk/message"
@@ -26,10 +28,18 @@ type link struct {
 	c     *connector.Connector
 	state *route.State
 	// Both are nil while the connector is stopped.
-	group      *upstream.Group
+	group      ways
 	dispatcher *dispatch.Dispatcher
 
 	trouble *trouble // shared by all links that a connector has had
+}
+
+// ways are the links of a connector: *upstream.Group or *aggregator.Links.
+type ways interface {
+	dispatch.Links
+	Up() bool
+	Pace() float64
+	States() []upstream.BindState
 }
 
 // trouble is how long a connector has been down, and what was moved to others for it.
@@ -168,17 +178,18 @@ func (f *fleet) run(l *link) error {
 	if err != nil {
 		return err
 	}
-	group, err := upstream.New(l.c.Upstream(f.p.log))
-	if err != nil {
-		return err
-	}
-	d, err := dispatch.New(dispatch.Options{
-		Connector: l.c.ID, Queue: f.p.lanes.Connector(l.c.ID), Group: group, Store: f.p.store, Inbound: f.p.inbound,
+	o := dispatch.Options{
+		Connector: l.c.ID, Queue: f.p.lanes.Connector(l.c.ID), Store: f.p.store, Inbound: f.p.inbound,
 		Intermediate: f.p.intermediate, Alert: f.p.alert,
 		Validity: time.Duration(f.p.cfg.Validity.Default), MaxUnsynced: f.p.cfg.Limits.MaxUnsyncedSettles, Logger: f.p.log,
 		Charset: charset, SourceRules: addressRules(l.c.SourceRules), DestRules: addressRules(l.c.DestRules),
 		Classes: classes(&l.c.Spec), Next: func(m *message.Message) (uint16, bool) { return f.next(l.c.ID, m) },
-	})
+	}
+	group, err := l.open(f.p.log, &o)
+	if err != nil {
+		return err
+	}
+	d, err := dispatch.New(o)
 	if err != nil {
 		return err
 	}
@@ -186,6 +197,22 @@ func (f *fleet) run(l *link) error {
 	d.Start()
 	f.put(&link{c: l.c, state: l.state, trouble: l.trouble, group: group, dispatcher: d})
 	return nil
+}
+
+// open makes the links of a connector and gives them to its dispatcher.
+func (l *link) open(log *slog.Logger, o *dispatch.Options) (ways, error) {
+	if l.c.Kind == connector.HTTP {
+		set, err := l.c.Aggregator(log)
+		if err != nil {
+			return nil, err
+		}
+		links, err := aggregator.NewLinks(set)
+		o.Gateway = links
+		return links, err
+	}
+	group, err := upstream.New(l.c.Upstream(log))
+	o.Group = group
+	return group, err
 }
 
 // sameLinks reports whether the links of a can serve b: what differs is of no concern to them.

@@ -57,7 +57,7 @@ func (i insight) Connectors() []api.Connector {
 	all := make([]api.Connector, 0, len(i.p.connector.All()))
 	for _, c := range i.p.connector.All() {
 		view := api.Connector{
-			ID: c.ID, Name: c.Name, Address: c.Address, TPS: c.TPS, Mode: string(c.Mode), Fixed: c.Fixed,
+			ID: c.ID, Name: c.Name, Kind: string(c.Kind), Address: c.Endpoint(), TPS: c.TPS, Mode: string(c.Mode), Fixed: c.Fixed,
 			State: "stopped", Queued: queued[c.ID],
 		}
 		if l := i.p.fleet.link(c.ID); l != nil && l.group != nil {
@@ -84,7 +84,7 @@ func (l *link) describe(view *api.Connector) {
 			view.LastError = b.Err
 		}
 		view.Links = append(view.Links, api.Bind{
-			Index: b.Index, Type: b.Type.String(), State: string(b.State), Since: b.Since.UTC(), Error: b.Err, Throttled: b.Paused,
+			Index: b.Index, Type: b.Type, State: string(b.State), Since: b.Since.UTC(), Error: b.Err, Throttled: b.Paused,
 			Window: b.Window, InFlight: b.InFlight, Binds: b.Binds, Pauses: b.Pauses, Unanswered: b.Lost, Late: b.Late,
 		})
 	}

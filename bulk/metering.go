@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"protei-bulk/bulk/account"
+	"protei-bulk/bulk/aggregator"
 	"protei-bulk/bulk/dispatch"
 	"protei-bulk/bulk/message"
 	"protei-bulk/bulk/metrics"
@@ -147,10 +148,16 @@ func (p *Platform) connectorReadings() []reading {
 	}
 	return []reading{
 		{
-			name: "submit_sm", help: "submit_sm_resp by command_status.", labels: []string{"connector", "status"}, counter: true,
+			name: "submit_sm", help: "submit_sm_resp by command_status, answers of HTTP connectors by http_ and their status.", labels: []string{"connector", "status"}, counter: true,
 			read: func(emit metrics.Emit) {
 				for _, c := range p.fleet.running() {
-					c.group.EachStatus(func(st smpp.Status, n uint64) { emit(float64(n), c.group.Options().Name, statusLabel(st)) })
+					name := c.group.Options().Name
+					switch g := c.group.(type) {
+					case *upstream.Group:
+						g.EachStatus(func(st smpp.Status, n uint64) { emit(float64(n), name, statusLabel(st)) })
+					case *aggregator.Links:
+						g.EachHTTPStatus(func(st int, n uint64) { emit(float64(n), name, "http_"+strconv.Itoa(st)) })
+					}
 				}
 			},
 		},
@@ -203,7 +210,7 @@ func (p *Platform) connectorReadings() []reading {
 						if b.State == upstream.Bound {
 							up = 1
 						}
-						emit(up, c.c.Name, strconv.Itoa(b.Index), b.Type.String())
+						emit(up, c.c.Name, strconv.Itoa(b.Index), b.Type)
 					}
 				}
 			},

@@ -143,7 +143,7 @@ func (p *Platform) Start(ctx context.Context) (err error) {
 		}
 	}()
 	for _, start := range []func(context.Context) error{
-		p.openCDR, p.openStore, p.openAccounts, p.wireRoutes, p.openConnectors, p.wireIntake, p.wireOutbox, p.wireSMPP, p.wireInbound, p.wireConnectors,
+		p.openCDR, p.openStore, p.openAccounts, p.wireRoutes, p.openConnectors, p.seedRoutes, p.wireIntake, p.wireOutbox, p.wireSMPP, p.wireInbound, p.wireConnectors,
 		p.goLive, p.startKeyUse, p.startCampaigns, p.startSMPP, p.startHTTP, p.startCompat,
 	} {
 		if err := start(ctx); err != nil {
@@ -360,7 +360,7 @@ func (p *Platform) startHTTP(context.Context) error {
 	handler, err := api.New(api.Options{
 		Accounts: p.accounts, Intake: p.intake, Messages: reader{p}, Answers: answers{p.store}, Insight: insight{p}, Campaigns: p.campaigns, Lists: p.lists, TempDir: p.cfg.Data, Metrics: p.meter,
 		Inbound: inboundReader{p}, InboundRoutes: p.mo, Webhooks: webhookDesk{p},
-		IDs: p.store.IDs(), SMSC: p.connector.Name, Route: p.routes.Name, Connectors: p.connector, Routes: p.routes, Router: p.router,
+		IDs: p.store.IDs(), SMSC: p.connector.Name, Route: p.routes.Name, Connectors: p.connector, Gateways: gateways{p}, Routes: p.routes, Router: p.router,
 		Backup: p.Backup, Root: p.opts.Root, Version: p.opts.Version, Logger: p.log,
 	})
 	if err != nil {

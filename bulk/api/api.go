@@ -115,6 +115,7 @@ type Options struct {
 	TempDir   string            // of files that are uploaded; "": os.TempDir
 	// Connectors can be changed; nil: they are only shown.
 	Connectors *connector.Directory
+	Gateways   Gateways   // nil: connectors of kind http take no receipts and are not tried
 	IDs        intake.IDs // batch ids
 
 	Webhooks      Webhooks        // nil: endpoints, failed and replay answer 404

@@ -11,6 +11,7 @@ import (
 type Connector struct {
 	ID        uint16  `json:"id"`
 	Name      string  `json:"name"`
+	Kind      string  `json:"kind"` // smpp, http
 	Address   string  `json:"address"`
 	Mode      string  `json:"mode"`  // what is wanted: running, paused, stopped
 	State     string  `json:"state"` // what is: up, degraded, down, stopped
@@ -29,6 +30,7 @@ type Connector struct {
 
 	Settings *connector.Spec `json:"settings,omitempty"` // without secrets
 	Password bool            `json:"password_set"`
+	Callback bool            `json:"callback_secret_set,omitempty"`
 	Created  *time.Time      `json:"created_at,omitempty"`
 	Updated  *time.Time      `json:"updated_at,omitempty"`
 	Warnings []string        `json:"warnings,omitempty"`
@@ -68,6 +70,7 @@ func (c *call) viewConnectors() []Connector {
 		spec := conn.Spec
 		created, updated := time.UnixMilli(conn.CreatedAt).UTC(), time.UnixMilli(conn.UpdatedAt).UTC()
 		all[i].Settings, all[i].Password, all[i].Created, all[i].Updated = &spec, conn.Password != "", &created, &updated
+		all[i].Callback = conn.CallbackSecret != ""
 	}
 	return all
 }
@@ -99,7 +102,7 @@ func (c *call) getConnector() error {
 func (c *call) createConnector() error {
 	spec := connector.Defaults()
 	var address string
-	extra := map[string]any{"url": &address, "password": &spec.Password}
+	extra := map[string]any{"url": &address, "password": &spec.Password, "callback_secret": &spec.CallbackSecret}
 	set, err := c.into(&spec, extra)
 	if err != nil {
 		return err
@@ -129,7 +132,7 @@ func (c *call) updateConnector() error {
 		return err
 	}
 	read := conn.Spec
-	set, err := c.into(&read, map[string]any{"password": &read.Password})
+	set, err := c.into(&read, map[string]any{"password": &read.Password, "callback_secret": &read.CallbackSecret})
 	if err != nil {
 		return err
 	}
@@ -138,6 +141,9 @@ func (c *call) updateConnector() error {
 		copyUnset(&next, s, set)
 		if !set["password"] {
 			next.Password = s.Password
+		}
+		if !set["callback_secret"] {
+			next.CallbackSecret = s.CallbackSecret
 		}
 		*s = next
 	})

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/http"
 	"runtime/debug"
 	"slices"
@@ -156,6 +157,12 @@ func (a *API) connectorRoutes() {
 		"GET": (*call).getConnector, "PATCH": (*call).updateConnector, "DELETE": (*call).deleteConnector,
 	})
 	a.on("/api/v1/connectors/{name}/move", admins, methods{"POST": (*call).moveConnector})
+	if a.opts.Gateways != nil {
+		callback := methods{"POST": (*call).gatewayCallback, "GET": (*call).gatewayCallback}
+		a.on("/api/v1/connectors/{name}/dlr", anybody, callback)
+		a.on("/api/v1/connectors/{name}/dlr/{secret}", anybody, maps.Clone(callback))
+		a.on("/api/v1/connectors/{name}/test", admins, methods{"POST": (*call).testConnector})
+	}
 	for action, mode := range map[string]connector.Mode{"start": connector.Running, "pause": connector.Paused, "stop": connector.Stopped} {
 		a.on("/api/v1/connectors/{name}/"+action, admins, methods{"POST": connectorMode(mode)})
 	}
@@ -166,7 +173,7 @@ func (a *API) routingRoutes() {
 	if a.opts.Routes == nil {
 		return
 	}
-	a.on("/api/v1/routes", admins, methods{"GET": (*call).listRoutes, "POST": (*call).createRoute})
+	a.on("/api/v1/routes", admins, methods{"GET": (*call).listRoutes, "POST": (*call).createRoute, "PUT": (*call).replaceRoutes})
 	a.on("/api/v1/routes/test", admins, methods{"POST": (*call).testRoute})
 	a.on("/api/v1/routes/{name}", admins, methods{"GET": (*call).getRoute, "PATCH": (*call).updateRoute, "DELETE": (*call).deleteRoute})
 }

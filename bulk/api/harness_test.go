@@ -128,9 +128,10 @@ func (p *platform) people(t testing.TB, opts options) {
 // noRoutes is a store without rules.
 type noRoutes struct{}
 
-func (noRoutes) LoadRoutes(context.Context) ([]route.Row, error) { return nil, nil }
-func (noRoutes) SaveRoute(context.Context, route.Row) error      { return nil }
-func (noRoutes) DeleteRoute(context.Context, uint32) error       { return nil }
+func (noRoutes) ReplaceRoutes(context.Context, []route.Row) error { return nil }
+func (noRoutes) LoadRoutes(context.Context) ([]route.Row, error)  { return nil, nil }
+func (noRoutes) SaveRoute(context.Context, route.Row) error       { return nil }
+func (noRoutes) DeleteRoute(context.Context, uint32) error        { return nil }
 
 // archive shows the sink's messages.
 type archive struct {

@@ -43,8 +43,14 @@ func (d *decoder) value(name string, into any) {
 	if d.err != nil {
 		return
 	}
+	// A map or list replaces the one before. An object that can be cloned is changed in its
+	// members (RFC 7396), in a clone: the one before belongs to somebody else.
 	target := reflect.ValueOf(into).Elem()
-	target.SetZero() // a map or list replaces the one before, it is not merged
+	if clone := target.MethodByName("Clone"); target.Kind() == reflect.Pointer && clone.IsValid() {
+		target.Set(clone.Call(nil)[0])
+	} else {
+		target.SetZero()
+	}
 	dec := json.NewDecoder(strings.NewReader(d.text[from:d.pos]))
 	dec.DisallowUnknownFields()
 	if err := dec.Decode(into); err != nil {

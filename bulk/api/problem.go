@@ -75,6 +75,7 @@ var problems = map[string]problemKind{
 	"request_too_large":       {413, "The request is too large for an Idempotency-Key"},
 	"too_many_items":          {413, "The request has too many items"},
 	"unsupported_media_type":  {415, "The type of the body is not supported"},
+	"invalid_receipt":         {422, "The receipt cannot be understood"},
 	"validation_failed":       {422, "The request cannot be carried out as it is"},
 	"all_rejected":            {422, "Every message was rejected"},
 	"no_recipients":           {422, "The campaign has no recipients"},
@@ -164,7 +165,8 @@ func fieldFaults(err error) []fault {
 		field, _, _ := strings.Cut(r.Field, "/")
 		return []fault{{"/" + r.Field, "invalid_" + field, r.Detail}}
 	case errors.As(err, &k):
-		return []fault{{"/" + k.Field, "invalid_" + k.Field, k.Detail}}
+		field, _, _ := strings.Cut(k.Field, "/")
+		return []fault{{"/" + k.Field, "invalid_" + field, k.Detail}}
 	case errors.As(err, &a):
 		return []fault{{"/" + a.Field, "invalid_" + a.Field, a.Detail}}
 	case errors.As(err, &in):

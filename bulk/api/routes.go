@@ -1,6 +1,8 @@
 package api
 
 import (
+	"bytes"
+	"encoding/json"
 	"strconv"
 	"time"
 
@@ -88,6 +90,53 @@ func (c *call) updateRoute() error {
 		return err
 	}
 	return c.showRoute(200, &row)
+}
+
+// maxTable bounds the body of a whole table: 50,000 rules.
+const maxTable = 32 << 20
+
+// tableRule is a rule of a table as GET shows it: what the platform gives is not read.
+type tableRule struct {
+	route.Rule
+	ID        json.RawMessage `json:"id"`
+	CreatedAt json.RawMessage `json:"created_at"`
+	UpdatedAt json.RawMessage `json:"updated_at"`
+}
+
+// UnmarshalJSON gives a rule its defaults.
+func (r *tableRule) UnmarshalJSON(text []byte) error {
+	type plain tableRule
+	r.Strategy = route.Failover
+	dec := json.NewDecoder(bytes.NewReader(text))
+	dec.DisallowUnknownFields()
+	return dec.Decode((*plain)(r))
+}
+
+// replaceRoutes makes the rules of the body the whole table, or with dry_run says what that
+// would change.
+func (c *call) replaceRoutes() error {
+	var table []tableRule
+	given := false
+	err := c.object(maxTable, map[string]func(string){"routes": func(n string) { given = true; c.dec.value(n, &table) }})
+	if err != nil {
+		return err
+	}
+	if !given {
+		return &problem{code: "validation_failed", detail: "routes: is needed", faults: []fault{{"/routes", "missing_routes", `is needed: {"routes":[…]}; an empty list deletes all`}}}
+	}
+	rules := make([]route.Rule, len(table))
+	for i := range table {
+		rules[i] = table[i].Rule
+	}
+	replace := func() (route.Difference, error) { return c.api.opts.Routes.Replace(c.r.Context(), rules) }
+	if dry, _ := strconv.ParseBool(c.r.URL.Query().Get("dry_run")); dry {
+		replace = func() (route.Difference, error) { return c.api.opts.Routes.Compare(rules) }
+	}
+	d, err := replace()
+	if err != nil {
+		return err
+	}
+	return c.document(200, d)
 }
 
 func (c *call) deleteRoute() error {

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"protei-bulk/bulk/aggregator"
 	"protei-bulk/bulk/connector"
 )
 
@@ -140,6 +141,23 @@ func TestDocsSettings(t *testing.T) {
 	slices.Sort(want)
 	if !slices.Equal(got, want) {
 		t.Errorf("docs/connectors.md has %v, Spec %v", got, want)
+	}
+}
+
+// TestDocsHTTPFields holds the list of fields in docs/connectors.md to aggregator.Fields.
+func TestDocsHTTPFields(t *testing.T) {
+	page, err := os.ReadFile("../../docs/connectors.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, table, _ := strings.Cut(string(page), "<!-- http fields: begin -->")
+	table, _, _ = strings.Cut(table, "<!-- http fields: end -->")
+	want := "\n| field | |\n|---|---|\n"
+	for _, f := range aggregator.Fields() {
+		want += "| `{{" + f.Name + "}}` | " + f.Doc + " |\n"
+	}
+	if table != want {
+		t.Errorf("docs/connectors.md has %s, want %s", table, want)
 	}
 }
 

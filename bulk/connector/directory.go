@@ -15,7 +15,8 @@ import (
 
 // Secrets are what a connector presents to its SMSC. They are never shown.
 type Secrets struct {
-	Password string `json:"password,omitempty"`
+	Password       string `json:"password,omitempty"`
+	CallbackSecret string `json:"callback_secret,omitempty"`
 }
 
 // Row is a connector as the store keeps it. One that was deleted stays as a row, so that
@@ -121,13 +122,13 @@ func Open(ctx context.Context, opts Options) (*Directory, error) {
 
 func fromRow(r *Row) *Connector {
 	c := &Connector{ID: r.ID, Spec: r.Spec, Deleted: r.Deleted, CreatedAt: r.CreatedAt, UpdatedAt: r.UpdatedAt}
-	c.Password = r.Secrets.Password
+	c.Password, c.CallbackSecret = r.Secrets.Password, r.Secrets.CallbackSecret
 	return c
 }
 
 func (c *Connector) row() Row {
 	return Row{
-		ID: c.ID, Spec: c.Spec, Secrets: Secrets{Password: c.Password}, Deleted: c.Deleted,
+		ID: c.ID, Spec: c.Spec, Secrets: Secrets{c.Password, c.CallbackSecret}, Deleted: c.Deleted,
 		CreatedAt: c.CreatedAt, UpdatedAt: c.UpdatedAt,
 	}
 }
@@ -261,7 +262,7 @@ func (d *Directory) Delete(ctx context.Context, key string) error {
 		}
 	}
 	forgotten := gone
-	forgotten.Password = ""
+	forgotten.Password, forgotten.CallbackSecret = "", ""
 	return d.replace(ctx, &gone, &forgotten)
 }
 

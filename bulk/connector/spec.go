@@ -6,6 +6,8 @@ import (
 	"net"
 	"strings"
 	"time"
+
+	"protei-bulk/bulk/aggregator"
 )
 
 // Mode is what an administrator wants of a connector.
@@ -16,6 +18,15 @@ const (
 	Running Mode = "running" // bound, and sending
 	Paused  Mode = "paused"  // bound, so that receipts come in; what is to be sent waits
 	Stopped Mode = "stopped" // not bound; what is to be sent waits
+)
+
+// Kind is how a connector reaches its SMSC.
+type Kind string
+
+// The kinds.
+const (
+	SMPP Kind = "smpp"
+	HTTP Kind = "http" // the API of an aggregator
 )
 
 // Duration is a time.Duration that JSON shows as text such as "30s".
@@ -39,6 +50,11 @@ func (d *Duration) UnmarshalText(b []byte) error {
 type Spec struct {
 	Name string `json:"name"`
 	Mode Mode   `json:"mode"`
+	Kind Kind   `json:"kind"`
+	// HTTP describes the API of a connector of kind http, nil for others.
+	HTTP *aggregator.Settings `json:"http,omitempty"`
+	// CallbackSecret is what a receipt over HTTP has to show. A secret: see Secrets.
+	CallbackSecret string `json:"-"`
 
 	Address    string `json:"address"` // host:port
 	SystemID   string `json:"system_id"`
@@ -95,7 +111,7 @@ const (
 // Defaults returns a Spec with every default.
 func Defaults() Spec {
 	return Spec{
-		Mode: Running, Bind: "trx", Binds: 2, Window: 100, MessageIDs: "auto", Unknown: "resend", ThrottleScope: "connector", Charset: "gsm7",
+		Mode: Running, Kind: SMPP, Bind: "trx", Binds: 2, Window: 100, MessageIDs: "auto", Unknown: "resend", ThrottleScope: "connector", Charset: "gsm7",
 		ResponseTimeout: Duration(10 * time.Second), EnquireLink: Duration(30 * time.Second),
 		FailoverAfter: Duration(30 * time.Second),
 		ReconnectMin:  Duration(time.Second), ReconnectMax: Duration(30 * time.Second),
@@ -122,7 +138,14 @@ func (s *Spec) Validate() error {
 	v := checker{}
 	v.name(s.Name)
 	v.oneOf("mode", string(s.Mode), string(Running), string(Paused), string(Stopped))
-	v.smpp(s)
+	switch s.Kind {
+	case SMPP:
+		v.smpp(s)
+	case HTTP:
+		v.http(s)
+	default:
+		v.bad("kind", "is one of smpp, http")
+	}
 	v.between("binds", s.Binds, 1, MaxBinds)
 	v.between("window", s.Window, 1, MaxWindow)
 	if !(s.TPS >= 0 && s.TPS <= MaxTPS) { // also refuses NaN
@@ -182,10 +205,17 @@ func (v *checker) smpp(s *Spec) {
 		v.bad("system_type", "has at most 12 ASCII characters")
 	}
 	v.oneOf("bind", s.Bind, "trx", "txrx")
+	if s.HTTP != nil {
+		v.bad("http", "belongs to kind http")
+	}
+	v.tls(s, s.TLS)
+}
+
+func (v *checker) tls(s *Spec, on bool) {
 	for field, set := range map[string]bool{
 		"tls_server_name": s.TLSServerName != "", "tls_insecure": s.TLSInsecure, "tls_ca": s.TLSCA != "",
 	} {
-		if set && !s.TLS {
+		if set && !on {
 			v.bad(field, "belongs to tls")
 		}
 	}

@@ -25,7 +25,7 @@ const (
 // and Stop it once.
 type Dispatcher struct {
 	o      Options
-	g      *upstream.Group
+	g      Links // o.Group or o.Gateway
 	log    *slog.Logger
 	policy Policy
 	ids    idMode
@@ -69,7 +69,11 @@ func New(opts Options) (*Dispatcher, error) {
 		return nil, err
 	}
 	o := opts.withDefaults()
-	g := o.Group.Options()
+	var links Links = o.Group
+	if o.Gateway != nil {
+		links = o.Gateway
+	}
+	g := links.Options()
 	policy, err := ParsePolicy(g.Unknown)
 	if err != nil {
 		return nil, err
@@ -79,7 +83,7 @@ func New(opts Options) (*Dispatcher, error) {
 		return nil, err
 	}
 	d := &Dispatcher{
-		o: o, g: o.Group, log: o.Logger.With("connector", g.Name), policy: policy, ids: ids,
+		o: o, g: links, log: o.Logger.With("connector", g.Name), policy: policy, ids: ids,
 		build: builder{trace: g.TraceTLV, charset: o.Charset, source: o.SourceRules, dest: o.DestRules}, pacer: newPacer(g.TPS),
 		wake: make(chan struct{}, 1), missed: make(chan *receipt, o.ReceiptQueue),
 	}
@@ -264,8 +268,11 @@ func (d *Dispatcher) launch(ctx context.Context, it *queue.Item) {
 	}
 	f := d.newFlight(it)
 	d.flying.Add(1)
+	if d.o.Gateway != nil && d.o.Gateway.Whole() {
+		f.lead()
+	}
 	for i := range f.parts {
-		if f.parts[i].outcome != skipped {
+		if f.parts[i].outcome == open {
 			f.left.Add(1)
 			d.submit(ctx, &f.parts[i])
 		}
@@ -321,6 +328,9 @@ func (d *Dispatcher) awaitRoom(ctx context.Context) {
 // try hands one part to the group, or ends it when it cannot be sent at all. It reports
 // false when there is no room. Afterwards the part may have gone its way.
 func (d *Dispatcher) try(p *part) (on upstream.Bind, ok bool) {
+	if d.o.Gateway != nil {
+		return 0, d.hand(p)
+	}
 	f := p.f
 	pdu, err := d.build.build(&f.item, int(p.index))
 	if err != nil {
@@ -329,7 +339,7 @@ func (d *Dispatcher) try(p *part) (on upstream.Bind, ok bool) {
 		f.partDone()
 		return on, true
 	}
-	on, err = d.g.Submit(pdu, f.on, &p.call, p)
+	on, err = d.o.Group.Submit(pdu, f.on, &p.call, p)
 	switch {
 	case err == nil:
 		d.pacer.spend(1)

@@ -20,6 +20,7 @@ type flight struct {
 	on    upstream.Bind
 	parts []part
 	one   [1]part
+	whole bool // one submission carries all parts that go
 }
 
 // part is one submit_sm. It is the Completion of its call.
@@ -43,6 +44,7 @@ const (
 	unsent          // never handed to a session
 	noRoute         // refused: the SMSC has no way for it
 	skipped         // was not to be sent
+	follows         // goes with the part that leads, and ends as that does
 )
 
 func (d *Dispatcher) newFlight(it *queue.Item) *flight {
@@ -51,7 +53,7 @@ func (d *Dispatcher) newFlight(it *queue.Item) *flight {
 		f = &flight{d: d}
 	}
 	f.item = *it
-	f.on = 0
+	f.on, f.whole = 0, false
 	n := len(it.Msg.Parts)
 	if n == 1 {
 		f.parts = f.one[:]
@@ -160,7 +162,10 @@ func (f *flight) partDone() {
 	if f.left.Add(-1) != 0 {
 		return
 	}
-	var seen [skipped + 1]int
+	if f.whole {
+		f.follow()
+	}
+	var seen [follows + 1]int
 	status := smpp.ROK
 	for i := range f.parts {
 		p := &f.parts[i]
@@ -170,7 +175,7 @@ func (f *flight) partDone() {
 		}
 	}
 	if seen[noRoute] > 0 && f.moves(seen[noRoute]) {
-		seen = [skipped + 1]int{}
+		seen = [follows + 1]int{}
 	}
 	if seen[retry]+seen[lost]+seen[unsent] > 0 {
 		f.failed(seen[lost] > 0, seen[retry] > 0, status, seen[done]+seen[skipped] > 0)

@@ -52,11 +52,35 @@ func ParsePolicy(s string) (Policy, error) {
 	return 0, errors.New("unknown outcome policy " + s + ": one of resend, hold, fail")
 }
 
-// Options configure a Dispatcher. Rate, window, id mode and policy are the Group's.
+// Links are a way to an SMSC.
+type Links interface {
+	// Options are its settings: of them the dispatcher needs Name, TPS, TraceTLV, SMSCIDs, Unknown.
+	Options() upstream.Options
+	// Start opens it and returns at once; handler takes what the SMSC sends on it.
+	Start(handler smpp.Handler)
+	// Stop closes it when what is under way has ended, or ctx has.
+	Stop(ctx context.Context) error
+	// Ready gets a value when there may be more room.
+	Ready() <-chan struct{}
+	// Free returns how much it takes now.
+	Free() int
+}
+
+// Gateway is a way that takes messages as they are (aggregator.Links), and not submit_sm.
+type Gateway interface {
+	Links
+	// Whole reports whether one Submission carries all parts of a message.
+	Whole() bool
+	// Submit sends, and calls done once unless it returns upstream.ErrBusy. It must not block.
+	Submit(s upstream.Submission, done func(upstream.Outcome)) error
+}
+
+// Options configure a Dispatcher. Rate, id mode and policy are those of Group or Gateway.
 type Options struct {
 	Connector uint16
 	Queue     *queue.Queue
-	Group     *upstream.Group
+	Group     *upstream.Group // SMPP
+	Gateway   Gateway         // anything else: one of the two is needed
 	Store     Store
 	// Intermediate, when set, is told receipts of states that are not final, of messages in
 	// memory with NotifyIntermediate. It must not block.
@@ -119,8 +143,8 @@ func (o Options) validate() error {
 	switch {
 	case o.Queue == nil:
 		return errors.New("dispatch: no queue")
-	case o.Group == nil:
-		return errors.New("dispatch: no group")
+	case (o.Group == nil) == (o.Gateway == nil):
+		return errors.New("dispatch: Group or Gateway is needed")
 	case o.Store == nil:
 		return errors.New("dispatch: no store")
 	}

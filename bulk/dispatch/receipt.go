@@ -20,6 +20,7 @@ type receipt struct {
 
 	arrived time.Time
 	applied func(error) // answer, bound once
+	done    func(error) // of a receipt that came another way than by deliver_sm
 
 	// Arguments of one lookup; keys[0] and dests[0] point into buf and dest.
 	buf   []byte
@@ -69,7 +70,9 @@ func (d *Dispatcher) receipt(s *smpp.Session, req *smpp.Request, text []byte, tl
 	}
 	if !rc.State.Final() {
 		d.counters.intermediate.Add(1)
-		d.onTheWay(s, req, &rc, from)
+		r := d.newReceipt(s, req)
+		r.id, r.dest = append(r.id[:0], rc.ID...), append(r.dest[:0], from...)
+		d.passOn(r, rc.State)
 		return
 	}
 	d.counters.receipts.Add(1)
@@ -77,29 +80,7 @@ func (d *Dispatcher) receipt(s *smpp.Session, req *smpp.Request, text []byte, tl
 	r.id = append(r.id[:0], rc.ID...)
 	r.dest = append(r.dest[:0], from...)
 	r.info.Status, r.info.Error = statusOf(rc.State), rc.ErrCode()
-	r.arrived = d.o.Now()
-	r.info.At = r.arrived.UnixMilli()
-	if d.find(r) {
-		d.settleReceipt(r)
-		return
-	}
-	select {
-	case d.missed <- r:
-	default:
-		d.counters.refused.Add(1)
-		r.answer(errResolverFull)
-	}
-}
-
-// onTheWay tells a state that is not final to whoever wants it, and acknowledges it: it is
-// not kept.
-func (d *Dispatcher) onTheWay(s *smpp.Session, req *smpp.Request, rc *smpp.Receipt, from []byte) {
-	r := d.newReceipt(s, req)
-	r.id, r.dest = append(r.id[:0], rc.ID...), append(r.dest[:0], from...)
-	if d.o.Intermediate != nil && d.find(r) && r.match[0].Msg.Flags&message.NotifyIntermediate != 0 {
-		d.o.Intermediate(r.match[0].Msg, rc.State)
-	}
-	r.answer(nil)
+	d.match(r)
 }
 
 // statusOf maps the SMSC's final states. DELETED is FAILED: CANCELLED means that the
@@ -168,8 +149,12 @@ func view(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }
 // settleReceipt records the final state; the receipt is acknowledged when that is durable.
 func (d *Dispatcher) settleReceipt(r *receipt) {
 	m := r.match[0]
+	part := uint16(m.Part)
+	if r.done != nil && d.o.Gateway != nil && d.o.Gateway.Whole() {
+		part = message.AllParts
+	}
 	d.o.Store.Record(message.Event{
-		Kind: message.Settle, Msg: m.Msg, Part: uint16(m.Part), Status: r.info.Status, Error: r.info.Error, At: r.info.At,
+		Kind: message.Settle, Msg: m.Msg, Part: part, Status: r.info.Status, Error: r.info.Error, At: r.info.At,
 	}, r.applied)
 }
 
@@ -181,9 +166,13 @@ func (r *receipt) answer(err error) {
 		st = smpp.RXTAPPN
 		r.d.counters.notStored.Add(1)
 	}
-	respond(r.s, r.seq, r.cmd, st)
+	if r.done != nil {
+		r.done(err)
+	} else {
+		respond(r.s, r.seq, r.cmd, st)
+	}
 	d := r.d
-	r.s = nil
+	r.s, r.done = nil, nil
 	r.match[0] = message.ReceiptMatch{}
 	r.info = message.Receipt{}
 	d.receipts.Put(r)

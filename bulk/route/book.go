@@ -25,6 +25,8 @@ type Store interface {
 	LoadRoutes(ctx context.Context) ([]Row, error)
 	SaveRoute(ctx context.Context, row Row) error
 	DeleteRoute(ctx context.Context, id uint32) error
+	// ReplaceRoutes makes rows all that there are, at once or not at all.
+	ReplaceRoutes(ctx context.Context, rows []Row) error
 }
 
 // Errors that callers tell apart.
@@ -183,7 +185,8 @@ func (b *Book) publish(rows []Row, name string) error {
 	return b.o.Changed()
 }
 
-func (b *Book) check(rule *Rule, except uint32) error {
+// valid checks a rule by itself.
+func (b *Book) valid(rule *Rule) error {
 	err := rule.Validate()
 	if b.o.Known != nil {
 		for i, t := range rule.Targets {
@@ -192,7 +195,11 @@ func (b *Book) check(rule *Rule, except uint32) error {
 			}
 		}
 	}
-	if err != nil {
+	return err
+}
+
+func (b *Book) check(rule *Rule, except uint32) error {
+	if err := b.valid(rule); err != nil {
 		return err
 	}
 	if other, err := b.Find(rule.Name); err == nil && other.ID != except {

@@ -1,6 +1,8 @@
 package route_test
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -439,4 +441,75 @@ func byAccount(n int) (rules []route.Rule) {
 		rules = append(rules, route.Rule{Match: route.Match{Accounts: []uint32{uint32(i + 1)}}, Targets: to("c1")})
 	}
 	return rules
+}
+
+// tables is a Store that can fail.
+type tables struct {
+	rows []route.Row
+	fail error
+}
+
+func (s *tables) LoadRoutes(context.Context) ([]route.Row, error) { return s.rows, nil }
+func (s *tables) SaveRoute(_ context.Context, r route.Row) error {
+	s.rows = append(s.rows, r)
+	return s.fail
+}
+func (s *tables) DeleteRoute(context.Context, uint32) error { return s.fail }
+func (s *tables) ReplaceRoutes(_ context.Context, rows []route.Row) error {
+	if s.fail == nil {
+		s.rows = rows
+	}
+	return s.fail
+}
+
+func TestReplaceIsAllOrNothing(t *testing.T) {
+	ctx, store, published := context.Background(), &tables{}, 0
+	b, err := route.OpenBook(ctx, route.BookOptions{
+		Store: store, Known: func(name string) bool { return name != "ghost" }, Changed: func() error { published++; return nil },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	rule := func(name string, priority int) route.Rule {
+		return route.Rule{Name: name, Priority: priority, Strategy: route.Failover, Targets: []route.Target{{Connector: "a"}}}
+	}
+	first := []route.Rule{rule("one", 1), rule("two", 2), rule("three", 3)}
+	if d, err := b.Replace(ctx, first); err != nil || d != (route.Difference{Routes: 3, Created: 3}) || published != 1 {
+		t.Fatalf("%+v, %v, %d times in force", d, err, published)
+	}
+	ids := map[string]uint32{}
+	for _, r := range b.Rows() {
+		ids[r.Name] = r.ID
+	}
+	next := []route.Rule{rule("four", 4), rule("two", 20), rule("three", 3)}
+	want := route.Difference{Routes: 3, Created: 1, Changed: 1, Unchanged: 1, Deleted: 1}
+	if d, err := b.Compare(next); err != nil || d != want || published != 1 || b.Name(ids["one"]) != "one" {
+		t.Errorf("dry: %+v, %v, %d times in force", d, err, published)
+	}
+	if d, err := b.Replace(ctx, next); err != nil || d != want {
+		t.Errorf("%+v, %v", d, err)
+	}
+	two, err := b.Find("two")
+	if err != nil || two.ID != ids["two"] || two.Priority != 20 {
+		t.Errorf("%+v, %v: a rule that stays keeps its number", two, err)
+	}
+	if four, err := b.Find("four"); err != nil || four.ID <= ids["three"] {
+		t.Errorf("%+v, %v: a number is not given again", four, err)
+	}
+	ghost := rule("five", 5)
+	ghost.Targets[0].Connector, ghost.Strategy = "ghost", "lottery"
+	_, err = b.Replace(ctx, []route.Rule{rule("six", 6), ghost, rule("six", 7)})
+	for _, fault := range []string{"routes/1/targets/0/connector", "routes/1/strategy", "routes/2/name"} {
+		if err == nil || !strings.Contains(err.Error(), fault) {
+			t.Errorf("%v does not name %s", err, fault)
+		}
+	}
+	many := make([]route.Rule, 500)
+	if _, err := b.Replace(ctx, many); err == nil || strings.Count(err.Error(), "\n") > 110 {
+		t.Errorf("500 bad rules are %d lines", strings.Count(err.Error(), "\n"))
+	}
+	store.fail = errors.New("disk broke")
+	if _, err := b.Replace(ctx, first); err == nil || len(b.Rows()) != 3 || b.Name(ids["one"]) == "one" || published != 2 {
+		t.Errorf("%v: the table in force is %+v", err, b.Rows())
+	}
 }

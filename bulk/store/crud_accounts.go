@@ -110,6 +110,22 @@ func (e *Embedded) PutObject(ctx context.Context, kind, key string, value []byte
 	return wrap(err, "save %s %q", kind, key)
 }
 
+// ReplaceObjects makes values all that there is of a kind, at once or not at all.
+func (e *Embedded) ReplaceObjects(ctx context.Context, kind string, values map[string][]byte) error {
+	err := e.write1(ctx, func(conn *database) error {
+		if err := exec(conn, "DELETE FROM objects WHERE kind = ?", kind); err != nil {
+			return err
+		}
+		for key, value := range values {
+			if err := exec(conn, "INSERT INTO objects (kind, key, value) VALUES (?,?,?)", kind, key, value); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	return wrap(err, "replace %s objects", kind)
+}
+
 // DeleteObject deletes what PutObject stored, or returns ErrNotFound.
 func (e *Embedded) DeleteObject(ctx context.Context, kind, key string) error {
 	err := e.write1(ctx, func(conn *database) error {

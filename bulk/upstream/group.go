@@ -20,7 +20,7 @@ type Group struct {
 	senders []*link // those that may submit
 	ready   chan struct{}
 	// throttles has one for all senders, or one for each.
-	throttles []*throttle
+	throttles []*Throttle
 
 	mu     sync.Mutex // guards cancel and drain
 	cancel context.CancelFunc
@@ -47,7 +47,7 @@ func New(opts Options) (*Group, error) {
 
 func (g *Group) add(i int, bind smpp.BindType) {
 	if len(g.throttles) == 0 || g.o.ThrottleScope == "bind" && bind != smpp.Receiver {
-		g.throttles = append(g.throttles, &throttle{g: g})
+		g.throttles = append(g.throttles, NewThrottle(g.o.PauseMin, g.o.PauseMax, g.signal))
 	}
 	l := &link{
 		g: g, index: i, bind: bind, window: int32(g.o.Window), state: Stopped, since: time.Now(),
@@ -96,7 +96,7 @@ func (g *Group) Stop(ctx context.Context) error {
 	cancel()
 	g.joined.Wait()
 	for _, t := range g.throttles {
-		t.stop()
+		t.Stop()
 	}
 	return ctx.Err()
 }
@@ -129,7 +129,7 @@ func (g *Group) Free() int {
 		for _, l := range g.senders {
 			n += l.room()
 		}
-		return int(g.throttles[0].free(n))
+		return int(g.throttles[0].Free(n))
 	}
 	for _, l := range g.senders {
 		n += l.free()
@@ -142,7 +142,7 @@ func (g *Group) Free() int {
 func (g *Group) Pace() float64 {
 	sum := 0.0
 	for _, t := range g.throttles {
-		r := t.rate()
+		r := t.Rate()
 		if r == 0 {
 			return 0
 		}
@@ -215,7 +215,7 @@ func (g *Group) Submit(p *smpp.SubmitSM, on Bind, c *Call, done smpp.Completion)
 func (g *Group) emptiest() (at int, best *link) {
 	most := int32(0)
 	for i, l := range g.senders {
-		if n := l.room(); n > most && l.throttle.free(n) > 0 {
+		if n := l.room(); n > most && l.throttle.Free(n) > 0 {
 			at, best, most = i, l, n
 		}
 	}
@@ -231,7 +231,7 @@ func (l *link) submit(p *smpp.SubmitSM, c *Call) error {
 	l.inFlight.Add(1)
 	err := s.TrySend(p, c)
 	if err == nil {
-		l.throttle.spend()
+		l.throttle.Spend()
 		return nil
 	}
 	l.inFlight.Add(-1)
@@ -248,7 +248,7 @@ func (l *link) submit(p *smpp.SubmitSM, c *Call) error {
 // BindState is a bind as the API shows it.
 type BindState struct {
 	Index    int
-	Type     smpp.BindType
+	Type     string // transceiver, transmitter, receiver, http
 	State    State
 	Since    time.Time
 	Err      string // why it is not bound
@@ -267,9 +267,9 @@ func (g *Group) States() []BindState {
 	for i, l := range g.links {
 		l.mu.Lock()
 		out[i] = BindState{
-			Index: l.index, Type: l.bind, State: l.state, Since: l.since, Err: l.err, Binds: l.binds,
-			Paused: l.throttle.paused.Load(), Window: int(l.window), InFlight: int(l.inFlight.Load()),
-			Pauses: l.throttle.pauses.Load(), Lost: l.lost.Load(), Late: l.late.Load(),
+			Index: l.index, Type: l.bind.String(), State: l.state, Since: l.since, Err: l.err, Binds: l.binds,
+			Paused: l.throttle.Paused(), Window: int(l.window), InFlight: int(l.inFlight.Load()),
+			Pauses: l.throttle.Pauses(), Lost: l.lost.Load(), Late: l.late.Load(),
 		}
 		l.mu.Unlock()
 	}

@@ -27,7 +27,7 @@ type link struct {
 
 	session  atomic.Pointer[smpp.Session] // nil: not bound
 	inFlight atomic.Int32
-	throttle *throttle // its own, or that of all binds
+	throttle *Throttle // its own, or that of all binds
 
 	status [numCounted]atomic.Uint64 // submit_sm_resp by command_status
 	other  atomic.Uint64             // of a status above
@@ -150,7 +150,7 @@ func (l *link) room() int32 {
 }
 
 // free returns how many submit_sm the link takes now.
-func (l *link) free() int32 { return l.throttle.free(l.room()) }
+func (l *link) free() int32 { return l.throttle.Free(l.room()) }
 
 // finished accounts for the end of one submit_sm.
 func (l *link) finished(r *smpp.Result) {
@@ -166,9 +166,9 @@ func (l *link) finished(r *smpp.Result) {
 	switch {
 	case r.Err != nil:
 	case r.Status == smpp.ROK:
-		l.throttle.accepted(r.Sent, r.Done)
+		l.throttle.Accepted(r.Sent, r.Done)
 	case l.g.o.Throttled(r.Status):
-		l.throttle.slow(r.Sent)
+		l.throttle.Slow(r.Sent, 0)
 	}
 	l.g.signal()
 }

@@ -6,8 +6,6 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
-
-	"protei-bulk/smpp"
 )
 
 // limited is an SMSC that throttles: so many a second, and so many at once.
@@ -50,7 +48,7 @@ func (s *share) takes(time.Time) bool { return s.rnd.Float64() >= s.of }
 
 // saturate sends as much as the throttle allows, through a window of 200 and with 20 ms to
 // the answer, and returns what came back of what was sent after warm.
-func saturate(t *throttle, takes func(time.Time) bool, warm, run time.Duration) (ok, throttled int) {
+func saturate(t *Throttle, takes func(time.Time) bool, warm, run time.Duration) (ok, throttled int) {
 	const window, latency = 200, 20 * time.Millisecond
 	type answer struct {
 		sent time.Time
@@ -64,9 +62,9 @@ func saturate(t *throttle, takes func(time.Time) bool, warm, run time.Duration) 
 			flying = flying[1:]
 			counts := a.sent.Sub(began) >= warm
 			if a.ok {
-				t.accepted(a.sent, time.Now())
+				t.Accepted(a.sent, time.Now())
 			} else {
-				t.slow(a.sent)
+				t.Slow(a.sent, 0)
 			}
 			if counts && a.ok {
 				ok++
@@ -74,8 +72,8 @@ func saturate(t *throttle, takes func(time.Time) bool, warm, run time.Duration) 
 				throttled++
 			}
 		}
-		for n := t.free(int32(window - len(flying))); n > 0; n-- {
-			t.spend()
+		for n := t.Free(int32(window - len(flying))); n > 0; n-- {
+			t.Spend()
 			flying = append(flying, answer{time.Now(), takes(time.Now())})
 		}
 		time.Sleep(time.Millisecond)
@@ -83,9 +81,9 @@ func saturate(t *throttle, takes func(time.Time) bool, warm, run time.Duration) 
 	return ok, throttled
 }
 
-func newThrottle() *throttle {
-	g := &Group{o: Options{Addr: "x"}.withDefaults(), ready: make(chan struct{}, 1)}
-	return &throttle{g: g}
+func newThrottle() *Throttle {
+	o := Options{}.withDefaults()
+	return NewThrottle(o.PauseMin, o.PauseMax, func() {})
 }
 
 // TestPace lets SMSCs throttle all the time: they get at least 90 % of what they take, and
@@ -96,7 +94,7 @@ func TestPace(t *testing.T) {
 			t.Run(fmt.Sprintf("%v a second and %v s of it at once", rate, burst), func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
 					th := newThrottle()
-					defer th.stop()
+					defer th.Stop()
 					run := max(time.Minute, time.Duration(5000/rate)*time.Second)
 					ok, throttled := saturate(th, (&limited{rate: rate, burst: max(1, rate*burst)}).takes, run, run)
 					check(t, ok, throttled, rate*run.Seconds())
@@ -108,7 +106,7 @@ func TestPace(t *testing.T) {
 		t.Run(fmt.Sprintf("%d counted by the second", limit), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				th := newThrottle()
-				defer th.stop()
+				defer th.Stop()
 				ok, throttled := saturate(th, (&perSecond{limit: limit}).takes, 2*time.Minute, 5*time.Minute)
 				check(t, ok, throttled, float64(limit)*300)
 			})
@@ -131,20 +129,20 @@ func check(t *testing.T, ok, throttled int, takes float64) {
 func TestPaceFollowsTheLimit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		th := newThrottle()
-		defer th.stop()
+		defer th.Stop()
 		l := &limited{rate: 1000, burst: 100}
 		saturate(th, l.takes, 20*time.Second, 0)
-		if r := th.rate(); r < 800 || r > 1200 {
+		if r := th.Rate(); r < 800 || r > 1200 {
 			t.Errorf("pace %.0f at a limit of 1000", r)
 		}
 		l.rate = 100
 		saturate(th, l.takes, 10*time.Second, 0)
-		if r := th.rate(); r < 70 || r > 130 {
+		if r := th.Rate(); r < 70 || r > 130 {
 			t.Errorf("pace %.0f at a limit of 100", r)
 		}
 		l.rate, l.burst = 1e6, 1e6
 		saturate(th, l.takes, 90*time.Second, 0)
-		if r := th.rate(); r != 0 {
+		if r := th.Rate(); r != 0 {
 			t.Errorf("pace %.0f without a limit, want none", r)
 		}
 	})
@@ -153,7 +151,7 @@ func TestPaceFollowsTheLimit(t *testing.T) {
 func TestNoPaceAgainstChance(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		th := newThrottle()
-		defer th.stop()
+		defer th.Stop()
 		ok, throttled := saturate(th, (&share{rand.New(rand.NewPCG(1, 2)), 0.02}).takes, 10*time.Second, 30*time.Second)
 		// A window of 200 in each 70 ms of pause and latency, at least.
 		if ok < 30_000 {
@@ -165,22 +163,19 @@ func TestNoPaceAgainstChance(t *testing.T) {
 func TestOneThrottledAnswerHoldsNothingBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		th := newThrottle()
-		defer th.stop()
+		defer th.Stop()
 		for range 5 {
-			th.slow(time.Now())
-			if th.free(200) != 0 {
+			th.Slow(time.Now(), 0)
+			if th.Free(200) != 0 {
 				t.Error("no pause")
 			}
-			time.Sleep(th.g.o.PauseMin)
+			time.Sleep(th.min)
 			synctest.Wait()
-			if n := th.free(200); n != 200 {
+			if n := th.Free(200); n != 200 {
 				t.Fatalf("%d free after the pause, want 200", n)
 			}
-			th.accepted(time.Now(), time.Now())
+			th.Accepted(time.Now(), time.Now())
 			time.Sleep(3 * time.Second)
-		}
-		if th.g.o.Throttled(smpp.ROK) {
-			t.Error("ROK throttles")
 		}
 	})
 }

@@ -12,10 +12,13 @@ import (
 // connector says otherwise.
 func Throttled(st smpp.Status) bool { return st == smpp.RTHROTTLED || st == smpp.RMSGQFUL }
 
-// throttle is what an SMSC that throttles makes of one bind, or of all binds of a Group
-// (Options.ThrottleScope): a pause in which nothing is written, and after it a pace.
-type throttle struct {
-	g      *Group
+// Throttle is what an SMSC that throttles makes of one bind, or of all ways to it
+// (Options.ThrottleScope): a pause in which nothing is written, and after it a pace. Its
+// methods are safe for concurrent use. It owns two timers until Stop.
+type Throttle struct {
+	min, max time.Duration // of a pause
+	signal   func()        // there may be room again
+
 	paused atomic.Bool
 	heeds  atomic.Bool // there is a pace, or a pause to forget: accepted messages matter
 	pauses atomic.Uint64
@@ -29,9 +32,15 @@ type throttle struct {
 	waiting  bool        // turn is running
 }
 
-// free returns how much of most may be sent now. When the pace leaves nothing, the group
+// NewThrottle returns one whose pauses double from min to max; signal is called, and must not
+// block, when there may be room again.
+func NewThrottle(min, max time.Duration, signal func()) *Throttle {
+	return &Throttle{min: min, max: max, signal: signal}
+}
+
+// Free returns how much of most may be sent now. When the pace leaves nothing, the group
 // signals when it does.
-func (t *throttle) free(most int32) int32 {
+func (t *Throttle) Free(most int32) int32 {
 	if t.paused.Load() {
 		return 0
 	}
@@ -48,11 +57,11 @@ func (t *throttle) free(most int32) int32 {
 	return n
 }
 
-func (t *throttle) myTurn() {
+func (t *Throttle) myTurn() {
 	t.mu.Lock()
 	t.waiting = false
 	t.mu.Unlock()
-	t.g.signal()
+	t.signal()
 }
 
 // again starts a timer, which is made when there is none.
@@ -64,7 +73,8 @@ func again(timer *time.Timer, wait time.Duration, f func()) *time.Timer {
 	return timer
 }
 
-func (t *throttle) spend() {
+// Spend takes the room of one message.
+func (t *Throttle) Spend() {
 	if t.heeds.Load() {
 		t.mu.Lock()
 		t.pace.spend()
@@ -72,33 +82,32 @@ func (t *throttle) spend() {
 	}
 }
 
-// slow pauses. The answers to what was sent before the pause began do not lengthen it; one
-// to what was sent after it doubles the next.
-func (t *throttle) slow(sent time.Time) {
+// Slow pauses, for wait at least. The answers to what was sent before the pause began do not
+// lengthen it; one to what was sent after it doubles the next.
+func (t *Throttle) Slow(sent time.Time, wait time.Duration) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.paused.Load() || t.pause != 0 && sent.Before(t.pausedAt) {
 		return
 	}
-	o := &t.g.o
 	now := time.Now()
-	t.pause = min(max(2*t.pause, o.PauseMin), o.PauseMax)
+	t.pause = min(max(2*t.pause, t.min), t.max)
 	t.pausedAt = now
 	t.pace.throttled(now)
 	t.heeds.Store(true)
 	t.paused.Store(true)
 	t.pauses.Add(1)
-	t.resume = again(t.resume, t.pause, t.goOn)
+	t.resume = again(t.resume, max(t.pause, wait), t.goOn)
 }
 
-func (t *throttle) goOn() {
+func (t *Throttle) goOn() {
 	t.paused.Store(false)
-	t.g.signal()
+	t.signal()
 }
 
-// accepted counts one message that the SMSC took. The length of the last pause is forgotten
+// Accepted counts one message that the SMSC took. The length of the last pause is forgotten
 // once something sent after it went well.
-func (t *throttle) accepted(sent, done time.Time) {
+func (t *Throttle) Accepted(sent, done time.Time) {
 	if !t.heeds.Load() {
 		return
 	}
@@ -111,8 +120,8 @@ func (t *throttle) accepted(sent, done time.Time) {
 	t.heeds.Store(t.pause != 0 || !t.pace.idle())
 }
 
-// rate returns the messages a second that the pace allows, 0: any.
-func (t *throttle) rate() float64 {
+// Rate returns the messages a second that the pace allows, 0: any.
+func (t *Throttle) Rate() float64 {
 	if !t.heeds.Load() {
 		return 0
 	}
@@ -121,7 +130,8 @@ func (t *throttle) rate() float64 {
 	return t.pace.rate()
 }
 
-func (t *throttle) stop() {
+// Stop stops the timers.
+func (t *Throttle) Stop() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for _, timer := range []*time.Timer{t.resume, t.turn} {
@@ -130,3 +140,9 @@ func (t *throttle) stop() {
 		}
 	}
 }
+
+// Paused reports whether a pause goes on.
+func (t *Throttle) Paused() bool { return t.paused.Load() }
+
+// Pauses returns how many there were.
+func (t *Throttle) Pauses() uint64 { return t.pauses.Load() }

@@ -16,6 +16,7 @@ import (
 type connectorReply struct {
 	ID        uint16          `json:"id"`
 	Name      string          `json:"name"`
+	Kind      string          `json:"kind"`
 	Address   string          `json:"address"`
 	Mode      string          `json:"mode"`
 	State     string          `json:"state"`
@@ -59,7 +60,7 @@ explains every setting.`,
 		connectorAction(c, "start", "Bind and send again"),
 		connectorAction(c, "pause", "Stay bound for receipts, send nothing"),
 		connectorAction(c, "stop", "Unbind; what is queued waits"),
-		connectorMove(c), connectorDelete(c))
+		connectorTest(c), connectorMove(c), connectorDelete(c))
 	return cmd
 }
 
@@ -104,7 +105,7 @@ func (c *restClient) showConnector(r *connectorReply) error {
 	if c.output == "json" {
 		return nil
 	}
-	err := c.fields("connector", strconv.Itoa(int(r.ID)), "name", r.Name, "address", r.Address, "mode", r.Mode, "state", r.State,
+	err := c.fields("connector", strconv.Itoa(int(r.ID)), "name", r.Name, "kind", r.Kind, "address", r.Address, "mode", r.Mode, "state", r.State,
 		"bound", fmt.Sprintf("%d of %d", r.Bound, r.Binds), "queued", orEmpty(r.Queued), "submitted", orEmpty(r.Submitted),
 		"last error", r.LastError, "settings", settingsText(r.Settings))
 	if err != nil {
@@ -136,7 +137,7 @@ func settingsText(text json.RawMessage) string {
 	}
 	var all []string
 	for name, value := range settings {
-		if name != "name" && name != "mode" && name != "address" {
+		if name != "name" && name != "mode" && name != "address" && name != "kind" {
 			all = append(all, name+"="+strings.Trim(string(value), `"`))
 		}
 	}
@@ -151,19 +152,26 @@ func (c *restClient) warn(warnings []string) {
 	}
 }
 
-// settingFlags are --set and --password-file.
+// settingFlags are --set, --file and --password-file.
 type settingFlags struct {
 	set          []string
+	file         string
 	passwordFile string
 }
 
 func (f *settingFlags) register(cmd *cobra.Command) {
 	cmd.Flags().StringArrayVar(&f.set, "set", nil, "a setting as `name=value`, may be repeated; docs/connectors.md lists them")
+	cmd.Flags().StringVar(&f.file, "file", "", "read settings from a YAML or JSON `file`; --set goes over it")
 	cmd.Flags().StringVar(&f.passwordFile, "password-file", "", "read the password from `file`, - for standard input")
 }
 
 // body adds the flags to a request body.
 func (f *settingFlags) body(c *restClient, body map[string]any) error {
+	if f.file != "" {
+		if err := settingsFile(f.file, body); err != nil {
+			return err
+		}
+	}
 	if err := parseSettings(f.set, body); err != nil {
 		return err
 	}
@@ -185,7 +193,7 @@ func (f *settingFlags) body(c *restClient, body map[string]any) error {
 }
 
 // parseSettings reads name=value pairs. A value that is JSON is taken as such, anything
-// else as text.
+// else as text. A dot in the name leads into an object, http.method=GET.
 func parseSettings(pairs []string, body map[string]any) error {
 	for _, pair := range pairs {
 		name, text, ok := strings.Cut(pair, "=")
@@ -196,7 +204,16 @@ func parseSettings(pairs []string, body map[string]any) error {
 		if json.Unmarshal([]byte(text), &value) != nil {
 			value = text
 		}
-		body[name] = value
+		into := body
+		for before, after, ok := strings.Cut(name, "."); ok; before, after, ok = strings.Cut(name, ".") {
+			inner, is := into[before].(map[string]any)
+			if !is {
+				inner = map[string]any{}
+				into[before] = inner
+			}
+			into, name = inner, after
+		}
+		into[name] = value
 	}
 	return nil
 }
@@ -207,7 +224,8 @@ func connectorAdd(c *restClient) *cobra.Command {
 		Use: "add NAME [URL]", Short: "Add a connector and bind it",
 		Example: `  protei-bulk connector add op1 "smpp://me:secret@smsc.example.net:2775?binds=4&window=100"
   protei-bulk connector add op2 --set address=smsc.example.net:3550 --set tls=true --set system_id=me \
-      --password-file op2.password --set bind=txrx --set tps=200`,
+      --password-file op2.password --set bind=txrx --set tps=200
+  protei-bulk connector add agg --file agg.yaml --password-file agg.token`,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 2 {
 				return nil

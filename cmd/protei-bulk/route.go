@@ -39,7 +39,7 @@ messages flow. docs/routing.md explains every field.`,
   protei-bulk route test --account acme --from ACME --to +99361234567`,
 	}
 	c := addRESTFlags(cmd, env)
-	cmd.AddCommand(routeList(c), routeShow(c), routeAdd(c), routeEdit(c), routeDelete(c), routeTest(c))
+	cmd.AddCommand(routeList(c), routeShow(c), routeAdd(c), routeEdit(c), routeDelete(c), routeTest(c), routeImport(c), routeExport(c))
 	return cmd
 }
 
