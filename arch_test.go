@@ -66,7 +66,7 @@ var outside = map[string][]string{
 	"github.com/redis":                {"bulk/queue", "bulk/cluster", "load/target"},
 	"github.com/spf13/cobra":          {"cmd"},
 	"github.com/spf13/pflag":          {"cmd"},
-	"github.com/prometheus":           {"bulk/metrics", "load", "bulk/api"},
+	"github.com/prometheus":           {"bulk/metrics", "load", "bulk/api", "cmd"},
 	"github.com/valyala/fasthttp":     {"load", "bench", "test", "bulk/callback"},
 	"github.com/HdrHistogram":         {"load/stats"},
 	"github.com/go-json-experiment/":  {"bulk", "load", "cmd", "test"},
