@@ -71,6 +71,10 @@ type Spec struct {
 	WebhookSecret   string       // signs the webhooks (Standard Webhooks, whsec_…)
 	Disabled        bool
 
+	Senders      []string // that messages may have, see compileSenders; none: any
+	SenderTypes  string   // AnySender, NumericSender, AlphanumericSender; empty: any
+	SenderPolicy string   // what becomes of others: RefuseSender, ReplaceSender; empty: refuse
+
 	Burst        int    // what TPS lets through at once; 0: one second's
 	RateBy       string // what TPS counts: RateMessages or RateParts; empty: messages
 	DailyQuota   int64  // parts a day of TimeZone; 0: no limit
@@ -101,6 +105,8 @@ type Account struct {
 	Row
 	limit *limiter
 	quota *quota
+
+	senders *senderPolicy // nil: any sender
 }
 
 // ErrInvalid is wrapped by every complaint about a Spec.
@@ -139,6 +145,7 @@ func (s *Spec) Validate() error {
 		bad("system_id", "has 1 to %d ASCII characters without spaces", MaxSystemID)
 	}
 	s.validateLimits(bad)
+	s.validateSenders(bad)
 	if s.MaxBinds < 0 || s.MaxBinds > MaxMaxBinds {
 		bad("max_binds", "is between 0 (the default) and %d", MaxMaxBinds)
 	}

@@ -153,6 +153,7 @@ func (d *Directory) replace(ctx context.Context, old *Account, row Row) (*Accoun
 	a := &Account{Row: row, limit: old.limit, quota: old.quota}
 	a.limit.set(&row.Spec)
 	a.quota.set(&row.Spec)
+	a.senders, _ = row.compileSenders()
 	d.swap(a, nil)
 	if anon := d.anon.Load(); anon != nil && anon.ID == a.ID {
 		d.anon.Store(a)

@@ -91,7 +91,9 @@ func Open(ctx context.Context, opts Options) (*Directory, error) {
 }
 
 func (d *Directory) newAccount(row Row) *Account {
-	return &Account{Row: row, limit: newLimiter(&row.Spec), quota: newQuota(row.ID, d.meter, &row.Spec)}
+	a := &Account{Row: row, limit: newLimiter(&row.Spec), quota: newQuota(row.ID, d.meter, &row.Spec)}
+	a.senders, _ = row.compileSenders() // Validate has seen it
+	return a
 }
 
 func newSnapshot(accounts []*Account, keys []*Key) *Snapshot {

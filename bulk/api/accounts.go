@@ -29,6 +29,9 @@ type accountView struct {
 	DefaultSender   string    `json:"default_sender,omitempty"`
 	DefaultEncoding string    `json:"default_encoding"`
 	DLRURL          string    `json:"dlr_url,omitempty"`
+	Senders         []string  `json:"senders,omitempty"`
+	SenderTypes     string    `json:"sender_types"`
+	SenderPolicy    string    `json:"sender_policy"`
 	MessageIDs      string    `json:"message_ids"`
 	SMPPAllow       []string  `json:"smpp_allow,omitempty"`
 	Outbind         string    `json:"outbind,omitempty"`
@@ -49,6 +52,7 @@ func viewAccount(a *account.Account) accountView {
 		ID: a.ID, Name: a.Name, Role: a.Role.String(), SystemID: a.SystemID, TPS: a.TPS, MaxBinds: a.MaxBinds,
 		DefaultSender: a.DefaultSender, DefaultEncoding: a.DefaultEncoding.String(), DLRURL: a.DLRURL, Disabled: a.Disabled,
 		Burst: a.Burst, RateBy: a.RateUnit(), DailyQuota: a.DailyQuota, MonthlyQuota: a.MonthlyQuota, TimeZone: cmp.Or(a.TimeZone, "UTC"), Window: a.Window,
+		Senders: a.Senders, SenderTypes: cmp.Or(a.SenderTypes, account.AnySender), SenderPolicy: cmp.Or(a.SenderPolicy, account.RefuseSender),
 		MessageIDs: cmp.Or(a.MessageIDs, account.HexIDs), SMPPAllow: a.SMPPAllow, Outbind: a.Outbind,
 		Approval:  a.CampaignApproval,
 		CreatedAt: time.UnixMilli(a.CreatedAt).UTC(), UpdatedAt: time.UnixMilli(a.UpdatedAt).UTC(),
@@ -157,6 +161,9 @@ func (c *call) readAccount(body *accountBody) error {
 		"dlr_url":          func(n string) { d.string(n, &s.DLRURL) },
 		"webhook_secret":   func(n string) { d.string(n, &s.WebhookSecret) },
 		"message_ids":      func(n string) { d.string(n, &s.MessageIDs) },
+		"senders":          func(n string) { d.strings(n, &s.Senders) },
+		"sender_types":     func(n string) { d.string(n, &s.SenderTypes) },
+		"sender_policy":    func(n string) { d.string(n, &s.SenderPolicy) },
 		"smpp_allow":       func(n string) { d.strings(n, &s.SMPPAllow) },
 		"outbind":          func(n string) { d.string(n, &s.Outbind) },
 		"outbind_password": func(n string) { d.string(n, &s.OutbindPassword) },
@@ -281,6 +288,12 @@ func (b *accountBody) applyTo(s *account.Spec) {
 			s.WebhookSecret = b.WebhookSecret
 		case "message_ids":
 			s.MessageIDs = b.MessageIDs
+		case "senders":
+			s.Senders = b.Senders
+		case "sender_types":
+			s.SenderTypes = b.SenderTypes
+		case "sender_policy":
+			s.SenderPolicy = b.SenderPolicy
 		case "smpp_allow":
 			s.SMPPAllow = b.SMPPAllow
 		case "outbind":

@@ -297,20 +297,22 @@ func (c *call) batchAccepted(b *batch) {
 		out = appendRejection(out, &rejected[i], b.ndjson)
 	}
 	out = append(out, ']')
-	out = c.appendTransliterated(out)
+	out = c.appendIndexes(out, `,"transliterated":[`, func(o *intake.Outcome) bool { return o.Transliterated })
+	out = c.appendIndexes(out, `,"sender_replaced":[`, func(o *intake.Outcome) bool { return o.SenderReplaced })
 	out = appendWarnings(out, "field", c.dec.warnings)
 	c.answer = append(out, '}', '\n')
 }
 
-// appendTransliterated names the messages whose characters were exchanged, if any.
-func (c *call) appendTransliterated(dst []byte) []byte {
+// appendIndexes names the accepted messages of which something is true, if any: those whose
+// characters were exchanged, or whose sender was replaced.
+func (c *call) appendIndexes(dst []byte, name string, is func(*intake.Outcome) bool) []byte {
 	first := true
 	for i := range c.outs {
-		if c.outs[i].Err != nil || !c.outs[i].Transliterated {
+		if c.outs[i].Err != nil || !is(&c.outs[i]) {
 			continue
 		}
 		if first {
-			dst = append(dst, `,"transliterated":[`...)
+			dst = append(dst, name...)
 		} else {
 			dst = append(dst, ',')
 		}

@@ -164,6 +164,11 @@ func (c *call) accepted(out *intake.Outcome) {
 	if out.Transliterated {
 		b = append(b, `,"transliterated":true`...)
 	}
+	if out.SenderReplaced {
+		b = append(b, `,"from":`...)
+		b = appendString(b, m.Source.Addr)
+		b = append(b, `,"sender_replaced":true`...)
+	}
 	b = appendWarnings(b, "field", c.dec.warnings)
 	c.answer = append(b, '}', '\n')
 }

@@ -10,6 +10,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"protei-bulk/bulk/account"
 	"protei-bulk/bulk/message"
 	"protei-bulk/bulk/route"
 	"protei-bulk/gsm"
@@ -41,6 +42,7 @@ type build struct {
 
 	elements  []byte // of the user data header
 	exchanged bool   // the text of the last message was transliterated
+	replaced  bool   // the sender of the last message is its account's default instead
 }
 
 func (b *build) begin(in *Intake, n int) {
@@ -63,7 +65,7 @@ func (b *build) nextID() message.ID {
 
 // message makes the message of one request, or says why not.
 func (b *build) message(req *Request) (*message.Message, *Refusal) {
-	b.exchanged = false
+	b.exchanged, b.replaced = false, false
 	m := &message.Message{
 		ID: b.nextID(), Account: req.Account.ID, Batch: req.Batch, Campaign: req.Campaign, Ordinal: req.Ordinal,
 		Priority: req.Priority, SubmittedAt: b.nowMs, Status: message.Pending,
@@ -98,7 +100,10 @@ func (b *build) content(m *message.Message, req *Request) *Refusal {
 	if req.Raw != nil {
 		return b.raw(m, req)
 	}
-	if r := b.source(m, req); r != nil {
+	if r := b.source(m, req.Account, req.From); r != nil {
+		return r
+	}
+	if r := b.mayBe(m, req.Account, "from"); r != nil {
 		return r
 	}
 	digits, ton, detail := parseRecipient(b.dest[:0], req.To)
@@ -119,10 +124,22 @@ func (b *build) content(m *message.Message, req *Request) *Refusal {
 	return b.segment(m, req)
 }
 
-func (b *build) source(m *message.Message, req *Request) *Refusal {
-	from := req.From
+// mayBe holds m's sender against the rules of its account.
+func (b *build) mayBe(m *message.Message, a *account.Account, field string) *Refusal {
+	switch a.Sender(m.Source.Addr) {
+	case account.SenderRefused:
+		return &Refusal{Code: SenderNotAllowed, Field: field, Detail: quote(m.Source.Addr) + " is none of the account's senders"}
+	case account.SenderReplaced:
+		b.replaced = true
+		return b.source(m, a, "")
+	}
+	return nil
+}
+
+// source makes from, or the account's default when it is empty, the sender of m.
+func (b *build) source(m *message.Message, owner *account.Account, from string) *Refusal {
 	if from == "" {
-		from = req.Account.DefaultSender
+		from = owner.DefaultSender
 	}
 	if a, ok := b.in.senders.get(from); ok {
 		m.Source = a

@@ -82,6 +82,9 @@ type Outcome struct {
 	Err *Refusal
 	// Transliterated: characters were exchanged, as Content.Transliterate allows.
 	Transliterated bool
+	// SenderReplaced: the account may not send as the sender that was asked for, and its
+	// default stands there instead.
+	SenderReplaced bool
 }
 
 // Sink makes messages durable. Errors: ErrBusy, ErrDiskFull, ErrTooLarge, ErrUnavailable.
@@ -249,7 +252,7 @@ func (in *Intake) submit(ctx context.Context, reqs []Request, out []Outcome, sea
 			out[i] = Outcome{Err: r}
 			continue
 		}
-		out[i] = Outcome{Msg: m, Transliterated: b.exchanged}
+		out[i] = Outcome{Msg: m, Transliterated: b.exchanged, SenderReplaced: b.replaced}
 		b.msgs = append(b.msgs, m)
 	}
 	if len(b.msgs) == 0 {

@@ -50,7 +50,7 @@ func (b *build) rawAddresses(m *message.Message, req *Request) *Refusal {
 	raw, a := req.Raw, req.Account
 	switch {
 	case raw.Source.Addr == "" && a.DefaultSender != "":
-		if r := b.source(m, &Request{Account: a}); r != nil {
+		if r := b.source(m, a, ""); r != nil {
 			return r
 		}
 	case !isAddress(raw.Source.Addr) || len(raw.Source.Addr) > maxDigits:
@@ -58,6 +58,9 @@ func (b *build) rawAddresses(m *message.Message, req *Request) *Refusal {
 	default:
 		m.Source = raw.Source
 		m.Source.Addr = strings.Clone(raw.Source.Addr)
+	}
+	if r := b.mayBe(m, a, "source_addr"); r != nil {
+		return r
 	}
 	digits, _, detail := parseRecipient(b.dest[:0], raw.Dest.Addr)
 	switch {

@@ -12,6 +12,7 @@ type Code string
 const (
 	InvalidSender     Code = "invalid_sender"
 	MissingSender     Code = "missing_sender"
+	SenderNotAllowed  Code = "sender_not_allowed"
 	InvalidRecipient  Code = "invalid_recipient"
 	MissingRecipient  Code = "missing_recipient"
 	MissingText       Code = "missing_text"
@@ -65,6 +66,7 @@ type verdict struct {
 var verdicts = map[Code]verdict{
 	InvalidSender:     {422, rInvSrcAdr},
 	MissingSender:     {422, rInvSrcAdr},
+	SenderNotAllowed:  {422, rInvSrcAdr},
 	InvalidRecipient:  {422, rInvDstAdr},
 	MissingRecipient:  {422, rInvDstAdr},
 	MissingText:       {422, rInvMsgLen},

@@ -7,11 +7,13 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// limitFlags are the flags of an account's limits besides --tps and --max-binds.
+// limitFlags are the flags of an account's limits besides --tps and --max-binds, and of its senders.
 type limitFlags struct {
 	burst, window  int
 	daily, monthly int64
 	counts, zone   string
+	senders        []string
+	types, policy  string
 }
 
 func newLimitFlags() *limitFlags { return new(limitFlags) }
@@ -22,6 +24,9 @@ func (l *limitFlags) register(f *pflag.FlagSet) {
 	f.Int64Var(&l.daily, "daily-quota", 0, "`parts` a day; 0: no limit")
 	f.Int64Var(&l.monthly, "monthly-quota", 0, "`parts` a month; 0: no limit")
 	f.StringVar(&l.zone, "time-zone", "", "`zone` of days and months, such as Asia/Dubai; none: UTC")
+	f.StringSliceVar(&l.senders, "senders", nil, "`senders` that messages may have: exact, begin*, or /regular expression/; none: any")
+	f.StringVar(&l.types, "sender-types", "", "`kind` of senders: any (default), numeric, alphanumeric")
+	f.StringVar(&l.policy, "sender-policy", "", "`what` becomes of other senders: refuse (default), or replace by --default-sender")
 	f.IntVar(&l.window, "window", 0, "`count` of submit_sm of a bind without our answer; 0: the server's default")
 }
 
@@ -29,6 +34,7 @@ func (l *limitFlags) register(f *pflag.FlagSet) {
 func (l *limitFlags) addTo(body map[string]any, cmd *cobra.Command) {
 	for flag, value := range map[string]any{
 		"burst": l.burst, "tps-counts": l.counts, "daily-quota": l.daily, "monthly-quota": l.monthly, "time-zone": l.zone, "window": l.window,
+		"senders": l.senders, "sender-types": l.types, "sender-policy": l.policy,
 	} {
 		if cmd.Flags().Changed(flag) {
 			body[underscored(flag)] = value
