@@ -50,6 +50,7 @@ type Config struct {
 	Validity ValidityConfig `yaml:"validity"`
 	Inbound  InboundConfig  `yaml:"inbound"`
 	Compat   CompatConfig   `yaml:"compat"`
+	OptOut   OptOutConfig   `yaml:"opt_out"`
 }
 
 // Limits bounds what the platform holds in memory.
@@ -120,6 +121,7 @@ func DefaultConfig() Config {
 			MaxParts: 10, LaneMemory: 200_000, MaxBacklog: 400_000,
 			MaxUnsyncedSettles: 10_000, ReceiptCache: 1_000_000, MaxBinds: 10_000,
 		},
+		OptOut:   OptOutConfig{Scope: optOutAccount},
 		Webhooks: WebhookConfig{Concurrency: 4, GiveUp: Duration(72 * time.Hour)},
 		CDR: CDRConfig{
 			Format: string(cdr.CSV), Compress: string(cdr.NoCompression),
@@ -270,6 +272,9 @@ func (c *Config) Validate() error {
 		if _, err := netip.ParsePrefix(text); err != nil {
 			bad("webhooks.allow", "%q is not a network such as 10.0.0.0/8", text)
 		}
+	}
+	if c.OptOut.Scope != optOutAccount && c.OptOut.Scope != optOutNumber {
+		bad("opt_out.scope", "%q is none of account, number", c.OptOut.Scope)
 	}
 	for _, text := range c.Inbound.Routes {
 		if _, _, err := parseInboundRoute(text); err != nil {

@@ -37,14 +37,14 @@ func (p *Platform) wireInbound(ctx context.Context) error {
 		}
 		return nil
 	}
-	p.mo = routes
+	p.mo, p.optOuts = routes, newOptOuts(p)
 	if len(routes.Table().Routes()) == 0 {
 		if err := p.seedInbound(ctx); err != nil {
 			return err
 		}
 	}
 	p.inbound, err = inbound.New(inbound.Options{
-		Store: p.store, IDs: p.store.IDs(), Routes: routes, Deliver: p.deliverInbound, Logger: p.log,
+		Store: p.store, IDs: p.store.IDs(), Routes: routes, Deliver: p.deliverInbound, Hook: p.optOuts.look, Logger: p.log,
 	})
 	return err
 }

@@ -23,6 +23,7 @@ import (
 	"protei-bulk/bulk/cdr"
 	"protei-bulk/bulk/connector"
 	"protei-bulk/bulk/contact"
+	"protei-bulk/bulk/contact/suppression"
 	"protei-bulk/bulk/dispatch"
 	"protei-bulk/bulk/esme"
 	"protei-bulk/bulk/inbound"
@@ -58,29 +59,31 @@ type Platform struct {
 	log  *slog.Logger
 	tls  *tls.Config
 
-	store     *store.Embedded
-	vault     *vault
-	accounts  *account.Directory
-	router    *route.Router
-	routes    *route.Book
-	meter     *metrics.Metrics
-	intake    *intake.Intake
-	campaigns *campaign.Manager
-	lists     *contact.Lists
-	lanes     *queue.Lanes
-	connector *connector.Directory
-	fleet     *fleet
-	sweeper   *dispatch.Sweeper
-	webhooks  *callback.Sender
-	esme      *esme.Server // nil: SMPP is off
-	inbound   *inbound.Receiver
-	mo        *inbound.Routes
-	first     *FirstSecrets
-	decisions decisions
-	syncs     atomic.Pointer[metrics.Histogram] // of the journal; nil until the meter is there
-	cdr       *cdr.Writer
-	cdrFault  atomic.Pointer[error] // set while CDRs cannot be written
-	backingUp sync.Mutex            // held while a backup is made
+	store      *store.Embedded
+	vault      *vault
+	accounts   *account.Directory
+	router     *route.Router
+	routes     *route.Book
+	meter      *metrics.Metrics
+	intake     *intake.Intake
+	campaigns  *campaign.Manager
+	lists      *contact.Lists
+	lanes      *queue.Lanes
+	connector  *connector.Directory
+	fleet      *fleet
+	sweeper    *dispatch.Sweeper
+	webhooks   *callback.Sender
+	esme       *esme.Server // nil: SMPP is off
+	inbound    *inbound.Receiver
+	mo         *inbound.Routes
+	suppressed *suppression.Lists
+	optOuts    *optOuts
+	first      *FirstSecrets
+	decisions  decisions
+	syncs      atomic.Pointer[metrics.Histogram] // of the journal; nil until the meter is there
+	cdr        *cdr.Writer
+	cdrFault   atomic.Pointer[error] // set while CDRs cannot be written
+	backingUp  sync.Mutex            // held while a backup is made
 
 	wired  chan struct{} // closed when the hook may use the fields above
 	failed chan error    // 1
@@ -143,7 +146,7 @@ func (p *Platform) Start(ctx context.Context) (err error) {
 		}
 	}()
 	for _, start := range []func(context.Context) error{
-		p.openCDR, p.openStore, p.openAccounts, p.wireRoutes, p.openConnectors, p.seedRoutes, p.wireIntake, p.wireOutbox, p.wireSMPP, p.wireInbound, p.wireConnectors,
+		p.openCDR, p.openStore, p.openAccounts, p.openSuppressed, p.wireRoutes, p.openConnectors, p.seedRoutes, p.wireIntake, p.wireOutbox, p.wireSMPP, p.wireInbound, p.wireConnectors,
 		p.goLive, p.startKeyUse, p.startCampaigns, p.startSMPP, p.startHTTP, p.startCompat,
 	} {
 		if err := start(ctx); err != nil {
@@ -269,7 +272,7 @@ func (p *Platform) wireIntake(context.Context) error {
 	guard := &callback.Guard{Allow: p.allowed()}
 	p.intake, err = intake.New(intake.Options{
 		Refused: func(c intake.Code) { refused.With(string(c)).Inc() },
-		Sink:    sink{p.store}, IDs: p.store.IDs(), Router: p.router,
+		Sink:    sink{p.store}, IDs: p.store.IDs(), Router: p.router, Listed: p.listed,
 		AllowURL: func(u *url.URL) error { return guard.CheckURL(u.String()) },
 		Admit:    p.admit, MaxParts: p.cfg.Limits.MaxParts, DefaultValidity: time.Duration(p.cfg.Validity.Default),
 		MaxValidity: time.Duration(p.cfg.Validity.Max), Logger: p.log,
@@ -316,6 +319,9 @@ func (p *Platform) goLive(ctx context.Context) error {
 	p.onStopWithin(doorPatience, "webhooks", p.webhooks.Stop)
 	p.lanes.Start()
 	p.onStop("lanes", func(context.Context) error { p.lanes.Stop(); return nil })
+	if err := p.startOptOuts(ctx); err != nil {
+		return err
+	}
 	if err := p.inbound.Start(ctx); err != nil {
 		return err
 	}
@@ -360,7 +366,7 @@ func (p *Platform) startHTTP(context.Context) error {
 	handler, err := api.New(api.Options{
 		Accounts: p.accounts, Intake: p.intake, Messages: reader{p}, Answers: answers{p.store}, Insight: insight{p}, Campaigns: p.campaigns, Lists: p.lists, TempDir: p.cfg.Data, Metrics: p.meter,
 		Inbound: inboundReader{p}, InboundRoutes: p.mo, Webhooks: webhookDesk{p},
-		IDs: p.store.IDs(), SMSC: p.connector.Name, Route: p.routes.Name, Connectors: p.connector, Gateways: gateways{p}, Routes: p.routes, Router: p.router,
+		IDs: p.store.IDs(), SMSC: p.connector.Name, Route: p.routes.Name, Connectors: p.connector, Suppressed: p.suppressed, Gateways: gateways{p}, Routes: p.routes, Router: p.router,
 		Backup: p.Backup, Root: p.opts.Root, Version: p.opts.Version, Logger: p.log,
 	})
 	if err != nil {

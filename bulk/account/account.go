@@ -55,6 +55,7 @@ const (
 	MaxTPS          = 1_000_000
 	MaxMaxBinds     = 1000
 	MaxWindow       = 2000
+	MaxReply        = 1000
 	MaxQuota        = 1_000_000_000_000
 )
 
@@ -70,6 +71,10 @@ type Spec struct {
 	DLRURL          string       // webhook for final states when a message names none
 	WebhookSecret   string       // signs the webhooks (Standard Webhooks, whsec_…)
 	Disabled        bool
+
+	OptOut     string // what STOP from a mobile does: OptOutOn, OptOutOff; empty: on
+	StopReply  string // confirms an opt-out to the mobile; empty: the platform's text
+	StartReply string // confirms the opposite
 
 	Senders      []string // that messages may have, see compileSenders; none: any
 	SenderTypes  string   // AnySender, NumericSender, AlphanumericSender; empty: any
@@ -89,6 +94,12 @@ type Spec struct {
 
 	CampaignApproval bool // a campaign that is started waits for a second person
 }
+
+// The values of Spec.OptOut.
+const (
+	OptOutOn  = "on"  // STOP is carried out; so does ""
+	OptOutOff = "off" // the customer looks after it
+)
 
 // Row is an account as the store keeps it.
 type Row struct {
@@ -146,6 +157,14 @@ func (s *Spec) Validate() error {
 	}
 	s.validateLimits(bad)
 	s.validateSenders(bad)
+	if s.OptOut != "" && s.OptOut != OptOutOn && s.OptOut != OptOutOff {
+		bad("opt_out", "is one of %s, %s", OptOutOn, OptOutOff)
+	}
+	for field, text := range map[string]string{"stop_reply": s.StopReply, "start_reply": s.StartReply} {
+		if len(text) > MaxReply {
+			bad(field, "has %d octets, at most %d are allowed", len(text), MaxReply)
+		}
+	}
 	if s.MaxBinds < 0 || s.MaxBinds > MaxMaxBinds {
 		bad("max_binds", "is between 0 (the default) and %d", MaxMaxBinds)
 	}

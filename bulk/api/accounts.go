@@ -29,6 +29,9 @@ type accountView struct {
 	DefaultSender   string    `json:"default_sender,omitempty"`
 	DefaultEncoding string    `json:"default_encoding"`
 	DLRURL          string    `json:"dlr_url,omitempty"`
+	OptOut          string    `json:"opt_out"`
+	StopReply       string    `json:"stop_reply,omitempty"`
+	StartReply      string    `json:"start_reply,omitempty"`
 	Senders         []string  `json:"senders,omitempty"`
 	SenderTypes     string    `json:"sender_types"`
 	SenderPolicy    string    `json:"sender_policy"`
@@ -52,6 +55,7 @@ func viewAccount(a *account.Account) accountView {
 		ID: a.ID, Name: a.Name, Role: a.Role.String(), SystemID: a.SystemID, TPS: a.TPS, MaxBinds: a.MaxBinds,
 		DefaultSender: a.DefaultSender, DefaultEncoding: a.DefaultEncoding.String(), DLRURL: a.DLRURL, Disabled: a.Disabled,
 		Burst: a.Burst, RateBy: a.RateUnit(), DailyQuota: a.DailyQuota, MonthlyQuota: a.MonthlyQuota, TimeZone: cmp.Or(a.TimeZone, "UTC"), Window: a.Window,
+		OptOut: cmp.Or(a.OptOut, account.OptOutOn), StopReply: a.StopReply, StartReply: a.StartReply,
 		Senders: a.Senders, SenderTypes: cmp.Or(a.SenderTypes, account.AnySender), SenderPolicy: cmp.Or(a.SenderPolicy, account.RefuseSender),
 		MessageIDs: cmp.Or(a.MessageIDs, account.HexIDs), SMPPAllow: a.SMPPAllow, Outbind: a.Outbind,
 		Approval:  a.CampaignApproval,
@@ -161,6 +165,9 @@ func (c *call) readAccount(body *accountBody) error {
 		"dlr_url":          func(n string) { d.string(n, &s.DLRURL) },
 		"webhook_secret":   func(n string) { d.string(n, &s.WebhookSecret) },
 		"message_ids":      func(n string) { d.string(n, &s.MessageIDs) },
+		"opt_out":          func(n string) { d.string(n, &s.OptOut) },
+		"stop_reply":       func(n string) { d.string(n, &s.StopReply) },
+		"start_reply":      func(n string) { d.string(n, &s.StartReply) },
 		"senders":          func(n string) { d.strings(n, &s.Senders) },
 		"sender_types":     func(n string) { d.string(n, &s.SenderTypes) },
 		"sender_policy":    func(n string) { d.string(n, &s.SenderPolicy) },
@@ -223,7 +230,7 @@ func (c *call) createAccount() error {
 }
 
 // selfService are the members that a customer may change of its own account.
-var selfService = map[string]bool{"default_sender": true, "default_encoding": true, "dlr_url": true, "webhook_secret": true, "message_ids": true}
+var selfService = map[string]bool{"default_sender": true, "default_encoding": true, "dlr_url": true, "webhook_secret": true, "message_ids": true, "stop_reply": true, "start_reply": true}
 
 func (c *call) updateAccount() error {
 	a, err := c.account()
@@ -288,6 +295,12 @@ func (b *accountBody) applyTo(s *account.Spec) {
 			s.WebhookSecret = b.WebhookSecret
 		case "message_ids":
 			s.MessageIDs = b.MessageIDs
+		case "opt_out":
+			s.OptOut = b.OptOut
+		case "stop_reply":
+			s.StopReply = b.StopReply
+		case "start_reply":
+			s.StartReply = b.StartReply
 		case "senders":
 			s.Senders = b.Senders
 		case "sender_types":

@@ -21,6 +21,7 @@ import (
 	"protei-bulk/bulk/campaign"
 	"protei-bulk/bulk/connector"
 	"protei-bulk/bulk/contact"
+	"protei-bulk/bulk/contact/suppression"
 	"protei-bulk/bulk/inbound"
 	"protei-bulk/bulk/intake"
 	"protei-bulk/bulk/message"
@@ -118,9 +119,10 @@ type Options struct {
 	Gateways   Gateways   // nil: connectors of kind http take no receipts and are not tried
 	IDs        intake.IDs // batch ids
 
-	Webhooks      Webhooks        // nil: endpoints, failed and replay answer 404
-	Inbound       InboundMessages // nil: the inbound endpoints answer 404
-	InboundRoutes *inbound.Routes // needed with Inbound
+	Webhooks      Webhooks           // nil: endpoints, failed and replay answer 404
+	Inbound       InboundMessages    // nil: the inbound endpoints answer 404
+	InboundRoutes *inbound.Routes    // needed with Inbound
+	Suppressed    *suppression.Lists // nil: the calls of blacklist and optouts answer 404
 	// Routes are the rules, and Router has them in force; nil: there are no calls for them.
 	Routes *route.Book
 	Router *route.Router

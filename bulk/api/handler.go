@@ -128,6 +128,9 @@ func (a *API) routes() {
 		a.on("/api/v1/webhooks/failed", customers, methods{"GET": (*call).failedWebhooks})
 		a.on("/api/v1/webhooks/replay", customers, methods{"POST": (*call).replayWebhooks})
 	}
+	if a.opts.Suppressed != nil {
+		a.suppressionPaths()
+	}
 	if a.opts.Inbound != nil {
 		a.inboundPaths()
 	}

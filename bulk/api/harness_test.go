@@ -20,6 +20,8 @@ import (
 	"protei-bulk/bulk/api"
 	"protei-bulk/bulk/campaign"
 	"protei-bulk/bulk/campaign/campaigntest"
+	"protei-bulk/bulk/contact/suppression"
+	"protei-bulk/bulk/contact/suppression/suppressiontest"
 	"protei-bulk/bulk/intake"
 	"protei-bulk/bulk/intake/intaketest"
 	"protei-bulk/bulk/message"
@@ -69,7 +71,20 @@ func start(t testing.TB, opts options) *platform {
 		t.Fatal(err)
 	}
 	ids := message.NewIDSource(1, 0, now)
-	door, err := intake.New(intake.Options{Sink: p.sink, IDs: ids, Router: router, Now: now})
+	contacts, err := suppression.Open(ctx, new(suppressiontest.Store))
+	if err != nil {
+		t.Fatal(err)
+	}
+	listed := func(account uint32, sender, dest string) (intake.Code, string) {
+		switch contacts.Check(account, sender, dest) {
+		case 0:
+			return "", ""
+		case suppression.Blacklisted:
+			return intake.DestinationBlacklisted, "is on a blacklist"
+		}
+		return intake.OptedOut, "opted out"
+	}
+	door, err := intake.New(intake.Options{Sink: p.sink, IDs: ids, Router: router, Listed: listed, Now: now})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -89,7 +104,7 @@ func start(t testing.TB, opts options) *platform {
 	}
 	p.api, err = api.New(api.Options{
 		Accounts: accounts, Intake: door, Messages: &archive{sink: p.sink}, Answers: p.sink, Insight: p.insight, Campaigns: p.campaigns, IDs: ids,
-		Routes: routes, Router: router,
+		Routes: routes, Router: router, Suppressed: contacts,
 		SMSC: table.Name, Version: "1.2.3", Now: now,
 		Metrics: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "# metrics\n") }),
 	})

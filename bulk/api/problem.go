@@ -76,6 +76,7 @@ var problems = map[string]problemKind{
 	"too_many_items":          {413, "The request has too many items"},
 	"unsupported_media_type":  {415, "The type of the body is not supported"},
 	"invalid_receipt":         {422, "The receipt cannot be understood"},
+	"invalid_number":          {422, "The numbers are none"},
 	"validation_failed":       {422, "The request cannot be carried out as it is"},
 	"all_rejected":            {422, "Every message was rejected"},
 	"no_recipients":           {422, "The campaign has no recipients"},

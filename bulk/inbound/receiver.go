@@ -33,6 +33,12 @@ type Options struct {
 	// Deliver is told of each durable message that its customer does not have. It must not block.
 	Deliver func(m *message.Inbound)
 
+	// Hook, when set, sees each whole message before it is stored. When it returns true it calls
+	// next once, from any goroutine: with nil when what it did is durable, and the message is
+	// stored then; with an error when the message is not to be kept, and the SMSC brings it
+	// again. It must not block.
+	Hook func(m *message.Inbound, next func(error)) (taken bool)
+
 	PartAge time.Duration // how long parts wait for the others: 24 h
 	MaxOpen int           // incomplete messages; above it the oldest is given up: 100,000
 
@@ -240,6 +246,20 @@ func (r *Receiver) assemble(m *message.Inbound) {
 
 // record stores a whole message and has it delivered.
 func (r *Receiver) record(m *message.Inbound, done func(error)) {
+	next := func(err error) {
+		if err != nil {
+			r.stats.refused.Add(1)
+			done(err)
+			return
+		}
+		r.store(m, done)
+	}
+	if r.opts.Hook == nil || !r.opts.Hook(m, next) {
+		r.store(m, done)
+	}
+}
+
+func (r *Receiver) store(m *message.Inbound, done func(error)) {
 	r.opts.Store.RecordInbound(m, func(err error) {
 		if err != nil {
 			r.stats.refused.Add(1)

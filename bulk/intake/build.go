@@ -117,6 +117,9 @@ func (b *build) content(m *message.Message, req *Request) *Refusal {
 	if r := b.names(m, digits, req.ClientRef); r != nil {
 		return r
 	}
+	if r := b.listed(m, req, "to"); r != nil {
+		return r
+	}
 	if r := b.times(m, req); r != nil {
 		return r
 	}
@@ -134,6 +137,18 @@ func (b *build) mayBe(m *message.Message, a *account.Account, field string) *Ref
 		return b.source(m, a, "")
 	}
 	return nil
+}
+
+// listed refuses recipients that must not be written to.
+func (b *build) listed(m *message.Message, req *Request, field string) *Refusal {
+	if b.in.opts.Listed == nil || req.Unlisted {
+		return nil
+	}
+	code, why := b.in.opts.Listed(m.Account, m.Source.Addr, m.Dest.Addr)
+	if code == "" {
+		return nil
+	}
+	return &Refusal{Code: code, Field: field, Detail: m.Dest.Addr + " " + why}
 }
 
 // source makes from, or the account's default when it is empty, the sender of m.

@@ -44,6 +44,10 @@ type Request struct {
 	Batch, Campaign message.ID
 	Ordinal         uint32 // 1-based inside the campaign
 
+	// Unlisted is set for what the platform itself answers to a STOP: lists of numbers that are
+	// not written to are not looked at.
+	Unlisted bool
+
 	Raw *Raw // set by SMPP instead of From, To, Text, Encoding, Flash, ScheduleAt, ValidityPeriod
 }
 
@@ -119,6 +123,9 @@ type Options struct {
 	// Admit, when set, is asked before each message; an error (ErrBusy) refuses it: the
 	// back-pressure of a lane.
 	Admit func(lane message.Lane) error
+	// Listed, when set, says why an account must not write to a number (digits) as a sender: a
+	// code and a detail, or "". It is asked for each message: it must be quick and take no lock.
+	Listed func(account uint32, sender, dest string) (Code, string)
 	// AllowURL, when set, refuses webhook addresses by policy with a reason.
 	AllowURL func(u *url.URL) error
 	// Refused, when set, is told the reason of each message that was not accepted. It must

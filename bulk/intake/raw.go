@@ -70,7 +70,10 @@ func (b *build) rawAddresses(m *message.Message, req *Request) *Refusal {
 		return &Refusal{Code: InvalidRecipient, Field: "destination_addr", Detail: detail}
 	}
 	m.Dest = message.Address{TON: raw.Dest.TON, NPI: raw.Dest.NPI}
-	return b.names(m, digits, req.ClientRef)
+	if r := b.names(m, digits, req.ClientRef); r != nil {
+		return r
+	}
+	return b.listed(m, req, "destination_addr")
 }
 
 func isAddress(s string) bool {

@@ -10,12 +10,16 @@ type Code string
 
 // The reasons. They are part of the API: never rename them.
 const (
-	InvalidSender     Code = "invalid_sender"
-	MissingSender     Code = "missing_sender"
-	SenderNotAllowed  Code = "sender_not_allowed"
-	InvalidRecipient  Code = "invalid_recipient"
-	MissingRecipient  Code = "missing_recipient"
-	MissingText       Code = "missing_text"
+	InvalidSender    Code = "invalid_sender"
+	MissingSender    Code = "missing_sender"
+	SenderNotAllowed Code = "sender_not_allowed"
+	InvalidRecipient Code = "invalid_recipient"
+	MissingRecipient Code = "missing_recipient"
+	MissingText      Code = "missing_text"
+
+	DestinationBlacklisted Code = "destination_blacklisted"
+	OptedOut               Code = "opted_out"
+
 	InvalidText       Code = "invalid_text"
 	TextTooLong       Code = "text_too_long"
 	UnmappableText    Code = "unmappable_character"
@@ -64,12 +68,16 @@ type verdict struct {
 
 // verdicts is the one table from a Code to its HTTP and SMPP answers.
 var verdicts = map[Code]verdict{
-	InvalidSender:     {422, rInvSrcAdr},
-	MissingSender:     {422, rInvSrcAdr},
-	SenderNotAllowed:  {422, rInvSrcAdr},
-	InvalidRecipient:  {422, rInvDstAdr},
-	MissingRecipient:  {422, rInvDstAdr},
-	MissingText:       {422, rInvMsgLen},
+	InvalidSender:    {422, rInvSrcAdr},
+	MissingSender:    {422, rInvSrcAdr},
+	SenderNotAllowed: {422, rInvSrcAdr},
+	InvalidRecipient: {422, rInvDstAdr},
+	MissingRecipient: {422, rInvDstAdr},
+	MissingText:      {422, rInvMsgLen},
+
+	DestinationBlacklisted: {422, rInvDstAdr},
+	OptedOut:               {422, rInvDstAdr},
+
 	InvalidText:       {422, rSubmitFail},
 	TextTooLong:       {422, rInvMsgLen},
 	UnmappableText:    {422, rSubmitFail},

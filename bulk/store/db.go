@@ -108,9 +108,9 @@ CREATE TABLE usage (
 ) WITHOUT ROWID;
 CREATE TABLE listed (
 	account INTEGER,          -- whose list, 0: everybody's
-	number  INTEGER,          -- see contact.Number
+	number  INTEGER,          -- see suppression.Number
 	sender  TEXT,             -- to which the entry is limited, '': none
-	kind    INTEGER NOT NULL, -- contact.Kind
+	kind    INTEGER NOT NULL, -- suppression.Kind
 	at      INTEGER NOT NULL, -- Unix ms
 	source  TEXT NOT NULL,    -- how it came here
 	PRIMARY KEY (account, number, sender)

@@ -94,22 +94,26 @@ func (c *restClient) decode(text []byte, into any) error {
 // fetch sends one call and returns the answer's body. A problem document becomes an
 // error with its detail.
 func (c *restClient) fetch(ctx context.Context, method, path string, body any) ([]byte, error) {
+	if body == nil {
+		return c.send(ctx, method, path, "", nil)
+	}
+	text, err := json.Marshal(body)
+	if err != nil {
+		return nil, fmt.Errorf("encode %s %s: %w", method, path, err)
+	}
+	return c.send(ctx, method, path, "application/json", bytes.NewReader(text))
+}
+
+// send is fetch with a body of any type.
+func (c *restClient) send(ctx context.Context, method, path, kind string, reader io.Reader) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, restTimeout)
 	defer cancel()
-	var reader io.Reader
-	if body != nil {
-		text, err := json.Marshal(body)
-		if err != nil {
-			return nil, fmt.Errorf("encode %s %s: %w", method, path, err)
-		}
-		reader = bytes.NewReader(text)
-	}
 	req, err := http.NewRequestWithContext(ctx, method, c.url+path, reader)
 	if err != nil {
 		return nil, fmt.Errorf("%s %s: %w", method, path, err)
 	}
-	if body != nil {
-		req.Header.Set("Content-Type", "application/json")
+	if kind != "" {
+		req.Header.Set("Content-Type", kind)
 	}
 	if c.key != "" {
 		req.Header.Set("X-API-Key", c.key)
