@@ -229,7 +229,7 @@ func addressRules(rules []connector.AddressRule) []dispatch.AddressRule {
 	all := make([]dispatch.AddressRule, len(rules))
 	for i, r := range rules {
 		all[i] = dispatch.AddressRule{
-			Kind: kinds[r.Kind], Prefix: r.Prefix, TON: number(r.TON), NPI: number(r.NPI), Strip: r.Strip, Prepend: r.Prepend,
+			Kind: kinds[r.Kind], Prefix: r.Prefix, TON: number(r.TON), NPI: number(r.NPI), Strip: r.Strip, Prepend: r.Prepend, Replace: r.Replace,
 		}
 	}
 	return all

@@ -13,6 +13,7 @@ type AddressRule struct {
 	NPI     *int   `json:"npi,omitempty"`    // none: as it is
 	Strip   int    `json:"strip,omitempty"`  // characters taken off the front
 	Prepend string `json:"prepend,omitempty"`
+	Replace string `json:"replace,omitempty"` // of a sender: what stands in its place
 }
 
 // Bounds of address rules.
@@ -50,6 +51,10 @@ func (r *AddressRule) fault(dest bool) string {
 		return fmt.Sprintf("strip is between 0 and %d", maxAddress-1)
 	case len(r.Prepend) > 5 || !printableASCII(r.Prepend):
 		return "prepend has at most 5 ASCII characters"
+	case len(r.Replace) > maxAddress || !printableASCII(r.Replace):
+		return fmt.Sprintf("replace has at most %d ASCII characters", maxAddress)
+	case r.Replace != "" && (dest || r.Strip > 0 || r.Prepend != ""):
+		return "replace is for senders, and without strip and prepend"
 	case dest && r.Strip > 0 && strings.Trim(r.Prepend, "+0") != "":
 		// Receipts are matched by the end of the number that two spellings have in common.
 		return "with strip, only + and 0 can be prepended to a recipient: its receipts would not be recognised"

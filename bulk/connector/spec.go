@@ -83,7 +83,7 @@ type Spec struct {
 	ThrottleScope string `json:"throttle_scope"`
 
 	// Charset is how the SMSC wants text of the GSM alphabet: gsm7 (a septet an octet),
-	// gsm7_packed, latin1 (its default alphabet is Latin-1).
+	// gsm7_packed, latin1 (its default alphabet is Latin-1), ucs2 (every text in UCS-2).
 	Charset string `json:"charset"`
 	// SourceRules and DestRules say how it wants addresses; the first that fits counts.
 	SourceRules []AddressRule `json:"source_rules,omitempty"`
@@ -161,7 +161,7 @@ func (s *Spec) Validate() error {
 	} else if _, err := s.Classes(); err != nil {
 		v.bad("statuses", "%s", err)
 	}
-	v.oneOf("charset", s.Charset, "gsm7", "gsm7_packed", "latin1")
+	v.oneOf("charset", s.Charset, "gsm7", "gsm7_packed", "latin1", "ucs2")
 	v.addresses("source_rules", s.SourceRules)
 	v.addresses("dest_rules", s.DestRules)
 	v.oneOf("unknown", s.Unknown, "resend", "hold", "fail")

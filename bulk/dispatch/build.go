@@ -43,6 +43,10 @@ func (b *builder) build(it *queue.Item, part int) (p *smpp.SubmitSM, err error) 
 	p.Source = b.address(&m.Source, b.source)
 	p.Dest = b.address(&m.Dest, b.dest)
 	p.ESMClass, p.ProtocolID = m.ESMClass, m.ProtocolID
+	whole := b.charset.wholly(m)
+	if whole {
+		p.ESMClass &^= udhIndicator
+	}
 	if p.ShortMessage, p.DataCoding, err = b.encode(m, part); err != nil {
 		return nil, err
 	}
@@ -60,7 +64,7 @@ func (b *builder) build(it *queue.Item, part int) (p *smpp.SubmitSM, err error) 
 		b.tlvs = b.tlvs.Append(smpp.TagMessagePayload, p.ShortMessage)
 		p.ShortMessage = nil
 	}
-	if part < len(m.Parts)-1 {
+	if part < len(m.Parts)-1 && !whole {
 		b.tlvs = b.tlvs.AppendByte(smpp.TagMoreMessagesToSend, 1)
 	}
 	if b.trace {

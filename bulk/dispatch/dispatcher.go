@@ -268,7 +268,7 @@ func (d *Dispatcher) launch(ctx context.Context, it *queue.Item) {
 	}
 	f := d.newFlight(it)
 	d.flying.Add(1)
-	if d.o.Gateway != nil && d.o.Gateway.Whole() {
+	if d.wholly(it.Msg) {
 		f.lead()
 	}
 	for i := range f.parts {
@@ -335,7 +335,7 @@ func (d *Dispatcher) try(p *part) (on upstream.Bind, ok bool) {
 	pdu, err := d.build.build(&f.item, int(p.index))
 	if err != nil {
 		d.log.Warn("message refused", "message", f.item.Msg.ID, "part", p.index, "err", err)
-		p.rejected(smpp.RSUBMITFAIL, d.o.Now().UnixMilli())
+		p.going(func(q *part) { q.rejected(smpp.RSUBMITFAIL, d.o.Now().UnixMilli()) })
 		f.partDone()
 		return on, true
 	}
@@ -348,7 +348,7 @@ func (d *Dispatcher) try(p *part) (on upstream.Bind, ok bool) {
 		return 0, false
 	}
 	d.log.Error("submit_sm cannot be encoded", "message", f.item.Msg.ID, "part", p.index, "err", err)
-	p.rejected(smpp.StatusOf(err), d.o.Now().UnixMilli())
+	p.going(func(q *part) { q.rejected(smpp.StatusOf(err), d.o.Now().UnixMilli()) })
 	f.partDone()
 	return on, true
 }

@@ -103,9 +103,9 @@ func (p *part) Complete(r smpp.Result) {
 		d.counters.temporary.Add(1)
 		p.outcome, p.status = retry, r.Status
 	case Permanent:
-		p.rejected(r.Status, r.Done.UnixMilli())
+		p.going(func(q *part) { q.rejected(r.Status, r.Done.UnixMilli()) })
 	case Failing:
-		p.ended(message.Failed, r.Status, r.Done.UnixMilli())
+		p.going(func(q *part) { q.ended(message.Failed, r.Status, r.Done.UnixMilli()) })
 	case NoRoute:
 		p.outcome, p.status = noRoute, r.Status
 	}
@@ -117,6 +117,10 @@ func (p *part) accepted(r *smpp.Result) {
 	f := p.f
 	d, m := f.d, f.item.Msg
 	id := messageID(r.PDU)
+	if f.whole {
+		p.taken(id, r.Done.UnixMilli())
+		return
+	}
 	p.outcome = done
 	d.counters.submitted.Add(1)
 	if id == "" {

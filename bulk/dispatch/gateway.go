@@ -15,6 +15,14 @@ func Rewrite(a message.Address, rules []AddressRule) message.Address {
 	return message.Address{TON: out.TON, NPI: out.NPI, Addr: string(out.Addr)}
 }
 
+// wholly reports whether a message goes to the SMSC in one piece, whatever its parts.
+func (d *Dispatcher) wholly(m *message.Message) bool {
+	if d.o.Gateway != nil {
+		return d.o.Gateway.Whole()
+	}
+	return d.o.Charset.wholly(m)
+}
+
 // lead lets one part stand for all that go: a Gateway that takes whole messages is given it
 // once.
 func (f *flight) lead() {
@@ -110,7 +118,7 @@ func (d *Dispatcher) refused(p *part, out *upstream.Outcome) {
 	d.log.Debug("not accepted", "message", p.f.item.Msg.ID, "part", p.index, "code", out.Code, "detail", out.Detail)
 }
 
-// taken records that the aggregator has the part and those that go with it. All of them get
+// taken records that the SMSC has the part and those that go with it. All of them get
 // the id, in one group: a receipt that was parked under it settles each.
 func (p *part) taken(id string, at int64) {
 	f := p.f

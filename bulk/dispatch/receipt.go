@@ -150,7 +150,7 @@ func view(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }
 func (d *Dispatcher) settleReceipt(r *receipt) {
 	m := r.match[0]
 	part := uint16(m.Part)
-	if r.done != nil && d.o.Gateway != nil && d.o.Gateway.Whole() {
+	if d.wholly(m.Msg) {
 		part = message.AllParts
 	}
 	d.o.Store.Record(message.Event{

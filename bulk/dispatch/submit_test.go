@@ -3,8 +3,11 @@ package dispatch_test
 import (
 	"fmt"
 	"testing"
+	"time"
 
+	"protei-bulk/bulk/dispatch"
 	"protei-bulk/bulk/message"
+	"protei-bulk/gsm"
 	"protei-bulk/smpp"
 )
 
@@ -49,4 +52,45 @@ func TestReceiptsSettleMessages(t *testing.T) {
 			t.Errorf("%d messages %v when the receipts are acknowledged, want 4", n, want)
 		}
 	}
+}
+
+func TestLongTextInUCS2GoesAsAWhole(t *testing.T) {
+	m := newSMSC(t, 100)
+	r := newRig(t, m, settings{url: "binds=1", dispatch: dispatch.Options{Charset: dispatch.UCS2, RetryMin: 10 * time.Millisecond}})
+	refusals := make(chan smpp.Status, 3)
+	for _, st := range []smpp.Status{smpp.RTHROTTLED, smpp.RSYSERR} {
+		refusals <- st
+	}
+	m.onSubmit(func(s *smpp.Session, req *smpp.Request, _ *smpp.SubmitSM) {
+		select {
+		case st := <-refusals:
+			s.Respond(req.Seq, req.ID, st, nil)
+		default:
+			m.accept(s, req)
+		}
+	})
+	text := func(i int, parts ...string) *message.Message {
+		m := r.message(i, parts...)
+		m.Encoding = uint8(gsm.GSM7)
+		return m
+	}
+	long := text(1, "one ", "two ", "three")
+	r.accept(long)
+	r.expect(message.Sent, 1)
+	if n := len(m.all()); n != 3 { // throttled, refused for now, taken
+		t.Errorf("%d submit_sm, want 3", n)
+	}
+	if st := m.receipt(m.bound()[0], "1", "99361000001", "DELIVRD"); st != smpp.ROK {
+		t.Errorf("receipt: %v", st)
+	}
+	r.expect(message.Delivered, 1)
+	got := r.get(long.ID)
+	for i := range got.Parts {
+		if got.Parts[i].SMSCID != "1" || got.Parts[i].Status != message.Delivered {
+			t.Errorf("part %d is %+v", i, got.Parts[i])
+		}
+	}
+	refusals <- smpp.RINVDSTADR
+	r.accept(text(2, "one ", "two "))
+	r.expect(message.Rejected, 1)
 }
