@@ -217,12 +217,11 @@ func (m *Manager) canSend(ctx context.Context, row *Row, set *Settings) error {
 	if err != nil || len(first) == 0 || first[0].Err == nil {
 		return err
 	}
-	switch r := first[0].Err; r.Field {
-	case "", "to", "text":
+	r := first[0].Err
+	if r.Code == MissingVariable || !oneOf(r.Field, "from", "dlr_url", "validity_period", "encoding", "priority", "tag", "udh") {
 		return nil // of this recipient, or of this moment
-	default:
-		return r
 	}
+	return r
 }
 
 func columnList(columns []string) string {

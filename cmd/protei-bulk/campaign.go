@@ -1,11 +1,9 @@
 package main
 
 import (
-	"bufio"
 	"fmt"
-	"os"
+	"net/url"
 	"strconv"
-	"strings"
 
 	"github.com/spf13/cobra"
 )
@@ -20,131 +18,70 @@ type campaignReply struct {
 	ScheduleAt string `json:"schedule_at"`
 	CreatedAt  string `json:"created_at"`
 	LastError  string `json:"last_error"`
+	Reason     string `json:"reason"`
+	Waiting    string `json:"waiting"`
+	Refused    int64  `json:"rows_refused"`
 	Progress   struct {
-		Processed, Accepted, Refused int64
-		Messages                     map[string]int64
+		Processed, Accepted, Refused, Sent int64
+		Messages                           map[string]int64
 	} `json:"progress"`
+	Import *importReply `json:"import"`
+}
+
+// importReply says what became of an upload.
+type importReply struct {
+	State                            string
+	Rows, Added, Refused, Duplicates int64
 }
 
 func newCampaignCommand(env *environment) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "campaign",
 		Short: "Send one text to many recipients",
-		Example: `  protei-bulk campaign create spring --from ACME --text "Sale!" --recipients numbers.txt
+		Example: `  protei-bulk campaign create spring --from ACME --text "Hi {{name}}, sale!" --file customers.csv
+  protei-bulk campaign preview 18f3a7c2e1b04000
+  protei-bulk campaign test 18f3a7c2e1b04000 --to +4915112345678
   protei-bulk campaign start 18f3a7c2e1b04000
-  protei-bulk campaign list`,
+  protei-bulk campaign list --status RUNNING`,
 	}
 	c := addRESTFlags(cmd, env)
-	cmd.AddCommand(campaignCreate(c), campaignList(c), campaignShow(c))
+	cmd.AddCommand(campaignCreate(c), campaignUpload(c), campaignErrors(c), campaignPreview(c), campaignTest(c), campaignList(c), campaignShow(c))
 	for _, a := range []struct{ name, short string }{
 		{"start", "Start a DRAFT"},
 		{"pause", "Make no more messages for now"},
 		{"resume", "Go on with a paused campaign"},
-		{"cancel", "End a campaign"},
+		{"approve", "Let a campaign begin that somebody else started"},
+		{"reject", "Send a campaign that waits for approval back to DRAFT"},
+		{"cancel", "End a campaign; what was not sent is not sent"},
 	} {
 		cmd.AddCommand(campaignAction(c, a.name, a.short))
 	}
 	return cmd
 }
 
-func campaignCreate(c *restClient) *cobra.Command {
-	var from, text, file, priority, schedule string
-	var tps int
-	var start bool
-	cmd := &cobra.Command{
-		Use: "create NAME --text TEXT", Short: "Create a DRAFT, with recipients from a file", Args: wants("NAME"),
-		Example: `  protei-bulk campaign create spring --from ACME --text "Sale!" --recipients numbers.txt --start
-  cut -d, -f2 customers.csv | protei-bulk campaign create spring --text "Sale!" --recipients -`,
-		RunE: func(cmd *cobra.Command, args []string) error {
-			body := map[string]any{"name": args[0], "message_content": text}
-			for name, v := range map[string]string{"sender_id": from, "priority": priority} {
-				if v != "" {
-					body[name] = v
-				}
-			}
-			if schedule != "" {
-				body["schedule_type"], body["schedule_at"] = "SCHEDULED", schedule
-			}
-			if tps > 0 {
-				body["max_tps"] = tps
-			}
-			if file != "" {
-				to, err := c.readRecipients(file)
-				if err != nil {
-					return err
-				}
-				body["recipients"] = to
-			}
-			var made campaignReply
-			if !start {
-				if err := c.do(cmd.Context(), "POST", "/api/v1/campaigns", body, &made); err != nil {
-					return err
-				}
-				return c.showCampaign(made)
-			}
-			answer, err := c.fetch(cmd.Context(), "POST", "/api/v1/campaigns", body)
-			if err == nil {
-				err = c.decode(answer, &made)
-			}
-			if err == nil {
-				err = c.do(cmd.Context(), "POST", "/api/v1/campaigns/"+pathEscape(made.ID)+"/start", nil, &made)
-			}
-			if err != nil {
-				return err
-			}
-			return c.showCampaign(made)
-		},
-	}
-	f := cmd.Flags()
-	f.StringVar(&from, "from", "", "`sender`; none: the account's default")
-	f.StringVar(&text, "text", "", "`text` of the messages")
-	f.StringVar(&file, "recipients", "", "`file` with a number on each line; - reads standard input")
-	f.StringVar(&priority, "priority", "", "a `name`: LOW, NORMAL (default), HIGH or CRITICAL")
-	f.StringVar(&schedule, "schedule-at", "", "`time` to send at, such as 2030-01-31T09:00:00Z")
-	f.IntVar(&tps, "max-tps", 0, "`messages` a second; 0: no limit")
-	f.BoolVar(&start, "start", false, "start it at once")
-	return cmd
-}
-
-// readRecipients reads a number from each line; empty lines and lines with # are left out.
-func (c *restClient) readRecipients(file string) ([]string, error) {
-	in := c.env.Stdin
-	if file != "-" {
-		f, err := os.Open(file)
-		if err != nil {
-			return nil, usageError("recipients: %w", err)
-		}
-		defer f.Close()
-		in = f
-	}
-	var all []string
-	for scan := bufio.NewScanner(in); ; {
-		if !scan.Scan() {
-			if err := scan.Err(); err != nil {
-				return nil, usageError("recipients in %s: %w", file, err)
-			}
-			return all, nil
-		}
-		if line := strings.TrimSpace(scan.Text()); line != "" && line[0] != '#' {
-			all = append(all, line)
-		}
-	}
-}
-
 func (c *restClient) showCampaign(r campaignReply) error {
 	return c.fields("campaign", r.ID, "name", r.Name, "status", r.Status, "recipients", fmt.Sprint(r.Total), "scheduled for", r.ScheduleAt,
-		"processed", fmt.Sprint(r.Progress.Processed), "accepted", fmt.Sprint(r.Progress.Accepted), "refused", fmt.Sprint(r.Progress.Refused),
-		"delivered", orEmpty(r.Progress.Messages["DELIVERED"]), "last error", r.LastError)
+		"rows refused", orEmpty(r.Refused), "processed", fmt.Sprint(r.Progress.Processed), "accepted", fmt.Sprint(r.Progress.Accepted),
+		"refused", fmt.Sprint(r.Progress.Refused), "sent", fmt.Sprint(r.Progress.Sent), "delivered", orEmpty(r.Progress.Messages["DELIVERED"]),
+		"failed", orEmpty(r.Progress.Messages["FAILED"]+r.Progress.Messages["REJECTED"]), "cancelled", orEmpty(r.Progress.Messages["CANCELLED"]),
+		"waiting", r.Waiting, "reason", r.Reason, "last error", r.LastError)
 }
 
 func campaignList(c *restClient) *cobra.Command {
 	var limit int
+	var status, name string
 	cmd := &cobra.Command{
 		Use: "list", Short: "List campaigns, newest first", Args: cobra.NoArgs,
-		Example: "  protei-bulk campaign list --limit 100",
+		Example: "  protei-bulk campaign list --status RUNNING --limit 100",
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			query := url.Values{"limit": {strconv.Itoa(limit)}}
+			for key, v := range map[string]string{"status": status, "name": name} {
+				if v != "" {
+					query.Set(key, v)
+				}
+			}
 			var reply struct{ Campaigns []campaignReply }
-			if err := c.do(cmd.Context(), "GET", "/api/v1/campaigns?limit="+strconv.Itoa(limit), nil, &reply); err != nil {
+			if err := c.do(cmd.Context(), "GET", "/api/v1/campaigns?"+query.Encode(), nil, &reply); err != nil {
 				return err
 			}
 			var rows [][]string
@@ -155,6 +92,8 @@ func campaignList(c *restClient) *cobra.Command {
 		},
 	}
 	cmd.Flags().IntVar(&limit, "limit", 20, "`count` of campaigns, up to 1,000")
+	cmd.Flags().StringVar(&status, "status", "", "only of this `status`: DRAFT, RUNNING, …")
+	cmd.Flags().StringVar(&name, "name", "", "only with this `text` in the name")
 	return cmd
 }
 

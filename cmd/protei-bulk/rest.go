@@ -94,6 +94,8 @@ func (c *restClient) decode(text []byte, into any) error {
 // fetch sends one call and returns the answer's body. A problem document becomes an
 // error with its detail.
 func (c *restClient) fetch(ctx context.Context, method, path string, body any) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(ctx, restTimeout)
+	defer cancel()
 	if body == nil {
 		return c.send(ctx, method, path, "", nil)
 	}
@@ -104,11 +106,23 @@ func (c *restClient) fetch(ctx context.Context, method, path string, body any) (
 	return c.send(ctx, method, path, "application/json", bytes.NewReader(text))
 }
 
-// send is fetch with a body of any type.
-func (c *restClient) send(ctx context.Context, method, path, kind string, reader io.Reader) ([]byte, error) {
-	ctx, cancel := context.WithTimeout(ctx, restTimeout)
-	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, method, c.url+path, reader)
+// send is fetch with a body as it is, which may take as long as ctx permits.
+func (c *restClient) send(ctx context.Context, method, path, kind string, body io.Reader) ([]byte, error) {
+	resp, err := c.open(ctx, method, path, kind, body)
+	if err != nil {
+		return nil, err
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(io.LimitReader(resp.Body, maxRESTReply))
+	if err != nil {
+		return nil, &exitError{code: 1, err: fmt.Errorf("read the answer of %s: %w", c.url, err)}
+	}
+	return text, nil
+}
+
+// open sends one call and returns the answer, whose body is still to be read.
+func (c *restClient) open(ctx context.Context, method, path, kind string, body io.Reader) (*http.Response, error) {
+	req, err := http.NewRequestWithContext(ctx, method, c.url+path, body)
 	if err != nil {
 		return nil, fmt.Errorf("%s %s: %w", method, path, err)
 	}
@@ -122,32 +136,8 @@ func (c *restClient) send(ctx context.Context, method, path, kind string, reader
 	if err != nil {
 		return nil, &exitError{code: 1, err: c.unreachable(err)}
 	}
-	defer resp.Body.Close()
-	text, err := io.ReadAll(io.LimitReader(resp.Body, maxRESTReply))
-	if err != nil {
-		return nil, &exitError{code: 1, err: fmt.Errorf("read the answer of %s: %w", c.url, err)}
-	}
-	if resp.StatusCode >= 300 {
-		return nil, &exitError{code: 1, err: problemError(resp.StatusCode, text)}
-	}
-	return text, nil
-}
-
-// stream sends one call without a body and returns the answer's, however long it takes.
-func (c *restClient) stream(ctx context.Context, method, path string) (io.ReadCloser, error) {
-	req, err := http.NewRequestWithContext(ctx, method, c.url+path, http.NoBody)
-	if err != nil {
-		return nil, fmt.Errorf("%s %s: %w", method, path, err)
-	}
-	if c.key != "" {
-		req.Header.Set("X-API-Key", c.key)
-	}
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return nil, &exitError{code: 1, err: c.unreachable(err)}
-	}
 	if resp.StatusCode < 300 {
-		return resp.Body, nil
+		return resp, nil
 	}
 	defer resp.Body.Close()
 	text, err := io.ReadAll(io.LimitReader(resp.Body, maxRESTReply))
@@ -155,6 +145,15 @@ func (c *restClient) stream(ctx context.Context, method, path string) (io.ReadCl
 		return nil, &exitError{code: 1, err: fmt.Errorf("read the answer of %s: %w", c.url, err)}
 	}
 	return nil, &exitError{code: 1, err: problemError(resp.StatusCode, text)}
+}
+
+// stream sends one call without a body and returns the answer's, however long it takes.
+func (c *restClient) stream(ctx context.Context, method, path string) (io.ReadCloser, error) {
+	resp, err := c.open(ctx, method, path, "", nil)
+	if err != nil {
+		return nil, err
+	}
+	return resp.Body, nil
 }
 
 func (c *restClient) unreachable(err error) error {

@@ -109,6 +109,67 @@ func TestMessageAndCampaignCommands(t *testing.T) {
 		t.Errorf("list printed\n%s", out)
 	}
 	c.fails(2, "no such file", "campaign", "create", "x", "--text", "y", "--recipients", filepath.Join(t.TempDir(), "none"))
+	c.fails(2, "exclude each other", "campaign", "create", "x", "--text", "y", "--recipients", "-", "--list", "vip")
+	c.fails(2, "days=from-to", "campaign", "create", "x", "--text", "y", "--window", "someday=9-10")
+}
+
+func TestCampaignFileCommands(t *testing.T) {
+	p, c := platformForCommands(t, t.TempDir(), true)
+	defer p.Stop(context.Background())
+	file := filepath.Join(t.TempDir(), "customers.csv")
+	rows := "Handy;Vorname\n+4915112345671;Ann\nx;Bob\n+4915112345671;Ann\n+4915112345672;\n"
+	if err := os.WriteFile(file, []byte(rows), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	code, out, told := c.run("campaign", "create", "spring", "--from", "ACME", "--text", "Hi {{name}}", "--file", file,
+		"--map", "name:Vorname", "--duplicates", "skip", "--schedule", "2030-03-29T09:00", "--timezone", "Europe/Berlin", "--window", "sat-mon=09:00-20:00")
+	if code == 0 || !strings.Contains(told, "more than a year ahead") {
+		t.Errorf("a schedule in some years: %d %s%s", code, out, told)
+	}
+	code, out, told = c.run("campaign", "create", "spring", "--from", "ACME", "--text", "Hi {{name}}", "--file", file,
+		"--map", "name:Vorname", "--duplicates", "skip", "--timezone", "Europe/Berlin", "--window", "sat-mon=09:00-20:00")
+	if code != 0 || !strings.Contains(told, "4 rows: 2 added, 2 refused, 1 duplicates") || !regexp.MustCompile(`recipients +2\n`).MatchString(out) {
+		t.Fatalf("create printed %d\n%s%s", code, out, told)
+	}
+	id := regexp.MustCompile(`[0-9a-f]{16}`).FindString(out)
+	if out := c.ok("campaign", "show", id, "-o", "json"); !strings.Contains(out, `"windows":[{"days":["SAT","SUN","MON"],"from":"09:00","to":"20:00"}]`) {
+		t.Errorf("show printed\n%s", out)
+	}
+	if out := c.ok("campaign", "errors", id); !strings.Contains(out, "3,Handy,invalid_recipient,") || !strings.Contains(out, "4,Handy,duplicate,") {
+		t.Errorf("errors printed\n%s", out)
+	}
+	if out := c.ok("campaign", "preview", id); !strings.Contains(out, `"Hi Ann"`) || !strings.Contains(out, "there is no value for {{name}}") {
+		t.Errorf("preview printed\n%s", out)
+	}
+	if out := c.ok("campaign", "test", id, "--to", "+4915112345699"); !strings.Contains(out, "PENDING") {
+		t.Errorf("test printed\n%s", out)
+	}
+	if out := c.ok("campaign", "upload", id, "--file", "-", "--header", "no", "--to-column", "1"); !regexp.MustCompile(`recipients +4\n`).MatchString(out) {
+		t.Errorf("upload printed\n%s", out)
+	}
+	c.ok("campaign", "cancel", id)
+	if out := c.ok("campaign", "list", "--status", "CANCELLED", "--name", "SPRI"); !strings.Contains(out, id) {
+		t.Errorf("list printed\n%s", out)
+	}
+	if out := c.ok("campaign", "list", "--status", "RUNNING"); strings.Contains(out, id) {
+		t.Errorf("list of others printed\n%s", out)
+	}
+
+	if out := c.ok("contacts", "create", "vip", "--file", file); !regexp.MustCompile(`members +2\n`).MatchString(out) {
+		t.Errorf("contacts create printed\n%s", out)
+	}
+	c.fails(1, "exists", "contacts", "create", "VIP")
+	if out := c.ok("campaign", "create", "to them", "--text", "Dear {{vorname | default:you}}", "--from", "ACME", "--list", "vip"); !regexp.MustCompile(`recipients +2\n`).MatchString(out) {
+		t.Errorf("create from a list printed\n%s", out)
+	}
+	if out := c.ok("contacts", "errors", "vip"); !strings.Contains(out, "duplicate") {
+		t.Errorf("errors of a list printed\n%s", out)
+	}
+	c.ok("contacts", "delete", "vip")
+	if out := c.ok("contacts", "list"); strings.Contains(out, "vip") {
+		t.Errorf("contacts list printed\n%s", out)
+	}
+	c.fails(1, "no such list", "campaign", "create", "x", "--text", "y", "--list", "vip")
 }
 
 func TestAccountCommands(t *testing.T) {

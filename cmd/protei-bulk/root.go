@@ -27,7 +27,7 @@ any messaging platform, and simulates an SMSC.`,
 	root.SetFlagErrorFunc(flagError)
 	root.AddCommand(
 		newDemoCommand(env), newServeCommand(env), newSMSCCommand(env), withScenarioCommands(env, newLoadCommand(env)),
-		newMessageCommand(env), newInboundCommand(env), newWebhookCommand(env), newCampaignCommand(env), newAccountCommand(env), newConnectorCommand(env),
+		newMessageCommand(env), newInboundCommand(env), newWebhookCommand(env), newCampaignCommand(env), newContactsCommand(env), newAccountCommand(env), newConnectorCommand(env),
 		newRouteCommand(env),
 		newConfigCommand(env), newBackupCommand(env), newRestoreCommand(env), newJournalCommand(env), newCDRCommand(env), newManCommand(env), newTopCommand(env), newVersionCommand(env),
 		newNumbersCommand(env, "blacklist", "blacklist", "Manage numbers that are not written to"),
