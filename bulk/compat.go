@@ -8,10 +8,13 @@ import (
 	"slices"
 	"time"
 
+	"protei-bulk/bulk/account"
 	"protei-bulk/bulk/api"
+	"protei-bulk/bulk/billing"
 	"protei-bulk/bulk/callback"
 	"protei-bulk/bulk/compat"
 	"protei-bulk/bulk/message"
+	"protei-bulk/bulk/money"
 	"protei-bulk/bulk/store"
 )
 
@@ -29,10 +32,30 @@ func compatAPIs() []string { return []string{compatLegacy, compatJasmin, compatK
 func (p *Platform) compatible(next http.Handler) (http.Handler, error) {
 	apis := p.cfg.Compat.APIs
 	return compat.New(compat.Options{
-		Accounts: p.accounts, Intake: p.intake, IDs: p.store.IDs(), Messages: compatReader{reader{p}},
+		Accounts: p.accounts, Intake: p.intake, IDs: p.store.IDs(), Messages: compatReader{reader{p}}, Money: compatMoney{p.billing},
 		Legacy: slices.Contains(apis, compatLegacy), Jasmin: slices.Contains(apis, compatJasmin), Kannel: slices.Contains(apis, compatKannel),
 		Next: next, Logger: p.log,
 	})
+}
+
+// compatMoney is the billing desk as package compat wants it.
+type compatMoney struct{ desk *billing.Desk }
+
+// Balance implements compat.Money.
+func (m compatMoney) Balance(a *account.Account) (amount, currency string, limited bool) {
+	s := m.desk.Statement(a)
+	if s.Unlimited {
+		return "", "", false
+	}
+	return s.Available.String(), s.Currency, true
+}
+
+// Price implements compat.Money: of a message as intake would accept it.
+func (m compatMoney) Price(_ *account.Account, msg *message.Message) string {
+	if msg.Tariff == nil {
+		return "0"
+	}
+	return money.Amount(msg.Tariff.Price).String()
 }
 
 // startCompat opens the addresses where the other products listened. They answer nothing

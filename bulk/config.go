@@ -51,6 +51,7 @@ type Config struct {
 	Inbound  InboundConfig  `yaml:"inbound"`
 	Compat   CompatConfig   `yaml:"compat"`
 	OptOut   OptOutConfig   `yaml:"opt_out"`
+	Money    MoneyConfig    `yaml:"money"`
 }
 
 // Limits bounds what the platform holds in memory.
@@ -130,6 +131,7 @@ func DefaultConfig() Config {
 		Compat:   CompatConfig{APIs: compatAPIs(), Listen: []string{}},
 		Log:      LogConfig{Level: "info", File: "logs/system.log", MaxBytes: 100 << 20, Keep: 10},
 		Validity: ValidityConfig{Default: Duration(24 * time.Hour), Max: Duration(7 * 24 * time.Hour)},
+		Money:    MoneyConfig{Currency: "EUR"},
 	}
 }
 
@@ -197,6 +199,8 @@ func typeWords(goType string) string {
 		return "a duration such as 30d, 12h or 90s"
 	case "Size":
 		return "a size such as 500MiB"
+	case "Price":
+		return "an amount such as 0.045"
 	case "string":
 		return "text"
 	case "[]string", "[]interface {}", "Seeds":
@@ -261,6 +265,7 @@ func (c *Config) Validate() error {
 	if c.Node < 0 || c.Node > 511 {
 		bad("node", "%d is outside 0 to 511", c.Node)
 	}
+	c.Money.validate(bad)
 	c.validateLimits(bad)
 	if err := checkSeeds(c.Connectors, parseConnector); err != nil {
 		bad("connectors", "%s", err)
@@ -376,6 +381,8 @@ func parseInto(v reflect.Value, text string) error {
 	case *Duration:
 		return p.UnmarshalText([]byte(text))
 	case *Size:
+		return p.UnmarshalText([]byte(text))
+	case *Price:
 		return p.UnmarshalText([]byte(text))
 	default:
 		panic("bulk: setting of an unknown type: " + v.Type().String())

@@ -36,6 +36,7 @@ func (p *Platform) metering() (*metrics.Metrics, error) {
 	all = append(all, p.storeReadings()...)
 	all = append(all, p.webhookReadings()...)
 	all = append(all, p.quotaReadings()...)
+	all = append(all, p.moneyReadings()...)
 	all = append(all, p.inboundReadings()...)
 	for _, r := range all {
 		register := m.Gauges

@@ -18,6 +18,7 @@ import (
 
 	"protei-bulk/bulk/account"
 	"protei-bulk/bulk/api"
+	"protei-bulk/bulk/billing"
 	"protei-bulk/bulk/callback"
 	"protei-bulk/bulk/campaign"
 	"protei-bulk/bulk/cdr"
@@ -30,6 +31,7 @@ import (
 	"protei-bulk/bulk/intake"
 	"protei-bulk/bulk/message"
 	"protei-bulk/bulk/metrics"
+	"protei-bulk/bulk/money"
 	"protei-bulk/bulk/queue"
 	"protei-bulk/bulk/route"
 	"protei-bulk/bulk/store"
@@ -62,6 +64,7 @@ type Platform struct {
 	store      *store.Embedded
 	vault      *vault
 	accounts   *account.Directory
+	billing    *billing.Desk
 	router     *route.Router
 	routes     *route.Book
 	meter      *metrics.Metrics
@@ -246,6 +249,7 @@ func (p *Platform) openAccounts(ctx context.Context) error {
 		return err
 	}
 	p.accounts, p.vault = d, accounts.vault
+	p.billing = billing.New(billing.Options{Store: p.store, Accounts: d, Currency: p.cfg.Money.Currency})
 	if p.opts.Dev {
 		_, err := d.EnsureDev(ctx)
 		return err
@@ -274,7 +278,8 @@ func (p *Platform) wireIntake(context.Context) error {
 		Refused: func(c intake.Code) { refused.With(string(c)).Inc() },
 		Sink:    sink{p.store}, IDs: p.store.IDs(), Router: p.router, Listed: p.listed,
 		AllowURL: func(u *url.URL) error { return guard.CheckURL(u.String()) },
-		Admit:    p.admit, MaxParts: p.cfg.Limits.MaxParts, DefaultValidity: time.Duration(p.cfg.Validity.Default),
+		Purse:    func(id uint32) intake.Purse { return p.store.Purse(id) }, Payer: p.accounts.Payer, Parent: p.accounts.ByID, Price: money.Amount(p.cfg.Money.Price),
+		Admit: p.admit, MaxParts: p.cfg.Limits.MaxParts, DefaultValidity: time.Duration(p.cfg.Validity.Default),
 		MaxValidity: time.Duration(p.cfg.Validity.Max), Logger: p.log,
 	})
 	return err
@@ -364,7 +369,7 @@ func (p *Platform) startCampaigns(ctx context.Context) error {
 
 func (p *Platform) startHTTP(context.Context) error {
 	handler, err := api.New(api.Options{
-		Accounts: p.accounts, Intake: p.intake, Messages: reader{p}, Answers: answers{p.store}, Insight: insight{p}, Campaigns: p.campaigns, Lists: p.lists, TempDir: p.cfg.Data, Metrics: p.meter,
+		Accounts: p.accounts, Intake: p.intake, Messages: reader{p}, Answers: answers{p.store}, Billing: p.billing, Insight: insight{p}, Campaigns: p.campaigns, Lists: p.lists, TempDir: p.cfg.Data, Metrics: p.meter,
 		Inbound: inboundReader{p}, InboundRoutes: p.mo, Webhooks: webhookDesk{p},
 		IDs: p.store.IDs(), SMSC: p.connector.Name, Route: p.routes.Name, Connectors: p.connector, Suppressed: p.suppressed, Gateways: gateways{p}, Routes: p.routes, Router: p.router,
 		Backup: p.Backup, Root: p.opts.Root, Version: p.opts.Version, Logger: p.log,

@@ -24,12 +24,16 @@ type Role uint8
 const (
 	Customer Role = iota // its own messages and campaigns
 	Admin                // everything
+	Reseller             // its own and its child accounts'
 )
 
 // String returns the name used in the API.
 func (r Role) String() string {
-	if r == Admin {
+	switch r {
+	case Admin:
 		return "admin"
+	case Reseller:
+		return "reseller"
 	}
 	return "customer"
 }
@@ -41,8 +45,10 @@ func ParseRole(name string) (Role, error) {
 		return Admin, nil
 	case "customer":
 		return Customer, nil
+	case "reseller":
+		return Reseller, nil
 	}
-	return 0, fmt.Errorf("unknown role %q: one of admin, customer", name)
+	return 0, fmt.Errorf("unknown role %q: one of admin, customer, reseller", name)
 }
 
 // Limits of an account's fields.
@@ -71,6 +77,7 @@ type Spec struct {
 	DLRURL          string       // webhook for final states when a message names none
 	WebhookSecret   string       // signs the webhooks (Standard Webhooks, whsec_…)
 	Disabled        bool
+	Billing
 
 	OptOut     string // what STOP from a mobile does: OptOutOn, OptOutOff; empty: on
 	StopReply  string // confirms an opt-out to the mobile; empty: the platform's text
@@ -149,13 +156,14 @@ func (s *Spec) Validate() error {
 	case !printable(s.Name):
 		bad("name", "has control characters")
 	}
-	if s.Role > Admin {
-		bad("role", "is one of admin, customer")
+	if s.Role > Reseller {
+		bad("role", "is one of admin, customer, reseller")
 	}
 	if len(s.SystemID) > MaxSystemID || !graphicASCII(s.SystemID) {
 		bad("system_id", "has 1 to %d ASCII characters without spaces", MaxSystemID)
 	}
 	s.validateLimits(bad)
+	s.validateBilling(bad)
 	s.validateSenders(bad)
 	if s.OptOut != "" && s.OptOut != OptOutOn && s.OptOut != OptOutOff {
 		bad("opt_out", "is one of %s, %s", OptOutOn, OptOutOff)

@@ -26,7 +26,7 @@ func (d *Directory) create(ctx context.Context, spec Spec, s Secrets) (*Account,
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if err := d.free(spec, 0); err != nil {
+	if err := errors.Join(d.free(spec, 0), d.related(&spec, 0)); err != nil {
 		return nil, Secrets{}, err
 	}
 	if spec.WebhookSecret == "" {
@@ -67,7 +67,7 @@ func (d *Directory) Update(ctx context.Context, id uint32, change func(*Spec)) (
 	if err := row.Validate(); err != nil {
 		return nil, err
 	}
-	if err := d.free(row.Spec, id); err != nil {
+	if err := errors.Join(d.free(row.Spec, id), d.related(&row.Spec, id)); err != nil {
 		return nil, err
 	}
 	return d.replace(ctx, old, row)

@@ -3,6 +3,8 @@ package api
 import (
 	"cmp"
 	"encoding/json"
+	"errors"
+	"maps"
 	"strconv"
 	"time"
 
@@ -42,6 +44,7 @@ type accountView struct {
 	Disabled        bool      `json:"disabled"`
 	CreatedAt       time.Time `json:"created_at"`
 	UpdatedAt       time.Time `json:"updated_at"`
+	billingMembers
 
 	// Shown once, when they are made.
 	APIKey   string   `json:"api_key,omitempty"`
@@ -50,7 +53,7 @@ type accountView struct {
 	Warnings []string `json:"warnings,omitempty"`
 }
 
-func viewAccount(a *account.Account) accountView {
+func (api *API) viewAccount(a *account.Account) accountView {
 	return accountView{
 		ID: a.ID, Name: a.Name, Role: a.Role.String(), SystemID: a.SystemID, TPS: a.TPS, MaxBinds: a.MaxBinds,
 		DefaultSender: a.DefaultSender, DefaultEncoding: a.DefaultEncoding.String(), DLRURL: a.DLRURL, Disabled: a.Disabled,
@@ -58,8 +61,9 @@ func viewAccount(a *account.Account) accountView {
 		OptOut: cmp.Or(a.OptOut, account.OptOutOn), StopReply: a.StopReply, StartReply: a.StartReply,
 		Senders: a.Senders, SenderTypes: cmp.Or(a.SenderTypes, account.AnySender), SenderPolicy: cmp.Or(a.SenderPolicy, account.RefuseSender),
 		MessageIDs: cmp.Or(a.MessageIDs, account.HexIDs), SMPPAllow: a.SMPPAllow, Outbind: a.Outbind,
-		Approval:  a.CampaignApproval,
-		CreatedAt: time.UnixMilli(a.CreatedAt).UTC(), UpdatedAt: time.UnixMilli(a.UpdatedAt).UTC(),
+		billingMembers: api.viewBilling(a),
+		Approval:       a.CampaignApproval,
+		CreatedAt:      time.UnixMilli(a.CreatedAt).UTC(), UpdatedAt: time.UnixMilli(a.UpdatedAt).UTC(),
 	}
 }
 
@@ -101,8 +105,8 @@ func (c *call) warned() []string {
 func (c *call) listAccounts() error {
 	views := []accountView{}
 	for _, a := range c.api.opts.Accounts.Snapshot().All() {
-		if c.who.Role == account.Admin || a.ID == c.who.ID {
-			views = append(views, viewAccount(a))
+		if c.who.Manages(a) {
+			views = append(views, c.api.viewAccount(a))
 		}
 	}
 	return c.document(200, map[string]any{"accounts": views})
@@ -120,7 +124,7 @@ func (c *call) account() (*account.Account, error) {
 		return nil, account.ErrUnknown
 	}
 	a := c.api.opts.Accounts.ByID(uint32(id))
-	if a == nil || a.ID != c.who.ID && c.who.Role != account.Admin {
+	if a == nil || !c.who.Manages(a) {
 		return nil, account.ErrUnknown
 	}
 	return a, nil
@@ -131,7 +135,7 @@ func (c *call) getAccount() error {
 	if err != nil {
 		return err
 	}
-	return c.document(200, viewAccount(a))
+	return c.document(200, c.api.viewAccount(a))
 }
 
 // accountBody is what a body says about an account.
@@ -178,6 +182,7 @@ func (c *call) readAccount(body *accountBody) error {
 		"campaign_approval": func(n string) { d.bool(n, &s.CampaignApproval) },
 		"disabled":          func(n string) { d.bool(n, &s.Disabled) },
 	}
+	maps.Copy(readers, billingReaders(d, &s.Billing))
 	body.set = make(map[string]bool)
 	for name, read := range readers {
 		readers[name] = func(n string) { body.set[n] = true; read(n) }
@@ -188,7 +193,7 @@ func (c *call) readAccount(body *accountBody) error {
 	}
 	if body.set["role"] {
 		if s.Role, err = account.ParseRole(role); err != nil {
-			d.fault("invalid_role", "role", "is one of admin, customer")
+			d.fault("invalid_role", "role", "is one of admin, customer, reseller")
 		}
 	}
 	if body.set["default_encoding"] {
@@ -212,18 +217,30 @@ func (c *call) readAccount(body *accountBody) error {
 
 // createAccount makes an account; the answer shows its API key and password, once.
 func (c *call) createAccount() error {
-	if err := c.admin(); err != nil {
-		return err
+	if c.who.Role != account.Reseller {
+		if err := c.admin(); err != nil {
+			return err
+		}
 	}
 	var body accountBody
 	if err := c.readAccount(&body); err != nil {
 		return err
 	}
+	if c.who.Role == account.Reseller {
+		if err := errors.Join(c.mayChange(nil, body.set), c.adopt(&body.Spec)); err != nil {
+			return err
+		}
+		if c.within(&body.Spec); len(c.dec.faults) > 0 {
+			return c.dec.invalid()
+		}
+	} else if p := c.api.opts.Accounts.ByID(body.Parent); p != nil && (body.Currency == "" || body.Currency == c.api.opts.Billing.Currency(p)) {
+		body.Currency = p.Currency
+	}
 	a, secrets, err := c.api.opts.Accounts.Create(c.r.Context(), body.Spec, body.password)
 	if err != nil {
 		return err
 	}
-	view := viewAccount(a)
+	view := c.api.viewAccount(a)
 	view.APIKey, view.Password, view.Secret, view.Warnings = secrets.APIKey, secrets.Password, a.WebhookSecret, c.warned()
 	c.w.Header().Set("Location", "/api/v1/accounts/"+strconv.Itoa(int(a.ID)))
 	return c.document(201, view)
@@ -246,16 +263,19 @@ func (c *call) updateAccount() error {
 	if body.set["password"] {
 		return wrong("forbidden", "the password is set by POST /api/v1/accounts/{id}/password")
 	}
-	for name := range body.set {
-		if c.who.Role != account.Admin && !selfService[name] {
-			return wrong("forbidden", "only an admin changes "+name)
+	if err := c.mayChange(a, body.set); err != nil {
+		return err
+	}
+	if c.who.IsParentOf(a) {
+		if c.within(&body.Spec); len(c.dec.faults) > 0 {
+			return c.dec.invalid()
 		}
 	}
 	updated, err := c.api.opts.Accounts.Update(c.r.Context(), a.ID, func(s *account.Spec) { body.applyTo(s) })
 	if err != nil {
 		return err
 	}
-	view := viewAccount(updated)
+	view := c.api.viewAccount(updated)
 	view.Warnings = c.warned()
 	return c.document(200, view)
 }
@@ -317,6 +337,8 @@ func (b *accountBody) applyTo(s *account.Spec) {
 			s.CampaignApproval = b.CampaignApproval
 		case "disabled":
 			s.Disabled = b.Disabled
+		default:
+			applyBilling(name, &s.Billing, &b.Billing)
 		}
 	}
 }

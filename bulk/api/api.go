@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"protei-bulk/bulk/account"
+	"protei-bulk/bulk/billing"
 	"protei-bulk/bulk/campaign"
 	"protei-bulk/bulk/connector"
 	"protei-bulk/bulk/contact"
@@ -104,13 +105,14 @@ type Insight interface {
 	Queues() []Queue
 }
 
-// Options of an API. Accounts, Intake, Messages, Answers and Insight are needed.
+// Options of an API. Accounts, Intake, Messages, Answers, Insight and Billing are needed.
 type Options struct {
 	Accounts  *account.Directory
 	Intake    *intake.Intake
 	Messages  Messages
 	Answers   Answers // of requests with an Idempotency-Key
 	Insight   Insight
+	Billing   *billing.Desk
 	Campaigns *campaign.Manager // nil: the campaign endpoints answer 404
 	Lists     *contact.Lists    // nil: the endpoints of contact lists answer 404
 	TempDir   string            // of files that are uploaded; "": os.TempDir
@@ -157,6 +159,7 @@ func (o *Options) Validate() error {
 	need(o.Messages != nil, "Messages")
 	need(o.Answers != nil, "Answers")
 	need(o.Insight != nil, "Insight")
+	need(o.Billing != nil, "Billing")
 	need(o.IDs != nil, "IDs")
 	need(o.Inbound == nil || o.InboundRoutes != nil, "InboundRoutes")
 	return errors.Join(faults...)

@@ -7,6 +7,7 @@ import (
 	"unicode/utf8"
 
 	"protei-bulk/bulk/message"
+	"protei-bulk/bulk/money"
 	"protei-bulk/gsm"
 )
 
@@ -135,6 +136,10 @@ func (a *API) appendMessage(dst []byte, m *message.Message, whole bool) []byte {
 	dst = optString(dst, `,"smsc":`, a.smsc(m.Connector))
 	if a.opts.Route != nil {
 		dst = optString(dst, `,"route":`, a.opts.Route(m.Route))
+	}
+	if m.Tariff != nil {
+		dst = money.Amount(m.Tariff.Price).Append(append(dst, `,"price":`...))
+		dst = money.Amount(m.Charged()).Append(append(dst, `,"charged":`...))
 	}
 	dst = append(dst, `,"submitted_at":`...)
 	dst = appendTime(dst, m.SubmittedAt)

@@ -102,7 +102,7 @@ func (a *API) routes() {
 	a.on("/api/v1/accounts/{id}/keys", customers, methods{"GET": (*call).listKeys, "POST": (*call).createKey})
 	a.on("/api/v1/accounts/{id}/keys/{prefix}", customers, methods{"DELETE": (*call).revokeKey})
 	a.on("/api/v1/webhooks", customers, methods{"GET": (*call).getWebhook, "PUT": (*call).putWebhook})
-	a.on("/api/v1/balance", customers, methods{"GET": (*call).balance})
+	a.billingRoutes()
 	a.on("/api/v1/statistics", customers, methods{"GET": (*call).statistics})
 	a.connectorRoutes()
 	a.routingRoutes()

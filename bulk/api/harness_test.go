@@ -18,6 +18,8 @@ import (
 	"protei-bulk/bulk/account"
 	"protei-bulk/bulk/account/accounttest"
 	"protei-bulk/bulk/api"
+	"protei-bulk/bulk/billing"
+	"protei-bulk/bulk/billing/billingtest"
 	"protei-bulk/bulk/campaign"
 	"protei-bulk/bulk/campaign/campaigntest"
 	"protei-bulk/bulk/contact/suppression"
@@ -39,6 +41,7 @@ type platform struct {
 	store     *campaigntest.Store
 	campaigns *campaign.Manager
 	insight   *insight
+	money     *billingtest.Store
 	key       string // of the customer "acme"
 	admin     string // of the account "admin"
 	acme      *account.Account
@@ -61,7 +64,7 @@ func start(t testing.TB, opts options) *platform {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &platform{accounts: accounts, sink: &intaketest.Sink{Drop: opts.drop}, insight: new(insight)}
+	p := &platform{accounts: accounts, sink: &intaketest.Sink{Drop: opts.drop}, insight: new(insight), money: new(billingtest.Store)}
 	table, err := route.NewTable([]route.Connector{{ID: 1, Name: "default"}})
 	if err != nil {
 		t.Fatal(err)
@@ -84,7 +87,10 @@ func start(t testing.TB, opts options) *platform {
 		}
 		return intake.OptedOut, "opted out"
 	}
-	door, err := intake.New(intake.Options{Sink: p.sink, IDs: ids, Router: router, Listed: listed, Now: now})
+	door, err := intake.New(intake.Options{
+		Sink: p.sink, IDs: ids, Router: router, Listed: listed, Now: now,
+		Purse: func(id uint32) intake.Purse { return p.money.Purse(id) }, Payer: accounts.Payer, Parent: accounts.ByID,
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -103,7 +109,7 @@ func start(t testing.TB, opts options) *platform {
 		t.Fatal(err)
 	}
 	p.api, err = api.New(api.Options{
-		Accounts: accounts, Intake: door, Messages: &archive{sink: p.sink}, Answers: p.sink, Insight: p.insight, Campaigns: p.campaigns, IDs: ids,
+		Accounts: accounts, Intake: door, Messages: &archive{sink: p.sink}, Answers: p.sink, Billing: billing.New(billing.Options{Store: p.money, Accounts: accounts, Currency: "EUR", Now: now}), Insight: p.insight, Campaigns: p.campaigns, IDs: ids,
 		Routes: routes, Router: router, Suppressed: contacts,
 		SMSC: table.Name, Version: "1.2.3", Now: now,
 		Metrics: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "# metrics\n") }),

@@ -35,11 +35,6 @@ func (c *call) queues() error {
 	return c.document(200, map[string]any{"queues": rows})
 }
 
-// balance: accounts are not charged yet, so every one is without a limit.
-func (c *call) balance() error {
-	return c.document(200, map[string]any{"account_id": c.who.ID, "billing": "none", "unlimited": true, "balance": nil})
-}
-
 // statistics shows the ledger: of the caller's account, of all for an admin.
 func (c *call) statistics() error {
 	id := c.who.ID

@@ -203,15 +203,33 @@ func (c *call) message() (*message.Message, error) {
 	if err != nil {
 		return nil, err
 	}
-	if m.Account != c.who.ID && c.who.Role != account.Admin {
+	if m.Account != c.who.ID && c.who.Role != account.Admin && !c.parentOf(m.Account) {
 		return nil, ErrNotFound
 	}
 	return m, nil
 }
 
+// own is message for one that the caller may change: a parent only sees those of its children.
+func (c *call) own() (*message.Message, error) {
+	m, err := c.message()
+	if err == nil && m.Account != c.who.ID && c.who.Role != account.Admin {
+		return nil, wrong("forbidden", "it is a message of a child account: only that account and admins change it")
+	}
+	return m, err
+}
+
+// parentOf reports whether an account is a child of the caller.
+func (c *call) parentOf(id uint32) bool {
+	if c.who.Role != account.Reseller {
+		return false
+	}
+	a := c.api.opts.Accounts.ByID(id)
+	return a != nil && c.who.IsParentOf(a)
+}
+
 // cancelMessage is DELETE /api/v1/messages/{id}.
 func (c *call) cancelMessage() error {
-	m, err := c.message()
+	m, err := c.own()
 	if err != nil {
 		return err
 	}
@@ -229,7 +247,7 @@ func (c *call) cancelMessage() error {
 
 // releaseMessage is POST /api/v1/messages/{id}/release.
 func (c *call) releaseMessage() error {
-	m, err := c.message()
+	m, err := c.own()
 	if err != nil {
 		return err
 	}
@@ -263,10 +281,12 @@ func (c *call) listMessages() error {
 		return err
 	}
 	if c.who.Role != account.Admin {
-		if q.Account != 0 && q.Account != c.who.ID {
-			return wrong("forbidden", "only an admin sees the messages of other accounts")
+		if q.Account != 0 && q.Account != c.who.ID && !c.parentOf(q.Account) {
+			return wrong("forbidden", "only an admin sees the messages of other accounts, and a reseller those of its children")
 		}
-		q.Account = c.who.ID
+		if q.Account == 0 {
+			q.Account = c.who.ID
+		}
 	}
 	msgs, next, asOf, err := c.api.opts.Messages.List(c.r.Context(), q)
 	if err != nil {

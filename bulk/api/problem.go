@@ -12,6 +12,7 @@ import (
 	"protei-bulk/bulk/connector"
 	"protei-bulk/bulk/inbound"
 	"protei-bulk/bulk/intake"
+	"protei-bulk/bulk/money"
 	"protei-bulk/bulk/route"
 )
 
@@ -61,6 +62,8 @@ var problems = map[string]problemKind{
 	"not_found":               {404, "There is no such thing"},
 	"method_not_allowed":      {405, "The method is not allowed here"},
 	"request_timeout":         {408, "The body came too slowly"},
+	"insufficient_balance":    {402, "The balance does not suffice"},
+	"reference_used":          {409, "The reference belongs to another movement"},
 	"not_cancellable":         {409, "The message can no longer be cancelled"},
 	"not_held":                {409, "The message is not held"},
 	"not_replayable":          {409, "The message cannot be delivered again"},
@@ -157,6 +160,7 @@ func fieldFaults(err error) []fault {
 		return all
 	}
 	var a *account.FieldError
+	var mv *money.FieldError
 	var c *campaign.FieldError
 	var k *connector.FieldError
 	var in *inbound.FieldError
@@ -168,6 +172,8 @@ func fieldFaults(err error) []fault {
 	case errors.As(err, &k):
 		field, _, _ := strings.Cut(k.Field, "/")
 		return []fault{{"/" + k.Field, "invalid_" + field, k.Detail}}
+	case errors.As(err, &mv):
+		return []fault{{"/" + mv.Field, "invalid_" + mv.Field, mv.Detail}}
 	case errors.As(err, &a):
 		return []fault{{"/" + a.Field, "invalid_" + a.Field, a.Detail}}
 	case errors.As(err, &in):

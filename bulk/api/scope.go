@@ -25,6 +25,7 @@ func scopeRules() []scopeRule {
 		{"/api/v1/inbound/routes", account.ReadMessages, account.AdminScope},
 		{"/api/v1/accounts/{}/keys", account.ReadAccount, account.ManageKeys},
 		{"/api/v1/accounts/{}/password", account.ManageKeys, account.ManageKeys},
+		{"/api/v1/accounts/{}/transfer", account.AdminScope, account.AdminScope},
 		{"/api/v1/accounts/{}", account.ReadAccount, account.WriteAccount},
 		{"/api/v1/accounts", account.ReadAccount, account.AdminScope},
 		{"/api/v1/blacklist", account.ManageContacts, account.ManageContacts},

@@ -12,6 +12,7 @@ import (
 
 	"protei-bulk/bulk/account"
 	"protei-bulk/bulk/message"
+	"protei-bulk/bulk/money"
 	"protei-bulk/bulk/route"
 	"protei-bulk/gsm"
 )
@@ -39,6 +40,10 @@ type build struct {
 	text    []byte
 	dest    [maxWritten]byte
 	query   route.Query
+
+	tariff *message.Tariff // used last
+	purse  Purse           // of its payer
+	floor  money.Amount    // of its payer
 
 	elements  []byte // of the user data header
 	exchanged bool   // the text of the last message was transliterated
@@ -369,6 +374,9 @@ func (b *build) route(m *message.Message, req *Request) *Refusal {
 		return &Refusal{Code: NoRoute, Detail: "no route carries messages to " + m.Dest.Addr + " from " + quote(m.Source.Addr)}
 	}
 	m.Connector, m.Route = c.Connector, c.Rule
+	if price := b.in.PriceOf(req.Account, &c); price > 0 && b.in.opts.Purse != nil {
+		b.price(m, req.Account, price)
+	}
 	if b.in.opts.Admit != nil {
 		if err := b.in.opts.Admit(m.Lane()); err != nil {
 			return AsRefusal(err)

@@ -18,6 +18,7 @@ import (
 
 	"protei-bulk/bulk/account"
 	"protei-bulk/bulk/message"
+	"protei-bulk/bulk/money"
 	"protei-bulk/bulk/route"
 	"protei-bulk/gsm"
 )
@@ -108,6 +109,17 @@ type IDs interface {
 	Fill(ids []message.ID)
 }
 
+// Purse is the balance of one account. Its methods are exact whatever goes on at the same time.
+type Purse interface {
+	// Reserve takes an amount for messages that the Sink gets next, unless less than floor
+	// would be left.
+	Reserve(amount, floor money.Amount) bool
+	// Release gives it back when the Sink did not take them.
+	Release(amount money.Amount)
+	// Left is what there is.
+	Left() money.Amount
+}
+
 // Router picks the connector (route.Router).
 type Router interface {
 	Route(q *route.Query) (route.Choice, bool)
@@ -128,6 +140,14 @@ type Options struct {
 	Listed func(account uint32, sender, dest string) (Code, string)
 	// AllowURL, when set, refuses webhook addresses by policy with a reason.
 	AllowURL func(u *url.URL) error
+	// Purse returns the balance of an account, which messages are paid of; nil: nothing costs anything.
+	Purse func(account uint32) Purse
+	// Payer returns the account that pays for another one's messages; nil: itself.
+	Payer func(*account.Account) *account.Account
+	// Parent finds the parent of an account; nil: no account has one.
+	Parent func(id uint32) *account.Account
+	// Price of a part that neither the route nor the account has one for.
+	Price money.Amount
 	// Refused, when set, is told the reason of each message that was not accepted. It must
 	// be quick.
 	Refused func(Code)
@@ -251,8 +271,12 @@ func (in *Intake) submit(ctx context.Context, reqs []Request, out []Outcome, sea
 		if r == nil {
 			var taken account.Charge
 			if taken, r = quota(a, b.now, m); r == nil {
-				charge.Add(taken)
-				cost += a.Cost(len(m.Parts))
+				if r = b.pay(m); r == nil {
+					charge.Add(taken)
+					cost += a.Cost(len(m.Parts))
+				} else {
+					taken.Undo()
+				}
 			}
 		}
 		if r != nil {
@@ -267,6 +291,7 @@ func (in *Intake) submit(ctx context.Context, reqs []Request, out []Outcome, sea
 	}
 	if wait := a.Take(b.now, cost); wait > 0 {
 		charge.Undo()
+		b.payBack(b.msgs...)
 		refuseAll(out, rateLimited(a, wait))
 		return nil
 	}
@@ -277,6 +302,7 @@ func (in *Intake) submit(ctx context.Context, reqs []Request, out []Outcome, sea
 	err := in.opts.Sink.Accept(ctx, b.msgs, answer)
 	if err != nil && notTaken(err) {
 		charge.Undo()
+		b.payBack(b.msgs...)
 	}
 	return err
 }
@@ -284,7 +310,7 @@ func (in *Intake) submit(ctx context.Context, reqs []Request, out []Outcome, sea
 // notTaken reports whether the error of a Sink means that the messages are not accepted and
 // will not be. After the end of a context their parts stay counted.
 func notTaken(err error) bool {
-	return errors.Is(err, ErrBusy) || errors.Is(err, ErrDiskFull) || errors.Is(err, ErrUnavailable)
+	return errors.Is(err, ErrBusy) || errors.Is(err, ErrDiskFull) || errors.Is(err, ErrTooLarge) || errors.Is(err, ErrUnavailable)
 }
 
 // quota takes the parts of m from the account's quotas.
@@ -315,8 +341,14 @@ func (in *Intake) SubmitAsync(req *Request, done func(Outcome, error)) {
 		charge, r = quota(req.Account, b.now, m)
 	}
 	if r == nil {
+		if r = b.pay(m); r != nil {
+			charge.Undo()
+		}
+	}
+	if r == nil {
 		if wait := req.Account.Take(b.now, req.Account.Cost(len(m.Parts))); wait > 0 {
 			charge.Undo()
+			b.payBack(m)
 			r = rateLimited(req.Account, wait)
 		}
 	}
@@ -330,6 +362,7 @@ func (in *Intake) SubmitAsync(req *Request, done func(Outcome, error)) {
 		if err != nil {
 			if notTaken(err) {
 				charge.Undo()
+				in.payBack(m)
 			}
 			in.refused(AsRefusal(err).Code)
 			done(Outcome{}, err)

@@ -36,6 +36,7 @@ const (
 	AccountDisabled   Code = "account_disabled"
 	RateLimited       Code = "rate_limited"
 	QuotaExceeded     Code = "quota_exceeded"
+	NoMoney           Code = "insufficient_balance"
 	WrongType         Code = "wrong_type"
 	DuplicateField    Code = "duplicate_field"
 	QueueFull         Code = "queue_full"
@@ -58,6 +59,9 @@ const (
 	rInvSched    = 0x61
 	rInvExpiry   = 0x62
 	rxTAppn      = 0x64
+	// rInsufficientBalance is of the range that SMPP 3.4 §5.1.3 leaves to SMSC vendors (0x400 to
+	// 0x4FF), so that customers can tell it from a message that is wrong.
+	rInsufficientBalance = 0x402
 )
 
 // verdict is what a Code means at each door.
@@ -96,6 +100,7 @@ var verdicts = map[Code]verdict{
 	AccountDisabled:   {403, rBindFail},
 	RateLimited:       {429, rThrottled},
 	QuotaExceeded:     {429, rMsgQFul},
+	NoMoney:           {402, rInsufficientBalance},
 	QueueFull:         {503, rMsgQFul},
 	DiskFull:          {503, rxTAppn},
 	RequestTooLarge:   {413, rSubmitFail},

@@ -1,5 +1,11 @@
 package message
 
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
 // Tariff is what a message costs and who pays. It is fixed at accept and never changes;
 // messages may share one.
 type Tariff struct {
@@ -67,4 +73,36 @@ func (m *Message) Charged() int64 {
 		return 0
 	}
 	return m.Tariff.Price * int64(len(m.Parts)-int(m.Refunded))
+}
+
+// refundNames are the names of the bits in the API, by bit.
+var refundNames = [...]string{"REJECTED", "FAILED_UNSENT", "FAILED", "EXPIRED_UNSENT", "EXPIRED", "CANCELLED"}
+
+// Names lists what is paid back: FAILED and EXPIRED are the sent and the unsent.
+func (r Refunds) Names() []string {
+	names := []string{}
+	for i, name := range refundNames {
+		if r&(1<<i) != 0 {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// ParseRefunds is the inverse of Names; FAILED and EXPIRED include the unsent.
+func ParseRefunds(names []string) (r Refunds, err error) {
+	for _, name := range names {
+		i := slices.Index(refundNames[:], strings.ToUpper(name))
+		if i < 0 {
+			return 0, fmt.Errorf("%q is none of %s", name, strings.Join(refundNames[:], ", "))
+		}
+		r |= 1 << i
+	}
+	if r&RefundFailed != 0 {
+		r |= RefundFailedUnsent
+	}
+	if r&RefundExpired != 0 {
+		r |= RefundExpiredUnsent
+	}
+	return r, nil
 }

@@ -24,6 +24,7 @@ import (
 	"time"
 
 	"protei-bulk/bulk/message"
+	"protei-bulk/bulk/money"
 )
 
 // Query is what a rule may look at.
@@ -43,6 +44,7 @@ type Query struct {
 type Choice struct {
 	Rule      uint32 // number of the rule, 0: there are no rules
 	Connector uint16
+	Price     *money.Amount // of a part, when the rule has one; read only
 }
 
 // Connector is one way to SMSCs, as routing sees it.

@@ -9,7 +9,9 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"protei-bulk/bulk/account"
 	"protei-bulk/bulk/message"
+	"protei-bulk/bulk/money"
 	"protei-bulk/gsm"
 )
 
@@ -33,6 +35,9 @@ type Rule struct {
 	Match    Match    `json:"match"`
 	Strategy Strategy `json:"strategy"`
 	Targets  []Target `json:"targets"`
+	// Price is what the customer pays for a part, whichever target carries it; nil: what the
+	// account or the platform says. What we pay is a target's Cost.
+	Price *money.Amount `json:"price,omitempty"`
 }
 
 // Match says which messages a rule takes: those that fit every field that is set, in one
@@ -102,6 +107,9 @@ func (r *Rule) Validate() error {
 	case Failover, Split, RoundRobin, LeastCost:
 	default:
 		v.bad("strategy", "is one of failover, split, round_robin, least_cost")
+	}
+	if r.Price != nil && (*r.Price < 0 || *r.Price > account.MaxPrice) {
+		v.bad("price", "is between 0 and %s", account.MaxPrice)
 	}
 	v.targets(r)
 	v.match(&r.Match)

@@ -35,7 +35,7 @@ type applier struct {
 	e       *Embedded
 	page    page
 	meter   meter
-	purse   *purse             // used last
+	purse   *Purse             // used last
 	touched []*message.Message // became dirty in this group
 	replay  bool
 }

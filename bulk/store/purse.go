@@ -12,9 +12,9 @@ import (
 	"protei-bulk/bulk/money"
 )
 
-// purse is the money of one account, twice: as applied, and as the rows in SQLite have it
+// Purse is the money of one account, twice: as applied, and as the rows in SQLite have it
 // (see counts). What is reserved before its commit is only in now.Held.
-type purse struct {
+type Purse struct {
 	account uint32
 
 	mu  sync.Mutex // guards now; held for a few instructions
@@ -27,17 +27,17 @@ type purse struct {
 // purses holds all purses: those of accounts that ever paid or were paid for something.
 type purses struct {
 	mu  sync.Mutex // of adding one
-	all atomic.Pointer[map[uint32]*purse]
+	all atomic.Pointer[map[uint32]*Purse]
 }
 
-func (s *purses) find(account uint32) *purse {
+func (s *purses) find(account uint32) *Purse {
 	if all := s.all.Load(); all != nil {
 		return (*all)[account]
 	}
 	return nil
 }
 
-func (s *purses) get(account uint32) *purse {
+func (s *purses) get(account uint32) *Purse {
 	if p := s.find(account); p != nil {
 		return p
 	}
@@ -46,17 +46,17 @@ func (s *purses) get(account uint32) *purse {
 	if p := s.find(account); p != nil {
 		return p
 	}
-	next := make(map[uint32]*purse)
+	next := make(map[uint32]*Purse)
 	if all := s.all.Load(); all != nil {
 		maps.Copy(next, *all)
 	}
-	p := &purse{account: account}
+	p := &Purse{account: account}
 	next[account] = p
 	s.all.Store(&next)
 	return p
 }
 
-func (s *purses) each(f func(*purse)) {
+func (s *purses) each(f func(*Purse)) {
 	if all := s.all.Load(); all != nil {
 		for _, p := range *all {
 			f(p)
@@ -64,7 +64,13 @@ func (s *purses) each(f func(*purse)) {
 	}
 }
 
-func (p *purse) reserve(amount, floor money.Amount) bool {
+// Purse returns the money of an account, which stays the same object.
+func (e *Embedded) Purse(account uint32) *Purse { return e.purses.get(account) }
+
+// Reserve takes amount, which is not negative, out of the balance for messages that are about
+// to be accepted, unless less than floor would be left. Accept of messages with a Tariff
+// needs it; it is exact whatever goes on at the same time.
+func (p *Purse) Reserve(amount, floor money.Amount) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if left := p.now.Left - amount; left < floor || left > p.now.Left {
@@ -75,23 +81,19 @@ func (p *purse) reserve(amount, floor money.Amount) bool {
 	return true
 }
 
-func (p *purse) release(amount money.Amount) {
+// Release gives back what was reserved for messages that Accept did not take.
+func (p *Purse) Release(amount money.Amount) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.now.Left += amount
 	p.now.Held -= amount
 }
 
-// Reserve takes amount, which is not negative, out of an account's balance for messages that
-// are about to be accepted, unless less than floor would be left. Accept of messages with a
-// Tariff needs it; it is exact whatever goes on at the same time.
-func (e *Embedded) Reserve(account uint32, amount, floor money.Amount) bool {
-	return e.purses.get(account).reserve(amount, floor)
-}
-
-// Release gives back what was reserved for messages that Accept did not take.
-func (e *Embedded) Release(account uint32, amount money.Amount) {
-	e.purses.get(account).release(amount)
+// Left is what the balance is at this moment.
+func (p *Purse) Left() money.Amount {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.now.Left
 }
 
 // Balance returns the money of an account at this moment.
@@ -108,7 +110,7 @@ func (e *Embedded) Balance(account uint32) money.Balance {
 // Balances returns the money of every account that has moved any.
 func (e *Embedded) Balances() map[uint32]money.Balance {
 	all := make(map[uint32]money.Balance)
-	e.purses.each(func(p *purse) {
+	e.purses.each(func(p *Purse) {
 		p.mu.Lock()
 		all[p.account] = p.now
 		p.mu.Unlock()
@@ -172,7 +174,7 @@ func (m *materialiser) bill(msg *message.Message, fresh bool) {
 
 // purseRows writes the purses that changed.
 func (m *materialiser) purseRows() (err error) {
-	m.e.purses.each(func(p *purse) {
+	m.e.purses.each(func(p *Purse) {
 		if err != nil || !p.dirty {
 			return
 		}

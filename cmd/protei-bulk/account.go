@@ -35,7 +35,8 @@ func newAccountCommand(env *environment) *cobra.Command {
 	}
 	c := addRESTFlags(cmd, env)
 	cmd.AddCommand(accountList(c), accountCreate(c), accountShow(c), accountUsage(c), accountDisable(c, true), accountDisable(c, false),
-		accountPassword(c), accountKey(c), accountResetAdmin(env))
+		accountPassword(c), accountKey(c), accountResetAdmin(env), accountSet(c))
+	cmd.AddCommand(accountMoney(c)...)
 	return cmd
 }
 
@@ -84,7 +85,7 @@ func accountCreate(c *restClient) *cobra.Command {
 	var allow []string
 	var tps float64
 	var binds int
-	limits := newLimitFlags()
+	limits, money := newLimitFlags(), new(moneyFlags)
 	cmd := &cobra.Command{
 		Use: "create NAME", Short: "Create an account and show its secrets, once", Args: wants("NAME"),
 		Example: `  protei-bulk account create acme --system-id acme --tps 500
@@ -110,6 +111,7 @@ func accountCreate(c *restClient) *cobra.Command {
 				body["max_binds"] = binds
 			}
 			limits.addTo(body, cmd)
+			money.addTo(body, cmd)
 			var a accountReply
 			if err := c.do(cmd.Context(), "POST", "/api/v1/accounts", body, &a); err != nil {
 				return err
@@ -124,7 +126,7 @@ func accountCreate(c *restClient) *cobra.Command {
 		},
 	}
 	f := cmd.Flags()
-	f.StringVar(&role, "role", "", "a `name`: customer (default) or admin")
+	f.StringVar(&role, "role", "", "a `name`: customer (default), reseller or admin")
 	f.StringVar(&systemID, "system-id", "", "SMPP `system_id`, up to 15 characters; none: no SMPP")
 	f.StringVar(&password, "password", "", "SMPP and Basic `password`, up to 8 characters for SMPP; none: a random one")
 	f.StringVar(&sender, "default-sender", "", "`sender` of messages that name none")
@@ -135,6 +137,7 @@ func accountCreate(c *restClient) *cobra.Command {
 	f.StringVar(&outbindPassword, "outbind-password", "", "`password` in the outbind, up to 8 characters")
 	f.Float64Var(&tps, "tps", 0, "`messages` a second; 0: no limit")
 	limits.register(f)
+	money.register(f)
 	f.IntVar(&binds, "max-binds", 0, "`count` of SMPP binds at once; 0: 100")
 	return cmd
 }

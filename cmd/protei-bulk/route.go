@@ -113,7 +113,7 @@ func routeShow(c *restClient) *cobra.Command {
 // ruleFlags are the fields of a rule as flags.
 type ruleFlags struct {
 	priority                                             int
-	strategy, text, match                                string
+	strategy, text, match, price                         string
 	to, accounts, prefixes, senders, tags, encodings, kw []string
 	disabled                                             bool
 }
@@ -131,6 +131,7 @@ func (f *ruleFlags) register(cmd *cobra.Command) {
 	flags.StringSliceVar(&f.kw, "keyword", nil, "first `words` of texts")
 	flags.StringVar(&f.text, "text", "", "regular `expression` in the text")
 	flags.StringVar(&f.match, "match", "", "all conditions as `JSON`, @FILE reads a file")
+	flags.StringVar(&f.price, "price", "", "`amount` that the customer pays for a part; what we pay is a target's cost")
 	flags.BoolVar(&f.disabled, "disabled", false, "the rule decides nothing")
 }
 
@@ -143,6 +144,9 @@ func (f *ruleFlags) body(cmd *cobra.Command, c *restClient) (map[string]any, err
 	}
 	if set("strategy") {
 		body["strategy"] = f.strategy
+	}
+	if set("price") {
+		body["price"] = f.price
 	}
 	if set("disabled") {
 		body["disabled"] = f.disabled
