@@ -100,6 +100,7 @@ type Spec struct {
 	OutbindPassword string   // of the outbind
 
 	CampaignApproval bool // a campaign that is started waits for a second person
+	Ordered          bool // all its messages to one destination leave in the order of their acceptance
 }
 
 // The values of Spec.OptOut.

@@ -41,6 +41,7 @@ type accountView struct {
 	SMPPAllow       []string  `json:"smpp_allow,omitempty"`
 	Outbind         string    `json:"outbind,omitempty"`
 	Approval        bool      `json:"campaign_approval,omitempty"`
+	Ordered         bool      `json:"ordered,omitempty"`
 	Disabled        bool      `json:"disabled"`
 	CreatedAt       time.Time `json:"created_at"`
 	UpdatedAt       time.Time `json:"updated_at"`
@@ -62,8 +63,8 @@ func (api *API) viewAccount(a *account.Account) accountView {
 		Senders: a.Senders, SenderTypes: cmp.Or(a.SenderTypes, account.AnySender), SenderPolicy: cmp.Or(a.SenderPolicy, account.RefuseSender),
 		MessageIDs: cmp.Or(a.MessageIDs, account.HexIDs), SMPPAllow: a.SMPPAllow, Outbind: a.Outbind,
 		billingMembers: api.viewBilling(a),
-		Approval:       a.CampaignApproval,
-		CreatedAt:      time.UnixMilli(a.CreatedAt).UTC(), UpdatedAt: time.UnixMilli(a.UpdatedAt).UTC(),
+		Approval:       a.CampaignApproval, Ordered: a.Ordered,
+		CreatedAt: time.UnixMilli(a.CreatedAt).UTC(), UpdatedAt: time.UnixMilli(a.UpdatedAt).UTC(),
 	}
 }
 
@@ -181,6 +182,7 @@ func (c *call) readAccount(body *accountBody) error {
 
 		"campaign_approval": func(n string) { d.bool(n, &s.CampaignApproval) },
 		"disabled":          func(n string) { d.bool(n, &s.Disabled) },
+		"ordered":           func(n string) { d.bool(n, &s.Ordered) },
 	}
 	maps.Copy(readers, billingReaders(d, &s.Billing))
 	body.set = make(map[string]bool)
@@ -247,7 +249,7 @@ func (c *call) createAccount() error {
 }
 
 // selfService are the members that a customer may change of its own account.
-var selfService = map[string]bool{"default_sender": true, "default_encoding": true, "dlr_url": true, "webhook_secret": true, "message_ids": true, "stop_reply": true, "start_reply": true}
+var selfService = map[string]bool{"default_sender": true, "default_encoding": true, "dlr_url": true, "webhook_secret": true, "message_ids": true, "stop_reply": true, "start_reply": true, "ordered": true}
 
 func (c *call) updateAccount() error {
 	a, err := c.account()
@@ -337,6 +339,8 @@ func (b *accountBody) applyTo(s *account.Spec) {
 			s.CampaignApproval = b.CampaignApproval
 		case "disabled":
 			s.Disabled = b.Disabled
+		case "ordered":
+			s.Ordered = b.Ordered
 		default:
 			applyBilling(name, &s.Billing, &b.Billing)
 		}

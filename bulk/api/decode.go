@@ -36,6 +36,7 @@ const (
 	fieldDestPort
 	fieldSourcePort
 	fieldTransliterate
+	fieldOrdered
 	numFields
 	noField = numFields
 )
@@ -75,6 +76,8 @@ func fieldOf(key string) field {
 		return fieldSourcePort
 	case "transliterate":
 		return fieldTransliterate
+	case "ordered":
+		return fieldOrdered
 	}
 	return noField
 }
@@ -82,7 +85,7 @@ func fieldOf(key string) field {
 // canonical is the name under which intake complains about a field.
 var canonical = [numFields]string{
 	"from", "to", "text", "encoding", "priority", "schedule_at", "validity_period", "dlr_url", "client_ref", "flash", "tag",
-	"udh", "data", "dest_port", "source_port", "transliterate",
+	"udh", "data", "dest_port", "source_port", "transliterate", "ordered",
 }
 
 // decoder reads messages from JSON.
@@ -153,6 +156,8 @@ func (d *decoder) member(req *intake.Request, key string) bool {
 	switch f {
 	case fieldFlash:
 		d.bool(key, &req.Flash)
+	case fieldOrdered:
+		d.bool(key, &req.Ordered)
 	case fieldUDH, fieldData, fieldDestPort, fieldSourcePort, fieldTransliterate:
 		d.content(key, f, contentOf(req))
 	case fieldValidity:
@@ -231,6 +236,8 @@ func (d *decoder) inherit(req, def *intake.Request, set, defSet uint32) {
 		switch f {
 		case fieldFlash:
 			req.Flash = def.Flash
+		case fieldOrdered:
+			req.Ordered = def.Ordered
 		case fieldValidity:
 			req.ValidityPeriod = def.ValidityPeriod
 		case fieldEncoding:

@@ -276,3 +276,21 @@ func TestSpecialMessages(t *testing.T) {
 		p.do(t, "POST", "/api/v1/messages", body).want(t, 422, code)
 	}
 }
+
+func TestOrderedIsHandedOn(t *testing.T) {
+	p := start(t, options{})
+	for body, want := range map[string]string{
+		`{"messages":[{"from":"ACME","to":"1512345678","text":"x","ordered":true},{"from":"ACME","to":"1512345679","text":"x"}]}`:                 "true false",
+		`{"ordered":true,"messages":[{"from":"ACME","to":"1512345678","text":"x"},{"from":"ACME","to":"1512345679","text":"x","ordered":false}]}`: "true false",
+	} {
+		before := len(p.sink.Messages())
+		p.do(t, "POST", "/api/v1/messages/bulk", body)
+		msgs := p.sink.Messages()[before:]
+		if len(msgs) != 2 {
+			t.Fatalf("%d messages of %s", len(msgs), body)
+		}
+		if got := fmt.Sprint(msgs[0].Flags&message.Ordered != 0, msgs[1].Flags&message.Ordered != 0); got != want {
+			t.Errorf("%s of %s", got, body)
+		}
+	}
+}

@@ -263,8 +263,9 @@ func (f *flight) failed(anyLost, anyRetry bool, status smpp.Status, partly bool)
 // returns the status that ends it instead.
 func (d *Dispatcher) retryAt(ev *message.Event, it *queue.Item, partly bool) message.Status {
 	wait := d.backoff(it.Attempts)
-	if partly {
-		wait = min(wait, message.FarDue*time.Millisecond) // part of it is with the SMSC: it cannot be SCHEDULED
+	if partly || it.Ordered {
+		// Part of it is with the SMSC, or others wait behind it: it cannot be SCHEDULED.
+		wait = min(wait, message.FarDue*time.Millisecond)
 	}
 	ev.Due = ev.At + wait.Milliseconds()
 	switch {

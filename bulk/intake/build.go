@@ -377,6 +377,14 @@ func (b *build) route(m *message.Message, req *Request) *Refusal {
 	if price := b.in.PriceOf(req.Account, &c); price > 0 && b.in.opts.Purse != nil {
 		b.price(m, req.Account, price)
 	}
+	if req.Ordered || req.Account.Ordered {
+		m.Flags |= message.Ordered
+		if b.in.opts.AdmitOrdered != nil {
+			if err := b.in.opts.AdmitOrdered(); err != nil {
+				return AsRefusal(err)
+			}
+		}
+	}
 	if b.in.opts.Admit != nil {
 		if err := b.in.opts.Admit(m.Lane()); err != nil {
 			return AsRefusal(err)

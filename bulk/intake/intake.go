@@ -41,6 +41,7 @@ type Request struct {
 	Callback       message.Callback // the form in which DLRURL is told; without DLRURL it means nothing
 	ClientRef      string
 	Tag            string // for routing; it is not kept
+	Ordered        bool   // it leaves behind what was accepted before it for the same destination and is Ordered
 
 	Batch, Campaign message.ID
 	Ordinal         uint32 // 1-based inside the campaign
@@ -138,6 +139,8 @@ type Options struct {
 	// Listed, when set, says why an account must not write to a number (digits) as a sender: a
 	// code and a detail, or "". It is asked for each message: it must be quick and take no lock.
 	Listed func(account uint32, sender, dest string) (Code, string)
+	// AdmitOrdered, when set, is asked before each ordered message, like Admit.
+	AdmitOrdered func() error
 	// AllowURL, when set, refuses webhook addresses by policy with a reason.
 	AllowURL func(u *url.URL) error
 	// Purse returns the balance of an account, which messages are paid of; nil: nothing costs anything.

@@ -220,6 +220,10 @@ func (m *Message) anyWaiting() bool {
 	return false
 }
 
+// Waits reports whether m is to be sent, and its time has come: whether it has a place in a
+// lane. It reads m's state.
+func (m *Message) Waits() bool { return m.Status != Scheduled && m.anyWaiting() }
+
 // finish notes the end of the message and opens its outbox entry.
 func (m *Message) finish(at int64) {
 	if !m.Status.Final() {

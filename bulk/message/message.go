@@ -36,6 +36,9 @@ const (
 	NotifySuccessOnly
 	// NotifyIntermediate: the customer is also told states on the way (registered_delivery bit 4).
 	NotifyIntermediate
+	// Ordered: it leaves behind the messages of its account to the same destination that have
+	// this flag and were accepted before it.
+	Ordered
 )
 
 // Message is one accepted message. See the package comment for who may write what.

@@ -63,6 +63,10 @@ func (q *Queue) retries() []message.Event {
 			evs = append(evs, message.Event{Kind: message.Requeue, Msg: it.Msg, Part: message.AllParts, At: at, Due: it.Due})
 		}
 	}
+	q.order.each(q, add)
+	for i := range q.freed {
+		add(&q.freed[i])
+	}
 	for s := range q.wheel.slots {
 		for i := range q.wheel.slots[s] {
 			add(&q.wheel.slots[s][i])

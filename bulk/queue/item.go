@@ -11,6 +11,7 @@ type Item struct {
 	Parts    *PartSet // the parts to send; nil: all of them
 	Attempts uint8    // failed or finished tries so far, the highest of its parts
 	Dup      bool     // the SMSC may have it already
+	Ordered  bool     // message.Ordered
 	// Suspect marks an item that was below the send horizon when the platform
 	// started: it may have been sent by the process before this one.
 	Suspect bool
@@ -28,7 +29,7 @@ func (s *PartSet) Has(i int) bool { return s == nil || s[i>>6&3]&(1<<(i&63)) != 
 // ItemOf copies from m what a lane needs. It reads m's state, so it must run where
 // that cannot change: on the store's applier goroutine, or in Store.View.
 func ItemOf(m *message.Message) Item {
-	it := Item{Msg: m, Seq: m.LaneSeq, Due: m.DueAt, Dup: m.PossibleDuplicate}
+	it := Item{Msg: m, Seq: m.LaneSeq, Due: m.DueAt, Dup: m.PossibleDuplicate, Ordered: m.Flags&message.Ordered != 0}
 	if len(m.Parts) == 1 {
 		it.Attempts = m.Parts[0].Attempts
 		return it

@@ -22,6 +22,7 @@ type lane struct {
 	late    bySeq // … or merged with these: delayed items that are due now
 	inWheel int   // items in Queue.wheel
 	waiting int64 // everything that waits, on disk included
+	held    int   // ordered items that are parked, or whose turn has come
 
 	appended uint64 // highest sequence seen
 	disk     bool   // disk mode: items above loaded are only in the store

@@ -20,6 +20,10 @@ type Store interface {
 	LoadLane(ctx context.Context, lane message.Lane, after uint64, limit int) (msgs []*message.Message, complete uint64, err error)
 	// View calls f while the state of m, which LoadLane returned, cannot change.
 	View(m *message.Message, f func(*message.Message))
+	// EachWaiting calls f with each message that waits in a lane (Message.Waits) and that want
+	// selects by what is fixed at accept, while its state cannot change; f may see one twice.
+	// Messages that begin to wait meanwhile need not be among them.
+	EachWaiting(ctx context.Context, want func(*message.Message) bool, f func(*message.Message)) error
 	// LoadDue returns up to limit SCHEDULED messages that are due before the moment
 	// (Unix ms), earliest first.
 	LoadDue(ctx context.Context, before int64, limit int) ([]*message.Message, error)
@@ -39,8 +43,10 @@ type Options struct {
 	// DueEvery is how often, and how far ahead, the store is asked for messages whose
 	// schedule comes; 0: 5 s. They are sent at their time all the same.
 	DueEvery time.Duration
-	Logger   *slog.Logger
-	Now      func() time.Time // nil: time.Now
+	// MaxOrdered is how many ordered messages may wait before OrderFull says so; 0: 200,000.
+	MaxOrdered int
+	Logger     *slog.Logger
+	Now        func() time.Time // nil: time.Now
 }
 
 func (o Options) withDefaults() Options {
@@ -52,6 +58,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.DueEvery == 0 {
 		o.DueEvery = 5 * time.Second
+	}
+	if o.MaxOrdered == 0 {
+		o.MaxOrdered = 200_000
 	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
@@ -67,6 +76,7 @@ type Lanes struct {
 	o      Options
 	queues atomic.Pointer[map[uint16]*Queue] // replaced as a whole
 	homed  atomic.Int64                      // messages applied for a connector that has no queue
+	order  *order
 
 	poked   chan struct{} // 1: wakes the loader
 	due     chan struct{} // 1: wakes the promoter
@@ -93,6 +103,7 @@ func New(opts Options) (*Lanes, error) {
 		return nil, errors.New("queue: Memory, LoadBatch and DueEvery cannot be negative")
 	}
 	l := &Lanes{o: opts.withDefaults(), poked: make(chan struct{}, 1), due: make(chan struct{}, 1)}
+	l.order = newOrder(&l.o)
 	l.queues.Store(&map[uint16]*Queue{})
 	return l, nil
 }
@@ -109,7 +120,7 @@ func (l *Lanes) Connector(id uint16) *Queue {
 		return q
 	}
 	next := maps.Clone(old)
-	next[id] = newQueue(id, &l.o, l.pokeLoader)
+	next[id] = newQueue(id, &l.o, l.order, l.pokeLoader)
 	l.queues.Store(&next)
 	return next[id]
 }
@@ -142,8 +153,12 @@ func (q *Queue) restore(s LaneState) {
 // cancels. It belongs into the store's Applied hook and runs on its applier goroutine.
 func (l *Lanes) Applied(evs []message.Event) {
 	var q *Queue
+	var turn []freed
 	for i := range evs {
 		ev := &evs[i]
+		if ev.Msg.Flags&message.Ordered != 0 {
+			turn = l.order.applied(ev, turn)
+		}
 		if !ours(ev) {
 			continue
 		}
@@ -160,6 +175,7 @@ func (l *Lanes) Applied(evs []message.Event) {
 		}
 	}
 	q.release()
+	deliver(turn)
 }
 
 // ours reports whether ev may concern a lane. CANCELLED and EXPIRED end what Cancel took out.

@@ -23,6 +23,7 @@ func (l *Lanes) Start() {
 	l.stop = cancel
 	l.joined.Go(func() { l.loader(ctx) })
 	l.joined.Go(func() { l.promoter(ctx) })
+	l.joined.Go(func() { l.keeper(ctx) })
 }
 
 // Stop ends the loader and the promoter and waits for them. What waits in the lanes is
@@ -204,7 +205,7 @@ func (q *Queue) takeSide(l *lane) {
 func (q *Queue) remember(l *lane) {
 	l.disk = false
 	l.appended = l.loaded
-	l.waiting = int64(l.memory())
+	l.waiting = int64(l.memory() + l.held)
 }
 
 // promoter makes SCHEDULED messages PENDING when their time has come. It asks the store

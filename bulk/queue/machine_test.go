@@ -98,6 +98,15 @@ func (s *machineStore) LoadLane(_ context.Context, lane message.Lane, after uint
 
 func (s *machineStore) View(m *message.Message, f func(*message.Message)) { f(m) }
 
+func (s *machineStore) EachWaiting(_ context.Context, want func(*message.Message) bool, f func(*message.Message)) error {
+	for _, m := range s.byID {
+		if want(m) && m.Waits() {
+			f(m)
+		}
+	}
+	return nil
+}
+
 func (s *machineStore) LoadDue(_ context.Context, before int64, limit int) ([]*message.Message, error) {
 	var out []*message.Message
 	for _, m := range s.byID {
@@ -122,6 +131,7 @@ type machine struct {
 	gone    map[message.ID]bool // cancelled or sent
 	settles []message.Event     // of cancels, not recorded yet
 	lastSeq map[message.Lane]uint64
+	dests   []string // of ordered messages, two of three; none: none is ordered
 }
 
 // fataler is a test, of rapid or not.
@@ -154,8 +164,11 @@ func (m *machine) accept(n int, p message.Priority, due int64) {
 		m.ids++
 		msg := &message.Message{ID: m.ids, Connector: 1, Priority: p, Status: message.Pending}
 		msg.SetParts(1)
+		if n := len(m.dests); n > 0 && int(m.ids)%3 != 0 {
+			msg.Flags, msg.Dest.Addr = message.Ordered, m.dests[int(m.ids)%n]
+		}
 		if due != 0 {
-			msg.Status, msg.Parts[0].Status, msg.DueAt = message.Scheduled, message.Scheduled, due
+			msg.Status, msg.Parts[0].Status, msg.DueAt, msg.ScheduleAt = message.Scheduled, message.Scheduled, due, due
 		}
 		evs[i] = message.Event{Kind: message.Accept, Msg: msg}
 	}
@@ -182,7 +195,9 @@ func (m *machine) take(n int) int {
 		if it.Due > m.now.UnixMilli() {
 			m.t.Fatalf("message %d came out %d ms early", id, it.Due-m.now.UnixMilli())
 		}
-		if it.Due == 0 {
+		if it.Ordered {
+			m.inOrder(it.Msg)
+		} else if it.Due == 0 {
 			if it.Seq <= m.lastSeq[lane] {
 				m.t.Fatalf("lane %v: sequence %d after %d", lane, it.Seq, m.lastSeq[lane])
 			}
@@ -191,6 +206,30 @@ func (m *machine) take(n int) int {
 		m.taken[id] = it
 	}
 	return got
+}
+
+// inOrder checks that nothing of the same chain is out, or waits, before msg. What comes
+// later by its schedule joins when its time has come.
+func (m *machine) inOrder(msg *message.Message) {
+	for id, other := range m.store.byID {
+		if other == msg || other.Flags&message.Ordered == 0 || other.Dest != msg.Dest || m.gone[id] {
+			continue
+		}
+		if _, out := m.taken[id]; out || id < msg.ID && other.ScheduleAt == 0 {
+			m.t.Fatalf("message %d came out before message %d (%v, out %v)", msg.ID, id, other.Status, out)
+		}
+	}
+}
+
+// keep reads the store through when an ordered message wants that.
+func (m *machine) keep() {
+	select {
+	case <-m.lanes.order.wanted:
+		if err := m.lanes.readOrdered(context.Background()); err != nil {
+			m.t.Fatal(err)
+		}
+	default:
+	}
 }
 
 func (m *machine) anyTaken(t *rapid.T) (Item, bool) {
@@ -211,6 +250,9 @@ func (m *machine) finish(it Item) {
 func (m *machine) retry(it Item, wait time.Duration) {
 	delete(m.taken, it.Msg.ID)
 	ev := message.Event{Kind: message.Requeue, Msg: it.Msg, Part: message.AllParts, At: m.now.UnixMilli(), Error: 8}
+	if it.Ordered { // as dispatch does
+		wait = min(wait, message.FarDue*time.Millisecond)
+	}
 	if wait > 0 {
 		ev.Due = m.now.Add(wait).UnixMilli()
 	}
@@ -284,6 +326,7 @@ func (m *machine) check() {
 func TestLanesAgainstModel(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		m := newMachine(t, rapid.SampledFrom([]int{16, 40, 1000}).Draw(t, "memory"))
+		m.dests = rapid.SampledFrom([][]string{nil, {"1"}, {"1", "2", "3"}}).Draw(t, "ordered")
 		priority := func() message.Priority {
 			return message.Priority(rapid.IntRange(0, 3).Draw(t, "priority"))
 		}
@@ -325,6 +368,7 @@ func TestLanesAgainstModel(t *testing.T) {
 				m.store.release()
 			},
 			"promote": func(*rapid.T) { m.promote() },
+			"keep":    func(*rapid.T) { m.keep() },
 			"time": func(t *rapid.T) {
 				m.now = m.now.Add(time.Duration(rapid.IntRange(1, 30_000).Draw(t, "ms")) * time.Millisecond)
 			},
@@ -343,7 +387,15 @@ func (m *machine) drain() {
 		m.load()
 		got := m.take(100)
 		m.store.commit()
-		if got += m.take(100); got == 0 {
+		got += m.take(100)
+		m.keep()
+		got += m.take(100)
+		if len(m.dests) > 0 { // the next of a chain comes when the one before has gone
+			for _, it := range m.taken {
+				m.finish(it)
+			}
+		}
+		if got == 0 {
 			break
 		}
 	}

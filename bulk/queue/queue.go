@@ -3,6 +3,7 @@ package queue
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"time"
 
@@ -20,6 +21,7 @@ const maxTombstones = 100_000
 type Queue struct {
 	connector uint16
 	o         *Options
+	order     *order
 	poke      func() // wakes the loader
 
 	mu      sync.Mutex // guards what follows
@@ -28,6 +30,7 @@ type Queue struct {
 	now     int64                   // Unix ms of the last Take
 	clock   uint64                  // fair order: pass of the lane served last
 	tombs   map[message.ID]struct{} // cancelled, but only in the store
+	freed   []Item                  // ordered ones whose turn has come
 	waiting bool                    // Take is blocked
 	closed  bool
 	stale   int64 // items pushed with a sequence seen before
@@ -36,9 +39,9 @@ type Queue struct {
 	timer *time.Timer   // of Take
 }
 
-func newQueue(connector uint16, o *Options, poke func()) *Queue {
+func newQueue(connector uint16, o *Options, order *order, poke func()) *Queue {
 	q := &Queue{
-		connector: connector, o: o, poke: poke,
+		connector: connector, o: o, order: order, poke: poke,
 		tombs: make(map[message.ID]struct{}), wake: make(chan struct{}, 1),
 	}
 	for p := range q.lanes {
@@ -123,6 +126,11 @@ func (q *Queue) wait(ctx context.Context, next int64, wake <-chan struct{}) (wok
 
 // fill needs mu. It serves the sendable lane with the lowest pass, again and again.
 func (q *Queue) fill(dst []Item) (n int) {
+	for ; len(q.freed) > 0 && n < len(dst); n++ {
+		dst[n] = q.freed[0]
+		q.freed = q.freed[1:]
+		q.unhold(&dst[n])
+	}
 	for n < len(dst) {
 		l := q.pick()
 		if l == nil {
@@ -133,6 +141,11 @@ func (q *Queue) fill(dst []Item) (n int) {
 		// A run as long as the lane's weight keeps the choice off the hot path.
 		for run := stride[0] / stride[l.id.Priority]; run > 0 && n < len(dst) && l.sendable(); run-- {
 			dst[n] = l.pop()
+			if dst[n].Ordered && !q.order.take(q, &dst[n]) {
+				l.waiting++ // it is parked
+				l.held++
+				continue
+			}
 			l.pass += stride[l.id.Priority]
 			n++
 		}
@@ -273,10 +286,29 @@ func (q *Queue) cancel(p message.Priority, id message.ID, seq uint64, status mes
 			return false
 		}
 		l.side.remove(seq)
+	case l.held > 0 && (q.order.cancel(id, seq) || q.unfree(seq, p)):
+		l.held--
 	default:
 		return false
 	}
 	l.waiting--
+	return true
+}
+
+// unhold needs mu. It counts an ordered item that is parked no more.
+func (q *Queue) unhold(it *Item) {
+	l := &q.lanes[it.Msg.Priority]
+	l.held--
+	l.waiting--
+}
+
+// unfree needs mu. It takes an ordered item back whose turn had come.
+func (q *Queue) unfree(seq uint64, p message.Priority) bool {
+	i := slices.IndexFunc(q.freed, func(it Item) bool { return it.Seq == seq && it.Msg.Priority == p })
+	if i < 0 {
+		return false
+	}
+	q.freed = slices.Delete(q.freed, i, i+1)
 	return true
 }
 
@@ -313,6 +345,18 @@ func (q *Queue) Pull(dst []Item, want func(*Item) bool) []Item {
 		dst = l.ready.pull(dst, want)
 		dst = l.late.pull(dst, want)
 		l.waiting -= int64(len(dst) - before)
+	}
+	before := len(dst)
+	dst = q.order.pull(q, dst, want)
+	q.freed = slices.DeleteFunc(q.freed, func(it Item) bool {
+		if len(dst) == cap(dst) || !want(&it) {
+			return false
+		}
+		dst = append(dst, it)
+		return true
+	})
+	for i := range dst[before:] {
+		q.unhold(&dst[before+i])
 	}
 	return dst
 }

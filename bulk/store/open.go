@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"zombiezen.com/go/sqlite"
@@ -29,6 +30,64 @@ func (e *Embedded) LoadOpen(ctx context.Context, status message.Status, from mes
 		}
 		msgs := e.pick(tables, nil, limit, 0, func(m *message.Message) (int64, bool) { return int64(m.ID), m.Status == status })
 		return msgs, w.next, nil
+	}
+}
+
+// eachPage is how many rows EachWaiting looks at in one go.
+const eachPage = 5000
+
+// EachWaiting calls f with each message that waits in a lane (Message.Waits) and that want
+// selects by what is fixed at accept, while its state cannot change. f may see a message
+// twice. Messages that begin to wait after the call may be left out.
+func (e *Embedded) EachWaiting(ctx context.Context, want func(*message.Message) bool, f func(*message.Message)) error {
+	lists, _ := e.dirty.messages() // first: what is written meanwhile is seen in SQLite
+	for _, list := range lists {
+		for _, m := range list {
+			if want(m) {
+				if err := e.visit(ctx, m, f); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	for _, status := range []message.Status{message.Pending, message.Sent} { // SENT: a part of it may wait
+		for at, more := (message.Place{}), true; more; more = at != (message.Place{}) {
+			msgs, next, err := e.LoadOpen(ctx, status, at, eachPage, want)
+			if err != nil {
+				return err
+			}
+			for _, m := range msgs {
+				if err := e.visit(ctx, m, f); err != nil {
+					return err
+				}
+			}
+			at = next
+		}
+	}
+	return nil
+}
+
+// visit calls f with the object that stands for m now, if it waits.
+func (e *Embedded) visit(ctx context.Context, m *message.Message, f func(*message.Message)) error {
+	for {
+		s := e.live.shard(m.ID)
+		s.mu.Lock()
+		if m.Store.Flags&flagGone == 0 {
+			if m.Waits() {
+				f(m)
+			}
+			s.mu.Unlock()
+			return nil
+		}
+		s.mu.Unlock()
+		next, err := e.Load(ctx, m.ID)
+		if errors.Is(err, ErrNotFound) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		m = next
 	}
 }
 

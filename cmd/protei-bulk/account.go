@@ -85,6 +85,7 @@ func accountCreate(c *restClient) *cobra.Command {
 	var allow []string
 	var tps float64
 	var binds int
+	var ordered bool
 	limits, money := newLimitFlags(), new(moneyFlags)
 	cmd := &cobra.Command{
 		Use: "create NAME", Short: "Create an account and show its secrets, once", Args: wants("NAME"),
@@ -109,6 +110,9 @@ func accountCreate(c *restClient) *cobra.Command {
 			}
 			if binds != 0 {
 				body["max_binds"] = binds
+			}
+			if ordered {
+				body["ordered"] = true
 			}
 			limits.addTo(body, cmd)
 			money.addTo(body, cmd)
@@ -139,6 +143,7 @@ func accountCreate(c *restClient) *cobra.Command {
 	limits.register(f)
 	money.register(f)
 	f.IntVar(&binds, "max-binds", 0, "`count` of SMPP binds at once; 0: 100")
+	f.BoolVar(&ordered, "ordered", false, "its messages to one number leave in the order in which they were accepted")
 	return cmd
 }
 

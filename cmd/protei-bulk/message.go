@@ -48,7 +48,7 @@ func newMessageCommand(env *environment) *cobra.Command {
 
 func messageSend(c *restClient) *cobra.Command {
 	values := map[string]*string{}
-	var flash, transliterate bool
+	var flash, transliterate, ordered bool
 	var destPort, sourcePort uint16
 	cmd := &cobra.Command{
 		Use: "send --to NUMBER --text TEXT", Short: "Send one message", Args: cobra.NoArgs,
@@ -63,6 +63,9 @@ func messageSend(c *restClient) *cobra.Command {
 			}
 			if flash {
 				body["flash"] = true
+			}
+			if ordered {
+				body["ordered"] = true
 			}
 			if transliterate {
 				body["transliterate"] = true
@@ -92,6 +95,7 @@ func messageSend(c *restClient) *cobra.Command {
 	} {
 		values[o.name] = cmd.Flags().String(o.flag, "", o.usage)
 	}
+	cmd.Flags().BoolVar(&ordered, "ordered", false, "let it leave behind what was accepted before it for the same number with --ordered")
 	cmd.Flags().BoolVar(&transliterate, "transliterate", false, "plain quotes, dashes and spaces where that brings the text into GSM 7-bit")
 	cmd.Flags().Uint16Var(&destPort, "dest-port", 0, "application `port` on the phone, such as 2948 for WAP push")
 	cmd.Flags().Uint16Var(&sourcePort, "source-port", 0, "`port` that it comes from, such as 9200")

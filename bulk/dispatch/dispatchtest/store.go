@@ -370,6 +370,18 @@ func (s *Store) View(m *message.Message, f func(*message.Message)) {
 	f(m)
 }
 
+// EachWaiting calls f with each message that waits and that want selects.
+func (s *Store) EachWaiting(_ context.Context, want func(*message.Message) bool, f func(*message.Message)) error {
+	s.live.Lock()
+	defer s.live.Unlock()
+	for _, m := range s.byID {
+		if m.Waits() && want(m) {
+			f(m)
+		}
+	}
+	return nil
+}
+
 // LoadDue returns scheduled messages that are due before a time, earliest first.
 func (s *Store) LoadDue(_ context.Context, before int64, limit int) ([]*message.Message, error) {
 	s.live.Lock()
