@@ -46,6 +46,8 @@ type Options struct {
 	// Root answers what is outside /api/ and /metrics; nil: 404.
 	Root   http.Handler
 	Logger *slog.Logger // nil: silent
+	// LogLevel is the Logger's, to be changed at run time; nil: it is fixed.
+	LogLevel *slog.LevelVar
 }
 
 // FirstSecrets are the secrets of an account made at the first start.
@@ -372,7 +374,7 @@ func (p *Platform) startHTTP(context.Context) error {
 		Accounts: p.accounts, Intake: p.intake, Messages: reader{p}, Answers: answers{p.store}, Billing: p.billing, Insight: insight{p}, Campaigns: p.campaigns, Lists: p.lists, TempDir: p.cfg.Data, Metrics: p.meter,
 		Inbound: inboundReader{p}, InboundRoutes: p.mo, Webhooks: webhookDesk{p},
 		IDs: p.store.IDs(), SMSC: p.connector.Name, Route: p.routes.Name, Connectors: p.connector, Suppressed: p.suppressed, Gateways: gateways{p}, Routes: p.routes, Router: p.router,
-		Backup: p.Backup, Root: p.opts.Root, Version: p.opts.Version, Logger: p.log,
+		Backup: p.Backup, System: systemDesk{p}, Root: p.opts.Root, Version: p.opts.Version, Logger: p.log,
 	})
 	if err != nil {
 		return err

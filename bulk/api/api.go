@@ -136,6 +136,7 @@ type Options struct {
 	// Backup writes a copy of the store to w while the platform works: ErrBackupRuns,
 	// ErrNoRoom. nil: POST /api/v1/backup answers 404.
 	Backup func(ctx context.Context, w io.Writer) error
+	System SystemDesk // nil: the system calls answer 404
 	// Metrics answers GET /metrics, to requests that need no credentials; nil: 404.
 	Metrics http.Handler
 	// Root answers everything outside /api/ and /metrics (the console); nil: 404.

@@ -134,6 +134,7 @@ func (a *API) routes() {
 	if a.opts.Inbound != nil {
 		a.inboundPaths()
 	}
+	a.systemRoutes()
 	if a.opts.Backup != nil {
 		a.on("/api/v1/backup", admins, methods{"POST": (*call).backup})
 	}

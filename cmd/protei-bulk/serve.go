@@ -95,16 +95,16 @@ func runServe(ctx context.Context, env *environment, cmd *cobra.Command, opts *s
 	if opts.removeOnExit != "" {
 		defer os.RemoveAll(opts.removeOnExit)
 	}
-	logger, closeLog, err := openLog(env.Stderr, cfg)
+	logger, level, closeLog, err := openLog(env.Stderr, cfg)
 	if err != nil {
 		return &exitError{code: 2, err: err}
 	}
 	defer closeLog()
-	return serve(ctx, env, cfg, opts, logger)
+	return serve(ctx, env, cfg, opts, logger, level)
 }
 
 // serve runs the platform until ctx ends or its store fails.
-func serve(ctx context.Context, env *environment, cfg bulk.Config, opts *serveOptions, logger *slog.Logger) (err error) {
+func serve(ctx context.Context, env *environment, cfg bulk.Config, opts *serveOptions, logger *slog.Logger, level *slog.LevelVar) (err error) {
 	if opts.dev && cfg.Upstream == "" {
 		sim, err := startDevSimulator(logger)
 		if err != nil {
@@ -122,7 +122,7 @@ func serve(ctx context.Context, env *environment, cfg bulk.Config, opts *serveOp
 		defer stop()
 		profiles = at
 	}
-	platform, err := bulk.New(bulk.Options{Config: cfg, Dev: opts.dev, Version: version, Logger: logger})
+	platform, err := bulk.New(bulk.Options{Config: cfg, Dev: opts.dev, Version: version, Logger: logger, LogLevel: level})
 	if err != nil {
 		return &exitError{code: 2, err: err}
 	}
@@ -205,22 +205,23 @@ func loopbackOnly(flag, addr, why string) error {
 	return nil
 }
 
-// openLog returns a logger that writes to stderr and to the rotated log file.
-func openLog(stderr io.Writer, cfg bulk.Config) (*slog.Logger, func(), error) {
-	var level slog.Level
+// openLog returns a logger that writes to stderr and to the rotated log file, and its level,
+// which can be changed.
+func openLog(stderr io.Writer, cfg bulk.Config) (*slog.Logger, *slog.LevelVar, func(), error) {
+	level := new(slog.LevelVar)
 	if err := level.UnmarshalText([]byte(cfg.Log.Level)); err != nil {
-		return nil, nil, fmt.Errorf("log.level: %w", err)
+		return nil, nil, nil, fmt.Errorf("log.level: %w", err)
 	}
 	path := cfg.Log.File
 	if !filepath.IsAbs(path) {
 		path = filepath.Join(cfg.Data, path)
 	}
 	if err := os.MkdirAll(filepath.Dir(path), 0o750); err != nil {
-		return nil, nil, fmt.Errorf("make the log folder: %w", err)
+		return nil, nil, nil, fmt.Errorf("make the log folder: %w", err)
 	}
 	file := &lumberjack.Logger{
 		Filename: path, MaxSize: max(1, int(cfg.Log.MaxBytes>>20)), MaxBackups: cfg.Log.Keep, Compress: true,
 	}
 	logger := slog.New(slog.NewTextHandler(io.MultiWriter(file, stderr), &slog.HandlerOptions{Level: level}))
-	return logger, func() { file.Close() }, nil
+	return logger, level, func() { file.Close() }, nil
 }

@@ -1,0 +1,62 @@
+package bulk
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"syscall"
+
+	"protei-bulk/bulk/api"
+)
+
+// systemDesk tells those who run the platform what runs.
+type systemDesk struct{ p *Platform }
+
+func (d systemDesk) System() (api.System, error) {
+	p := d.p
+	s := api.System{
+		Version: p.opts.Version, Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH,
+		PID: os.Getpid(), Node: p.cfg.Node, Dev: p.opts.Dev, LogLevel: p.cfg.Log.Level,
+	}
+	if p.opts.LogLevel != nil {
+		s.LogLevel = strings.ToLower(p.opts.LogLevel.Level().String())
+	}
+	redacted := p.cfg.Redacted()
+	for _, setting := range redacted.Settings() {
+		s.Settings = append(s.Settings, api.Setting{Key: setting.Key, Value: setting.Value, Meaning: setting.Doc})
+	}
+	folder, err := filepath.Abs(p.cfg.Data)
+	if err != nil {
+		return s, err
+	}
+	var st syscall.Statfs_t
+	if err := syscall.Statfs(folder, &st); err != nil {
+		return s, fmt.Errorf("free space of %s: %w", folder, err)
+	}
+	s.Disk = api.Disk{
+		Folder: folder, Free: int64(st.Bavail) * int64(st.Bsize), Total: int64(st.Blocks) * int64(st.Bsize), //nolint:unconvert // Bsize has other types on other systems
+		Least: int64(p.cfg.MinFreeDisk),
+	}
+	return s, nil
+}
+
+func (d systemDesk) SetLogLevel(level string) error {
+	if d.p.opts.LogLevel == nil {
+		return errors.New("the log level of this process is fixed")
+	}
+	var to slog.Level
+	switch level {
+	case "debug", "info", "warn", "error":
+		if err := to.UnmarshalText([]byte(level)); err != nil {
+			return err
+		}
+	default:
+		return fmt.Errorf("level %q is none of debug, info, warn, error", level)
+	}
+	d.p.opts.LogLevel.Set(to)
+	return nil
+}
