@@ -122,7 +122,7 @@ func DefaultConfig() Config {
 			MaxParts: 10, LaneMemory: 200_000, MaxBacklog: 400_000,
 			MaxUnsyncedSettles: 10_000, ReceiptCache: 1_000_000, MaxBinds: 10_000,
 		},
-		OptOut:   OptOutConfig{Scope: optOutAccount},
+		OptOut:   OptOutConfig{Stop: []string{}, Start: []string{}, Scope: optOutAccount},
 		Webhooks: WebhookConfig{Concurrency: 4, GiveUp: Duration(72 * time.Hour)},
 		CDR: CDRConfig{
 			Format: string(cdr.CSV), Compress: string(cdr.NoCompression),
