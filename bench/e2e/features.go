@@ -21,9 +21,14 @@ func (b *bench) configure(ctx context.Context) error {
 			return err
 		}
 	}
-	return b.call(ctx, "PATCH", "/accounts/me", map[string]any{
+	err := b.call(ctx, "PATCH", "/accounts/me", map[string]any{
+		"billing": "prepaid", "price": "0.045", "currency": "EUR",
 		"tps": 1_000_000, "burst": 1_000_000, "tps_counts": "parts", "daily_quota": 1_000_000_000, "monthly_quota": 10_000_000_000, "time_zone": "Asia/Dubai",
 	})
+	if err != nil {
+		return err
+	}
+	return b.call(ctx, "POST", "/accounts/1/topup", map[string]any{"amount": "900000000", "reference": "bench"})
 }
 
 // rule makes rule i: most are prefixes of other countries, as an aggregator has them.
@@ -45,7 +50,11 @@ func rule(i int) map[string]any {
 		match["prefixes"], match["senders"] = []string{fmt.Sprintf("15%02d", i-900)}, []string{"Bench"}
 		match["windows"] = []map[string]any{{"from": "00:00", "to": "23:59", "zone": "Asia/Dubai"}}
 	}
-	return map[string]any{"name": fmt.Sprintf("rule-%d", i), "match": match, "targets": []map[string]any{{"connector": "default"}}}
+	r := map[string]any{"name": fmt.Sprintf("rule-%d", i), "match": match, "targets": []map[string]any{{"connector": "default"}}}
+	if i%2 == 1 {
+		r["price"] = "0.0375"
+	}
+	return r
 }
 
 func (b *bench) call(ctx context.Context, method, path string, body any) error {
