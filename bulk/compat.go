@@ -111,6 +111,7 @@ func (r compatReader) Batch(ctx context.Context, account uint32, batch message.I
 func (p *Platform) report(n *callback.Notice, m *message.Message, as message.Tells) {
 	r := compat.Report{Msg: m, SMSC: p.connector.Name(m.Connector), As: as}
 	n.Request = r.Request()
+	n.URL = n.Request.URL
 	switch {
 	case as == message.TellBuffered:
 		n.Status, n.DoneAt = message.Pending, time.Now().UnixMilli()

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"protei-bulk/bulk/cdr"
+	"protei-bulk/load/target/targettest"
 	"protei-bulk/smpp"
 )
 
@@ -162,5 +163,49 @@ func TestCDRFilesAreVerified(t *testing.T) {
 	}
 	if code, all := verify(); code != 1 || all[0].OK {
 		t.Errorf("a cut file: exit code %d: %+v", code, all)
+	}
+}
+
+// TestCDRFilesAreLoaded: `cdr load` brings a platform's files into a real PostgreSQL, once.
+func TestCDRFilesAreLoaded(t *testing.T) {
+	t.Parallel()
+	data := t.TempDir()
+	file := filepath.Join(data, "c.yaml")
+	if err := os.WriteFile(file, []byte("cdr:\n  compress: gzip\n  rotate_bytes: 20KiB\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	pg := targettest.StartPostgres(t)
+	p := serveDev(t, "--data", data, "--config", file)
+	p.sendBulk(500, "")
+	p.allBecome(500, "DELIVERED")
+	dir := filepath.Join(data, "cdr")
+	waitUntil(t, 20*time.Second, func() bool {
+		left, _ := filepath.Glob(filepath.Join(dir, "closing-*"))
+		files, _ := cdr.Files([]string{dir})
+		return len(files) > 0 && len(left) == 0
+	})
+	load := func() (records, added int) {
+		t.Helper()
+		cmd := exec.Command(binary, "cdr", "load", "-o", "json", dir)
+		cmd.Env = append(os.Environ(), "PROTEI_BULK_CDR_DSN="+pg.URL)
+		out, err := cmd.Output()
+		if err != nil {
+			t.Fatalf("%v %s", err, out)
+		}
+		var all []struct{ Records, Added int }
+		if err := json.Unmarshal(out, &all); err != nil {
+			t.Fatalf("%v: %s", err, out)
+		}
+		for _, f := range all {
+			records += f.Records
+			added += f.Added
+		}
+		return records, added
+	}
+	if records, added := load(); records == 0 || added != records {
+		t.Errorf("%d records, %d added", records, added)
+	}
+	if records, added := load(); records == 0 || added != 0 {
+		t.Errorf("again: %d records, %d added", records, added)
 	}
 }

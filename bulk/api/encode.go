@@ -130,7 +130,7 @@ func (a *API) appendMessage(dst []byte, m *message.Message, whole bool) []byte {
 	dst = append(dst, m.Priority.String()...)
 	dst = appendInt(dst, `","parts":`, int64(len(m.Parts)))
 	dst = optString(dst, `,"client_ref":`, m.ClientRef)
-	dst = optString(dst, `,"dlr_url":`, m.DLRURL)
+	dst = optString(dst, `,"dlr_url":`, m.WrittenDLRURL())
 	dst = optID(dst, `,"batch_id":`, m.Batch)
 	dst = optID(dst, `,"campaign_id":`, m.Campaign)
 	dst = optString(dst, `,"smsc":`, a.smsc(m.Connector))

@@ -87,6 +87,11 @@ func New(opts Options) (*Handler, error) {
 // ServeHTTP implements http.Handler.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if serve := h.find(r.URL.Path); serve != nil {
+		if site := r.Header.Get("Sec-Fetch-Site"); site == "cross-site" || site == "same-site" {
+			// A GET sends here, and a page of somebody else may make a browser ask for it.
+			plain(w, "text/plain", http.StatusForbidden, "pages of other sites are not answered")
+			return
+		}
 		w.Header()["X-Content-Type-Options"] = []string{"nosniff"}
 		w.Header()["Cache-Control"] = []string{"no-store"}
 		serve(w, r)

@@ -178,6 +178,16 @@ func TestSwitches(t *testing.T) {
 	}
 }
 
+// A page of another site cannot make a browser send.
+func TestOtherSites(t *testing.T) {
+	r := start(t, nil)
+	for site, want := range map[string]int{"cross-site": 403, "same-site": 403, "same-origin": 200, "none": 200} {
+		if got, _, _ := r.ask("GET", "/send?"+jasminQuery("to", "4915112345678", "from", "Shop", "content", "x"), "", "Sec-Fetch-Site", site); got != want {
+			t.Errorf("%s: %d", site, got)
+		}
+	}
+}
+
 func TestLegacy(t *testing.T) {
 	r := start(t, nil)
 	var sent struct {

@@ -49,15 +49,11 @@ func (r *Report) event() message.Tells {
 	return message.TellFailed
 }
 
-// placeholder stands in a stored dlr-url before the letter of an escape code: it is valid in
-// a URL, which a bare % is not.
-const placeholder = "%00"
-
 // kannelTemplate makes the URL to store of a dlr-url: what the request alone knows is filled
 // in, what is known later becomes a placeholder. A delivery report has no keyword, no words
 // and no user data header of its own.
 func kannelTemplate(address, user string, p *params) (string, error) {
-	if strings.Contains(address, placeholder) {
+	if strings.Contains(address, message.Placeholder) {
 		return "", kannelFault("DLR-URL")
 	}
 	var b strings.Builder
@@ -69,7 +65,7 @@ func kannelTemplate(address, user string, p *params) (string, error) {
 		i++
 		switch c := address[i]; c {
 		case 'd', 'p', 'P', 'q', 'Q', 't', 'T', 'A', 'a', 'b', 'k', 'r', 's', 'S', 'i', 'I', 'F':
-			b.WriteString(placeholder)
+			b.WriteString(message.Placeholder)
 			b.WriteByte(c)
 		case 'n':
 			b.WriteString(url.QueryEscape(user))
@@ -101,7 +97,7 @@ func (r *Report) kannel() string {
 	var b strings.Builder
 	text := ""
 	for rest := r.Msg.DLRURL; ; {
-		before, after, found := strings.Cut(rest, placeholder)
+		before, after, found := strings.Cut(rest, message.Placeholder)
 		b.WriteString(before)
 		if !found || after == "" {
 			return b.String()

@@ -302,6 +302,7 @@ func TestRaw(t *testing.T) {
 		"long text":     {func(r *intake.Raw) { r.Octets = []byte(strings.Repeat("x", 400)) }, message.ViaSMPP | message.WantReceipt | message.NotifyFinal, 3},
 		"long UCS-2":    {func(r *intake.Raw) { r.DataCoding, r.Octets = 8, []byte(strings.Repeat("\x04\x1f", 71)) }, message.ViaSMPP | message.WantReceipt | message.NotifyFinal, 2},
 		"long binary":   {func(r *intake.Raw) { r.DataCoding, r.Octets = 4, []byte(strings.Repeat("\xff", 141)) }, message.ViaSMPP | message.WantReceipt | message.NotifyFinal, 2},
+		"passed":        {func(r *intake.Raw) { r.ScheduleAt = now.Add(-time.Hour).UnixMilli() }, message.ViaSMPP | message.WantReceipt | message.NotifyFinal, 1},
 		"empty message": {func(r *intake.Raw) { r.Octets = nil }, message.ViaSMPP | message.WantReceipt | message.NotifyFinal, 1},
 	} {
 		o := raw(c.change)
@@ -318,6 +319,12 @@ func TestRaw(t *testing.T) {
 		"bad source":      {func(r *intake.Raw) { r.Source.Addr = "\x01" }, 0x0A},
 		"broken header":   {func(r *intake.Raw) { r.ESMClass, r.Octets = 0x40, []byte{9, 0, 3} }, 0x43},
 		"over before":     {func(r *intake.Raw) { r.ValidUntil = now.UnixMilli() - 1 }, 0x62},
+		"over before its time": {func(r *intake.Raw) {
+			r.ScheduleAt, r.ValidUntil = now.Add(2*time.Hour).UnixMilli(), now.Add(time.Hour).UnixMilli()
+		}, 0x62},
+		"over at its time": {func(r *intake.Raw) {
+			r.ScheduleAt, r.ValidUntil = now.Add(2*time.Hour).UnixMilli(), now.Add(2*time.Hour).UnixMilli()
+		}, 0x62},
 		"part too long": {func(r *intake.Raw) {
 			r.ESMClass, r.Octets = 0x40, append([]byte{5, 0, 3, 9, 2, 1}, make([]byte, 155)...)
 		}, 0x01},

@@ -1,5 +1,7 @@
 package message
 
+import "strings"
+
 // Callback says in whose form the customer of a message is told its states by HTTP, and
 // which of them. The zero Callback is our own webhook and every final state.
 type Callback struct {
@@ -41,6 +43,18 @@ func (c Callback) wants(m *Message) bool {
 		return c.Tells&TellRefused != 0
 	}
 	return c.Tells&TellFailed != 0
+}
+
+// Placeholder stands in the DLRURL of a KannelGET callback before the letter of an escape
+// code, where the customer wrote %: it is valid in a URL, which a bare % is not.
+const Placeholder = "%00"
+
+// WrittenDLRURL is DLRURL as the customer wrote it.
+func (m *Message) WrittenDLRURL() string {
+	if m.Callback.Form != KannelGET {
+		return m.DLRURL
+	}
+	return strings.ReplaceAll(m.DLRURL, Placeholder, "%")
 }
 
 // RefusedBySMSC reports whether an SMSC refused the message and took no part of it.
