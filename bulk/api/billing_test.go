@@ -220,6 +220,36 @@ func TestNobodyReachesAnotherFamily(t *testing.T) {
 		f.do(t, "GET", m.Header.Get("Location"), "", "X-API-Key", key).want(t, 404, "not_found")
 		f.do(t, "DELETE", m.Header.Get("Location"), "", "X-API-Key", key).want(t, 404, "not_found")
 	}
+	c := f.do(t, "POST", "/api/v1/campaigns", `{"name":"x","sender_id":"Shop","message_content":"hi","recipients":["+15551234567"],"schedule_type":"SCHEDULED","schedule_at":"2030-02-01T00:00:00Z"}`, "X-API-Key", f.theirs)
+	c.want(t, 201, "")
+	campaign := "/api/v1/campaigns/" + c.JSON["campaign_id"].(string)
+	foreign := []struct{ method, path, body string }{
+		{"GET", campaign, ""},
+		{"PATCH", campaign, `{"name":"y"}`},
+		{"DELETE", campaign, ""},
+		{"POST", campaign + "/start", ""},
+		{"POST", campaign + "/pause", ""},
+		{"POST", campaign + "/resume", ""},
+		{"POST", campaign + "/cancel", ""},
+		{"POST", campaign + "/test", `{"to":"+15551234567"}`},
+		{"POST", campaign + "/recipients", `{"recipients":["+15551234567"]}`},
+		{"GET", campaign + "/errors", ""},
+		{"GET", campaign + "/preview", ""},
+		{"POST", m.Header.Get("Location") + "/release", ""},
+		{"GET", "/api/v1/blacklist?account_id=" + f.theirsID, ""},
+		{"GET", "/api/v1/optouts?account_id=" + f.theirsID, ""},
+		{"GET", "/api/v1/connectors", ""},
+		{"GET", "/api/v1/routes", ""},
+		{"GET", "/api/v1/queues", ""},
+	}
+	for who, key := range map[string]string{"the parent": f.parent, "the child": f.child, "a customer": f.key} {
+		for _, call := range foreign {
+			a := f.do(t, call.method, call.path, call.body, "X-API-Key", key)
+			if a.Status < 400 || a.Status > 404 {
+				t.Errorf("%s: %s %s is answered %d %s", who, call.method, call.path, a.Status, a.Body)
+			}
+		}
+	}
 	// A child does not reach its own parent, nor move money to itself.
 	for _, c := range calls {
 		a := f.do(t, c.method, "/api/v1/accounts/3"+c.path, c.body, "X-API-Key", f.child)

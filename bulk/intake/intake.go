@@ -386,6 +386,11 @@ func (in *Intake) closed(a *account.Account, now time.Time) *Refusal {
 	if a.Disabled {
 		return &Refusal{Code: AccountDisabled, Detail: "the account is disabled"}
 	}
+	if a.Parent != 0 && in.opts.Parent != nil {
+		if p := in.opts.Parent(a.Parent); p != nil && p.Disabled {
+			return &Refusal{Code: AccountDisabled, Detail: "the account's parent is disabled"}
+		}
+	}
 	if wait := a.Wait(now); wait > 0 {
 		return rateLimited(a, wait)
 	}
