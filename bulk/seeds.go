@@ -62,7 +62,7 @@ func (s Seeds) redacted() Seeds {
 		if !strings.HasPrefix(text, "{") || json.Unmarshal([]byte(text), &section) != nil {
 			continue
 		}
-		for _, name := range []string{"password", "callback_secret"} {
+		for _, name := range []string{"password", "callback_secret", "outbind_password"} {
 			if section[name] != nil {
 				section[name] = "xxxxx"
 			}
@@ -90,9 +90,10 @@ func strictly(text string, into any) error {
 // connectorSeed is a connector of the configuration.
 type connectorSeed struct {
 	connector.Spec
-	Password       string `json:"password"`
-	CallbackSecret string `json:"callback_secret"`
-	URL            string `json:"url"`
+	Password        string `json:"password"`
+	CallbackSecret  string `json:"callback_secret"`
+	OutbindPassword string `json:"outbind_password"`
+	URL             string `json:"url"`
 }
 
 // parseConnector reads name=URL, or the settings of REST as JSON.
@@ -119,7 +120,7 @@ func parseConnector(text string) (connector.Spec, error) {
 		}
 	}
 	spec := seed.Spec
-	spec.Password, spec.CallbackSecret = seed.Password, seed.CallbackSecret
+	spec.Password, spec.CallbackSecret, spec.OutbindPassword = seed.Password, seed.CallbackSecret, seed.OutbindPassword
 	if err := spec.Validate(); err != nil {
 		return spec, fmt.Errorf("connector %s: %w", spec.Name, err)
 	}

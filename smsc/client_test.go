@@ -40,6 +40,8 @@ func start(t testing.TB, o smsc.Options) *smsc.Simulator {
 type receipt struct {
 	on           string // name of the client
 	class        byte
+	coding       byte
+	protocol     byte
 	source, dest string
 	text         string
 	id, stat     string
@@ -95,7 +97,7 @@ func (c *client) HandleRequest(s *smpp.Session, r *smpp.Request) {
 	}
 	parsed, _ := smpp.ParseReceipt(m.ShortMessage, m.TLVs)
 	got := receipt{
-		on: c.name, class: m.ESMClass, source: string(m.Source.Addr), dest: string(m.Dest.Addr),
+		on: c.name, class: m.ESMClass, coding: m.DataCoding, protocol: m.ProtocolID, source: string(m.Source.Addr), dest: string(m.Dest.Addr),
 		text: string(m.ShortMessage), id: string(parsed.ID), stat: string(parsed.Stat), state: parsed.State,
 		submitted: string(parsed.SubmitDate), err: string(parsed.Err), raw: string(m.TLVs),
 	}

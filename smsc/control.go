@@ -74,6 +74,7 @@ func (s *Simulator) Control() http.Handler {
 	mux.HandleFunc("GET /seen", s.serveSeen)
 	mux.HandleFunc("POST /seen", s.serveSeenList)
 	mux.HandleFunc("POST /mo", s.serveMO)
+	mux.HandleFunc("POST /outbind", s.serveOutbind)
 	mux.HandleFunc("POST /disconnect", func(w http.ResponseWriter, r *http.Request) {
 		reply(w, http.StatusOK, map[string]int{"disconnected": s.Disconnect(r.URL.Query().Get("system_id"))})
 	})

@@ -1,8 +1,11 @@
 package smsc_test
 
 import (
+	"context"
 	"encoding/json"
+	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -126,6 +129,13 @@ func TestControlRefusesWhatItCannotRead(t *testing.T) {
 		{"POST", "/mo", `{"from":"","to":"123456789012345678901"}`, 400, "to"},
 		{"POST", "/mo", `{"from":"1","to":"2","text":"ж","encoding":"GSM7"}`, 400, "does not exist in GSM7"},
 		{"POST", "/mo", `{"from":"1","to":"2","text":"hi"}`, 503, "no receiver"},
+		{"POST", "/mo", `{"from":"1","to":"2","hex":"xy"}`, 400, "hexadecimal"},
+		{"POST", "/mo", `{"from":"1","to":"2","hex":"00","text":"a"}`, 400, "instead of text"},
+		{"POST", "/mo", `{"from":"1","to":"2","text":"a","udh":"0500"}`, 400, "udh"},
+		{"POST", "/mo", `{"from":"1","to":"2","text":"a","data_coding":256}`, 400, "data_coding"},
+		{"POST", "/mo", `{"from":"1","to":"2","hex":"` + strings.Repeat("00", 255) + `"}`, 400, "payload"},
+		{"POST", "/outbind", `{"address":"127.0.0.1:1"}`, 502, "outbind"},
+		{"POST", "/outbind", `{"address":"nowhere"}`, 400, "address"},
 	} {
 		status, text := call(t, sim, c.method, c.path, c.body)
 		if status != c.status || !strings.Contains(text, c.says) {
@@ -209,5 +219,75 @@ func TestMOIsDelivered(t *testing.T) {
 	}
 	if m := sim.Counters().MO; m.Sent != 4 || m.Acked != 3 {
 		t.Errorf("%+v", m)
+	}
+}
+
+func TestMOInEveryForm(t *testing.T) {
+	sim := startControlled(t)
+	c := dial(t, sim, "trx", smpp.Transceiver)
+	seen := 0
+	next := func(body string, parts int) []receipt {
+		t.Helper()
+		status, text := call(t, sim, "POST", "/mo", `{"from":"79161234567","to":"1000",`+body+`}`)
+		if status != 200 || !strings.Contains(text, "ESME_ROK") {
+			t.Fatalf("%s: %d %s", body, status, text)
+		}
+		seen += parts
+		return c.receipts(seen)[seen-parts:]
+	}
+	got := next(`"hex":"dead","udh":"0605040b8423f0","data_coding":4,"protocol_id":1`, 1)[0]
+	if got.text != "\x06\x05\x04\x0b\x84\x23\xf0\xde\xad" || got.class != smpp.ESMUDHI || got.coding != 4 || got.protocol != 1 {
+		t.Errorf("octets came as %+v", got)
+	}
+	if got = next(`"text":"hi","data_coding":246,"esm_class":128`, 1)[0]; got.text != "hi" || got.coding != 246 || got.class != 128 {
+		t.Errorf("a text with data_coding of its own: %+v", got)
+	}
+	if got = next(`"text":"hi","payload":true`, 1)[0]; got.text != "" || !strings.HasSuffix(got.raw, "hi") {
+		t.Errorf("in message_payload: %+v", got)
+	}
+	long := strings.Repeat("0123456789", 40)
+	numbers := ""
+	for _, p := range next(`"ref":7,"order":[3,1,1,2],"text":"`+long+`"`, 4) {
+		numbers += fmt.Sprintf("%x ", p.text[3:6])
+	}
+	if numbers != "070303 070301 070301 070302 " {
+		t.Errorf("parts came as %s", numbers)
+	}
+	for i, p := range next(`"sar":true,"ref":258,"text":"`+long+`"`, 3) {
+		if p.class != 0 || p.text != long[min(i*153, 400):min((i+1)*153, 400)] || !strings.HasSuffix(p.raw, "\x02\x0f\x00\x01"+string(rune(i+1))) || !strings.Contains(p.raw, "\x02\x0c\x00\x02\x01\x02") {
+			t.Errorf("part %d by sar: %+v", i+1, p)
+		}
+	}
+	if status, text := call(t, sim, "POST", "/mo", `{"from":"1","to":"2","text":"hi","order":[2]}`); status != 400 || !strings.Contains(text, "order") {
+		t.Errorf("a part that there is not: %d %s", status, text)
+	}
+}
+
+func TestOutbindAsksAnESMEToBind(t *testing.T) {
+	sim := startControlled(t)
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	bound := make(chan error, 1)
+	go func() {
+		conn, err := ln.Accept()
+		if err != nil {
+			bound <- err
+			return
+		}
+		s, err := smpp.AcceptOutbind(context.Background(), conn, smpp.Outbind{SystemID: []byte("smsc"), Password: []byte("pw")},
+			smpp.DialOptions{SystemID: "esme", Password: "secret", Session: smpp.SessionOptions{Handler: smpp.HandlerFunc(func(*smpp.Session, *smpp.Request) {})}})
+		bound <- err
+		if err == nil {
+			t.Cleanup(func() { s.Close(); <-s.Done() })
+		}
+	}()
+	if status, text := call(t, sim, "POST", "/outbind", `{"address":"`+ln.Addr().String()+`","system_id":"smsc","password":"pw"}`); status != 200 {
+		t.Fatalf("%d %s", status, text)
+	}
+	if err := <-bound; err != nil {
+		t.Error(err)
 	}
 }

@@ -102,7 +102,8 @@ func (c *call) getConnector() error {
 func (c *call) createConnector() error {
 	spec := connector.Defaults()
 	var address string
-	extra := map[string]any{"url": &address, "password": &spec.Password, "callback_secret": &spec.CallbackSecret}
+	extra := secretsOf(&spec)
+	extra["url"] = &address
 	set, err := c.into(&spec, extra)
 	if err != nil {
 		return err
@@ -125,6 +126,11 @@ func (c *call) createConnector() error {
 	return c.showConnector(201, conn.ID)
 }
 
+// secretsOf are the fields of a connector that are set and never shown.
+func secretsOf(s *connector.Spec) map[string]any {
+	return map[string]any{"password": &s.Password, "callback_secret": &s.CallbackSecret, "outbind_password": &s.OutbindPassword}
+}
+
 func (c *call) updateConnector() error {
 	key := c.r.PathValue("name")
 	conn, err := c.api.opts.Connectors.Find(key)
@@ -132,7 +138,7 @@ func (c *call) updateConnector() error {
 		return err
 	}
 	read := conn.Spec
-	set, err := c.into(&read, map[string]any{"password": &read.Password, "callback_secret": &read.CallbackSecret})
+	set, err := c.into(&read, secretsOf(&read))
 	if err != nil {
 		return err
 	}
@@ -144,6 +150,9 @@ func (c *call) updateConnector() error {
 		}
 		if !set["callback_secret"] {
 			next.CallbackSecret = s.CallbackSecret
+		}
+		if !set["outbind_password"] {
+			next.OutbindPassword = s.OutbindPassword
 		}
 		*s = next
 	})

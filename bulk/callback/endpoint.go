@@ -14,7 +14,7 @@ const maxRetrying = 8
 type endpointKey struct {
 	account uint32
 	url     string
-	inbound bool // inbound messages go one by one, apart from final states
+	inbound bool // inbound messages go apart from final states
 	foreign bool // requests in another product's form, one by one; url is their origin
 }
 
@@ -71,7 +71,7 @@ func newBatch(notices []Notice) *batch {
 	}
 	b.body = appendBody(make([]byte, 0, 64+300*len(notices)), notices)
 	b.id = batchID(b.body)
-	if notices[0].Inbound != nil { // one by one, so that the id survives a restart
+	if len(notices) == 1 && notices[0].Inbound != nil {
 		b.id = "mo_" + notices[0].MessageID.String()
 	}
 	return b
@@ -140,7 +140,7 @@ func (s *Sender) wake(e *endpoint) {
 
 // batchSize is how many notices go to e at once.
 func (s *Sender) batchSize(e *endpoint) int {
-	if e.inbound || e.foreign {
+	if e.foreign {
 		return 1
 	}
 	return s.opts.MaxBatch

@@ -131,7 +131,7 @@ func TestDocsSettings(t *testing.T) {
 			}
 		}
 	}
-	want := []string{"password"}
+	want := []string{"password", "outbind_password"}
 	for i := range reflect.TypeFor[connector.Spec]().NumField() {
 		if name, _, _ := strings.Cut(reflect.TypeFor[connector.Spec]().Field(i).Tag.Get("json"), ","); name != "-" {
 			want = append(want, name)

@@ -15,8 +15,9 @@ import (
 
 // Secrets are what a connector presents to its SMSC. They are never shown.
 type Secrets struct {
-	Password       string `json:"password,omitempty"`
-	CallbackSecret string `json:"callback_secret,omitempty"`
+	Password        string `json:"password,omitempty"`
+	CallbackSecret  string `json:"callback_secret,omitempty"`
+	OutbindPassword string `json:"outbind_password,omitempty"`
 }
 
 // Row is a connector as the store keeps it. One that was deleted stays as a row, so that
@@ -122,13 +123,13 @@ func Open(ctx context.Context, opts Options) (*Directory, error) {
 
 func fromRow(r *Row) *Connector {
 	c := &Connector{ID: r.ID, Spec: r.Spec, Deleted: r.Deleted, CreatedAt: r.CreatedAt, UpdatedAt: r.UpdatedAt}
-	c.Password, c.CallbackSecret = r.Secrets.Password, r.Secrets.CallbackSecret
+	c.Password, c.CallbackSecret, c.OutbindPassword = r.Secrets.Password, r.Secrets.CallbackSecret, r.Secrets.OutbindPassword
 	return c
 }
 
 func (c *Connector) row() Row {
 	return Row{
-		ID: c.ID, Spec: c.Spec, Secrets: Secrets{c.Password, c.CallbackSecret}, Deleted: c.Deleted,
+		ID: c.ID, Spec: c.Spec, Secrets: Secrets{c.Password, c.CallbackSecret, c.OutbindPassword}, Deleted: c.Deleted,
 		CreatedAt: c.CreatedAt, UpdatedAt: c.UpdatedAt,
 	}
 }
@@ -262,7 +263,7 @@ func (d *Directory) Delete(ctx context.Context, key string) error {
 		}
 	}
 	forgotten := gone
-	forgotten.Password, forgotten.CallbackSecret = "", ""
+	forgotten.Password, forgotten.CallbackSecret, forgotten.OutbindPassword = "", "", ""
 	return d.replace(ctx, &gone, &forgotten)
 }
 

@@ -66,7 +66,15 @@ type Spec struct {
 	TLSInsecure   bool   `json:"tls_insecure,omitempty"`    // takes any certificate
 	TLSCA         string `json:"tls_ca,omitempty"`          // PEM of the authorities; the system's by default
 
-	Bind   string  `json:"bind"`   // trx, or txrx: as many transmitters as receivers
+	// Bind is trx, txrx (as many transmitters as receivers), or outbind (transmitters, and
+	// receivers when the SMSC asks for them).
+	Bind string `json:"bind"`
+	// OutbindListen is where the SMSC connects to with bind outbind, host:port; what it has to show
+	// there are OutbindSystemID and a secret.
+	OutbindListen   string `json:"outbind_listen,omitempty"`
+	OutbindSystemID string `json:"outbind_system_id,omitempty"`
+	OutbindPassword string `json:"-"`
+
 	Binds  int     `json:"binds"`  // 1 to 64; with txrx so many of each
 	Window int     `json:"window"` // submit_sm in flight on each bind, 1 to 10,000
 	TPS    float64 `json:"tps"`    // submit_sm a second over all binds, 0: no limit
@@ -204,11 +212,30 @@ func (v *checker) smpp(s *Spec) {
 	if len(s.SystemType) > 12 || !printableASCII(s.SystemType) {
 		v.bad("system_type", "has at most 12 ASCII characters")
 	}
-	v.oneOf("bind", s.Bind, "trx", "txrx")
+	v.oneOf("bind", s.Bind, "trx", "txrx", "outbind")
+	v.outbind(s)
 	if s.HTTP != nil {
 		v.bad("http", "belongs to kind http")
 	}
 	v.tls(s, s.TLS)
+}
+
+func (v *checker) outbind(s *Spec) {
+	if s.Bind != "outbind" {
+		if s.OutbindListen != "" {
+			v.bad("outbind_listen", "belongs to bind outbind")
+		}
+		return
+	}
+	if _, port, err := net.SplitHostPort(s.OutbindListen); err != nil || port == "" {
+		v.bad("outbind_listen", "%.80q is not host:port, such as 0.0.0.0:2780", s.OutbindListen)
+	}
+	if len(s.OutbindSystemID) > 15 || !printableASCII(s.OutbindSystemID) {
+		v.bad("outbind_system_id", "has at most 15 ASCII characters")
+	}
+	if len(s.OutbindPassword) > 8 || !printableASCII(s.OutbindPassword) {
+		v.bad("outbind_password", "has at most 8 ASCII characters")
+	}
 }
 
 func (v *checker) tls(s *Spec, on bool) {

@@ -56,8 +56,12 @@ func (s *Spec) Upstream(log *slog.Logger) upstream.Options {
 		ResponseTimeout: time.Duration(s.ResponseTimeout), EnquireLink: time.Duration(s.EnquireLink),
 		BackoffMin: time.Duration(s.ReconnectMin), BackoffMax: time.Duration(s.ReconnectMax), Logger: log,
 	}
-	if s.Bind == "txrx" {
+	switch s.Bind {
+	case "txrx":
 		o.Mode = upstream.TXRX
+	case "outbind":
+		o.Mode = upstream.Outbind
+		o.Listen, o.OutbindID, o.OutbindPassword = s.OutbindListen, s.OutbindSystemID, s.OutbindPassword
 	}
 	if s.TLS {
 		o.TLS = s.tlsConfig()

@@ -1,6 +1,7 @@
 package esme_test
 
 import (
+	"context"
 	"strings"
 	"testing"
 	"time"
@@ -8,6 +9,7 @@ import (
 	"protei-bulk/bulk/account"
 	"protei-bulk/bulk/esme"
 	"protei-bulk/bulk/message"
+	"protei-bulk/gsm"
 	"protei-bulk/smpp"
 )
 
@@ -89,4 +91,91 @@ func TestInboundEnds(t *testing.T) {
 			t.Errorf("failed is %v, want %v", got, want)
 		}
 	}
+}
+
+// TestLongInboundForAnOldESME: a version without message_payload gets the parts, which join to
+// what the mobile wrote; one that is refused for now comes again, and one failure does not
+// repeat what was taken.
+func TestLongInboundForAnOldESME(t *testing.T) {
+	for name, c := range map[string]struct {
+		coding byte
+		esm    byte
+		text   string
+		octets string
+		parts  int
+	}{
+		"gsm7":   {0, 0, strings.Repeat("long {text} ", 40), "", 4},
+		"ucs2":   {8, 0, strings.Repeat("длинный 😀 ", 30), "", 5},
+		"binary": {4, 0, "", strings.Repeat("\x00\xff\x1b", 100), 3},
+		"ports":  {4, smpp.ESMUDHI, "", "\x06\x05\x04\x0b\x84\x23\xf0" + strings.Repeat("x", 300), 3},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t, account.Spec{}, nil)
+			d := newDeliveries(smpp.ROK, smpp.RXTAPPN)
+			s, err := smpp.Dial(context.Background(), smpp.DialOptions{
+				Addr: r.addr, BindType: smpp.Receiver, SystemID: "esme", Password: "secret", InterfaceVersion: 0x33,
+				Session: smpp.SessionOptions{Window: 100, Handler: d},
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer func() { s.Close(); <-s.Done() }()
+			octets := c.octets
+			if octets == "" {
+				octets = whole(t, c.text, gsm.OfDataCoding(c.coding))
+			}
+			n := r.inbound(octets, func(m *message.Inbound) { m.DataCoding, m.ESMClass = c.coding, c.esm })
+			r.settle(n)
+			got := ""
+			for i := 1; i <= c.parts+1; i++ { // one comes twice
+				p := d.next(t)
+				h, rest, err := gsm.ParseUDH(p.ShortMessage)
+				concat, ok := h.Concat()
+				want := byte(i)
+				if i > 2 {
+					want--
+				}
+				if err != nil || !ok || p.ESMClass&smpp.ESMUDHI == 0 || len(p.TLVs) > 0 || concat.Seq != want || int(concat.Total) != c.parts || len(p.ShortMessage) > 160 {
+					t.Fatalf("part %d is %d of %d with %d octets, %v, %+v", i, concat.Seq, concat.Total, len(p.ShortMessage), err, p)
+				}
+				if i != 2 {
+					got += string(rest)
+				}
+				if _, _, ports := h.Ports(); ports != (name == "ports") {
+					t.Errorf("part %d has ports %v", i, ports)
+				}
+			}
+			if c.esm != 0 {
+				octets = octets[7:]
+			}
+			if got != octets {
+				t.Errorf("joined %q, want %q", got, octets)
+			}
+			r.outbox.wait(t, n.MessageID)
+			if r.outbox.last(n.MessageID).Failed {
+				t.Error("it counts as failed")
+			}
+		})
+	}
+}
+
+// whole returns a text in one piece.
+func whole(t *testing.T, text string, enc gsm.Encoding) string {
+	t.Helper()
+	payload, ends, info, err := gsm.Segment(nil, nil, text, gsm.Options{Encoding: enc})
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, from := "", uint32(0)
+	for _, end := range ends {
+		part := payload[from:end]
+		if info.UDHI {
+			if _, part, err = gsm.ParseUDH(part); err != nil {
+				t.Fatal(err)
+			}
+		}
+		out += string(part)
+		from = end
+	}
+	return out
 }

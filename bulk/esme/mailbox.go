@@ -56,6 +56,8 @@ type entry struct {
 	state    entryState // guarded by box.mu
 	attempts int
 	due      time.Time // in retries
+	pieces   [][]byte  // parts of a long inbound message for an old ESME; nil: it goes as it is
+	piece    int       // the part whose turn it is
 }
 
 type entryState uint8
@@ -181,7 +183,10 @@ func (b *mailbox) send(e *entry) bool {
 		}
 		to := b.receivers[b.next]
 		if to.open < to.sess.Window() {
-			if pdu == nil {
+			switch {
+			case e.cuts(to.sess):
+				pdu = b.writer.piece(e)
+			case pdu == nil:
 				pdu = b.writer.write(b.srv, &e.n)
 			}
 			if b.hand(e, to, pdu) {
@@ -261,6 +266,9 @@ func (e *entry) Complete(r smpp.Result) {
 		b.giveBack(e)
 	case r.Err != nil:
 		b.retry(e, now)
+	case r.Status == smpp.ROK && e.another():
+		b.pauses = 0
+		b.giveBack(e)
 	case r.Status == smpp.ROK:
 		b.srv.stats.receipts.Add(1)
 		b.pauses = 0
@@ -286,7 +294,7 @@ func (e *entry) Complete(r smpp.Result) {
 func (e *entry) CompleteLate(r smpp.Result) {
 	e.box.mu.Lock()
 	defer e.box.mu.Unlock()
-	if r.Err == nil && r.Status == smpp.ROK && e.state == waiting && e.box.entries[e.n.MessageID] == e {
+	if r.Err == nil && r.Status == smpp.ROK && e.pieces == nil && e.state == waiting && e.box.entries[e.n.MessageID] == e {
 		e.box.srv.stats.receipts.Add(1)
 		e.box.confirm(e) // the queue passes over what does not wait
 	}

@@ -3,7 +3,9 @@ package upstream
 import (
 	"context"
 	"errors"
+	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"protei-bulk/smpp"
@@ -19,6 +21,8 @@ type Group struct {
 	links   []*link
 	senders []*link // those that may submit
 	ready   chan struct{}
+	addr    atomic.Value  // string: where it listens for outbind
+	asked   chan net.Conn // connections that the SMSC opened for outbind
 	// throttles has one for all senders, or one for each.
 	throttles []*Throttle
 
@@ -33,9 +37,9 @@ func New(opts Options) (*Group, error) {
 	if err := opts.Validate(); err != nil {
 		return nil, err
 	}
-	g := &Group{o: opts.withDefaults(), ready: make(chan struct{}, 1)}
+	g := &Group{o: opts.withDefaults(), ready: make(chan struct{}, 1), asked: make(chan net.Conn)}
 	for i := range g.o.Binds {
-		if g.o.Mode == TXRX {
+		if g.o.Mode != TRX {
 			g.add(i, smpp.Transmitter)
 			g.add(i, smpp.Receiver)
 			continue
@@ -77,6 +81,9 @@ func (g *Group) Start(handler smpp.Handler) {
 	g.cancel = cancel
 	for _, l := range g.links {
 		g.joined.Go(func() { l.run(ctx) })
+	}
+	if g.o.Mode == Outbind {
+		g.joined.Go(func() { g.listen(ctx) })
 	}
 }
 

@@ -277,6 +277,41 @@ func TestTransmittersAndReceivers(t *testing.T) {
 	eventually(t, "answers", func() bool { return done.len() == 100 })
 }
 
+// TestOutbind: transmitters dial, and the SMSC asks for the receivers when it wants them.
+func TestOutbind(t *testing.T) {
+	p := newPeer(t, "127.0.0.1:0", nil)
+	g := start(t, p, "binds=1&window=5", func(o *upstream.Options) {
+		o.Mode, o.Listen, o.OutbindID, o.OutbindPassword = upstream.Outbind, "127.0.0.1:0", "smsc", "pw"
+	})
+	eventually(t, "the transmitter", func() bool { return g.Free() == 5 && g.Listening() != "" })
+	ask := func(password string) {
+		t.Helper()
+		if err := p.server.Outbind(t.Context(), g.Listening(), smpp.Outbind{SystemID: []byte("smsc"), Password: []byte(password)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	receivers := func() int {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		return p.types[smpp.Receiver]
+	}
+	ask("wrong")
+	eventually(t, "the refusal", func() bool { return strings.Contains(g.States()[1].Err, "wrong credentials") })
+	if receivers() != 0 {
+		t.Error("bound although the password is wrong")
+	}
+	ask("pw")
+	eventually(t, "the receiver", func() bool { return receivers() == 1 && g.States()[1].State == upstream.Bound })
+	for _, s := range p.bound() {
+		if s.BindType() == smpp.Receiver {
+			s.Close()
+		}
+	}
+	eventually(t, "its end", func() bool { return g.States()[1].State != upstream.Bound })
+	ask("pw")
+	eventually(t, "another receiver", func() bool { return receivers() == 2 && g.States()[1].State == upstream.Bound })
+}
+
 func TestThrottledBindPausesAlone(t *testing.T) {
 	p := newPeer(t, "127.0.0.1:0", nil)
 	p.hold = true

@@ -97,7 +97,19 @@ func (l *link) run(ctx context.Context) {
 
 func (l *link) dial(ctx context.Context) (*smpp.Session, error) {
 	o := &l.g.o
-	s, err := smpp.Dial(ctx, smpp.DialOptions{
+	if o.Mode == Outbind && l.bind == smpp.Receiver {
+		return l.await(ctx)
+	}
+	s, err := smpp.Dial(ctx, l.options())
+	if err != nil {
+		return nil, fmt.Errorf("bind %s as %s: %w", o.Addr, o.SystemID, err)
+	}
+	return s, nil
+}
+
+func (l *link) options() smpp.DialOptions {
+	o := &l.g.o
+	return smpp.DialOptions{
 		Addr: o.Addr, TLS: o.TLS, BindType: l.bind,
 		SystemID: o.SystemID, Password: o.Password, SystemType: o.SystemType, InterfaceVersion: o.Version,
 		Session: smpp.SessionOptions{
@@ -105,11 +117,7 @@ func (l *link) dial(ctx context.Context) (*smpp.Session, error) {
 			MaxInFlight: maxReceiptsInFlight, Handler: o.Handler, Logger: o.Logger,
 			ReadBuffer: 64 << 10, WriteBuffer: max(64<<10, o.Window*bytesPerSubmit),
 		},
-	})
-	if err != nil {
-		return nil, fmt.Errorf("bind %s as %s: %w", o.Addr, o.SystemID, err)
 	}
-	return s, nil
 }
 
 const (

@@ -18,16 +18,14 @@ type Mode uint8
 
 // The modes.
 const (
-	TRX  Mode = iota // transceivers
-	TXRX             // as many transmitters as receivers
+	TRX     Mode = iota // transceivers
+	TXRX                // as many transmitters as receivers
+	Outbind             // transmitters, and as many receivers as the SMSC asks for by outbind, at most Binds
 )
 
 // String returns the name used in URLs.
 func (m Mode) String() string {
-	if m == TXRX {
-		return "txrx"
-	}
-	return "trx"
+	return [...]string{"trx", "txrx", "outbind"}[m]
 }
 
 // Options describe the links to one SMSC.
@@ -41,8 +39,12 @@ type Options struct {
 	SystemType string
 	Version    byte // interface_version, 3.4 by default
 
-	Mode   Mode
-	Binds  int // 2 by default; with TXRX so many of each
+	Mode  Mode
+	Binds int // 2 by default; with TXRX and Outbind so many of each
+	// Listen is where the SMSC connects to with Outbind, host:port; OutbindID and OutbindPassword are
+	// what it has to show there.
+	Listen, OutbindID, OutbindPassword string
+
 	Window int // submit_sm in flight per bind, 100 by default
 
 	TPS      float64 // submit_sm a second over all binds, for the dispatcher; 0: unlimited
@@ -132,6 +134,14 @@ func (o Options) Validate() error {
 	}
 	if o.ResponseTimeout < 0 || o.BackoffMin < 0 || o.BackoffMax < 0 || o.PauseMin < 0 || o.PauseMax < 0 {
 		bad("a time is negative")
+	}
+	if o.Mode == Outbind {
+		if _, _, err := net.SplitHostPort(o.Listen); err != nil {
+			bad("listen %q: host:port is needed with bind=outbind", o.Listen)
+		}
+		if len(o.OutbindID) > 15 || len(o.OutbindPassword) > 8 {
+			bad("outbind: system_id has at most 15 octets, password at most 8")
+		}
 	}
 	if !oneOf(o.SMSCIDs, "", "auto", "raw", "hex2dec", "dec2hex") {
 		bad("ids %q: one of auto, raw, hex2dec, dec2hex", o.SMSCIDs)
