@@ -23,6 +23,8 @@ say "platform end to end (durability fsync, every receipt returned)"
 "$e2e" -mode single
 "$e2e" -mode bulk
 "$e2e" -mode smpp
+say "a campaign of 1,000,000 recipients, from its upload to the last receipt"
+"$e2e" -mode campaign -messages 1000000
 say "receipts of messages that are only in the database, after a restart"
 "$e2e" -mode restart
 say "the calls that read, with 5 million messages stored, while 5,000 messages/s arrive"

@@ -69,7 +69,7 @@ func (c *call) uploaded() (*campaign.Upload, error) {
 	if e := c.r.Header.Get("Content-Encoding"); e != "" && !strings.EqualFold(e, "identity") {
 		return nil, wrong("unsupported_media_type", fmt.Sprintf("Content-Encoding %.40q is not supported; send the body as it is", e))
 	}
-	query, err := url.ParseQuery(c.r.URL.RawQuery)
+	query, err := url.ParseQuery(strings.ReplaceAll(c.r.URL.RawQuery, ";", "%3B")) // delimiter=; as people write it
 	if err != nil {
 		return nil, wrong("invalid_parameter", "the query is not well-formed")
 	}

@@ -34,7 +34,7 @@ type rig struct {
 	m        *campaign.Manager
 }
 
-func open(t *testing.T) *rig {
+func open(t testing.TB) *rig {
 	t.Helper()
 	r := &rig{sink: new(intaketest.Sink)}
 	r.store = &campaigntest.Store{Accepted: r.sink.Messages}
@@ -51,7 +51,7 @@ func open(t *testing.T) *rig {
 }
 
 // manager starts another Manager, as a restart would.
-func (r *rig) manager(t *testing.T) {
+func (r *rig) manager(t testing.TB) {
 	t.Helper()
 	table, err := route.NewTable([]route.Connector{{ID: 1, Name: "default"}})
 	if err != nil {
@@ -73,16 +73,16 @@ func (r *rig) manager(t *testing.T) {
 	t.Cleanup(func() { r.stop(t, m) })
 }
 
-func (r *rig) stop(t *testing.T, m *campaign.Manager) {
+func (r *rig) stop(t testing.TB, m *campaign.Manager) {
 	t.Helper()
 	if err := m.Stop(context.Background()); err != nil {
 		t.Error(err)
 	}
 }
 
-func (r *rig) wait(t *testing.T, id message.ID, ok func(campaign.Row) bool) campaign.Row {
+func (r *rig) wait(t testing.TB, id message.ID, ok func(campaign.Row) bool) campaign.Row {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
 	row, err := r.store.Wait(ctx, id, ok)
 	if err != nil {
@@ -103,7 +103,7 @@ func numbers(n int) []string {
 	return all
 }
 
-func (r *rig) create(t *testing.T, spec campaign.Spec, to []string) campaign.Campaign {
+func (r *rig) create(t testing.TB, spec campaign.Spec, to []string) campaign.Campaign {
 	t.Helper()
 	if spec.Name == "" {
 		spec.Name = "spring"
@@ -124,7 +124,7 @@ func (r *rig) create(t *testing.T, spec campaign.Spec, to []string) campaign.Cam
 	return c
 }
 
-func (r *rig) add(t *testing.T, id message.ID, to []string) (campaign.Campaign, campaign.Import) {
+func (r *rig) add(t testing.TB, id message.ID, to []string) (campaign.Campaign, campaign.Import) {
 	t.Helper()
 	c, done, err := r.m.AddRecipients(context.Background(), r.acme, id, inline(to))
 	if err != nil {
@@ -151,7 +151,7 @@ func (r *rig) errors(t *testing.T, id message.ID) string {
 	return b.String()
 }
 
-func (r *rig) do(t *testing.T, id message.ID, a campaign.Action) campaign.Campaign {
+func (r *rig) do(t testing.TB, id message.ID, a campaign.Action) campaign.Campaign {
 	t.Helper()
 	c, err := r.m.Do(context.Background(), r.acme, id, campaign.Decision{Action: a, By: "ann"})
 	if err != nil {

@@ -110,6 +110,9 @@ func New(ctx context.Context, opts Options) (*Driver, error) {
 	return d, nil
 }
 
+// Webhook returns the URL of the webhook, which counts what it is told.
+func (d *Driver) Webhook() string { return d.url }
+
 // Close ends the webhook's listener.
 func (d *Driver) Close() { _ = d.hook.Shutdown() }
 

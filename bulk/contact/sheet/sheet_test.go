@@ -2,10 +2,12 @@ package sheet_test
 
 import (
 	"archive/zip"
+	"bufio"
 	"bytes"
 	"errors"
 	"fmt"
 	"io"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -216,4 +218,73 @@ func FuzzRows(f *testing.F) {
 			}
 		}
 	})
+}
+
+// TestAnXLSXFileIsAStream: 200,000 rows with texts that are all different.
+func TestAnXLSXFileIsAStream(t *testing.T) {
+	const n = 200_000
+	r, w := io.Pipe()
+	go func() {
+		z := zip.NewWriter(w)
+		for _, f := range []struct {
+			name string
+			text func(io.Writer)
+		}{
+			{"xl/workbook.xml", func(w io.Writer) { _, _ = io.WriteString(w, workbookXML) }},
+			{"xl/_rels/workbook.xml.rels", func(w io.Writer) { _, _ = io.WriteString(w, relsXML) }},
+			{"xl/sharedStrings.xml", func(w io.Writer) {
+				_, _ = io.WriteString(w, "<sst>")
+				for i := range n {
+					fmt.Fprintf(w, "<si><t>+4915%09d</t></si><si><t>%0100d</t></si>", i, i)
+				}
+				_, _ = io.WriteString(w, "</sst>")
+			}},
+			{"xl/worksheets/sheet1.xml", func(w io.Writer) {
+				_, _ = io.WriteString(w, "<worksheet><sheetData>")
+				for i := range n {
+					fmt.Fprintf(w, `<row r="%d"><c r="A%d" t="s"><v>%d</v></c><c r="B%d" t="s"><v>%d</v></c></row>`, i+1, i+1, 2*i, i+1, 2*i+1)
+				}
+				_, _ = io.WriteString(w, "</sheetData></worksheet>")
+			}},
+		} {
+			entry, err := z.Create(f.name)
+			if err != nil {
+				break
+			}
+			out := bufio.NewWriter(entry)
+			f.text(out)
+			_ = out.Flush()
+		}
+		w.CloseWithError(z.Close())
+	}()
+	runtime.GC()
+	var before, now runtime.MemStats
+	runtime.ReadMemStats(&before)
+	file, err := sheet.Open(r, sheet.Options{TempDir: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	most, rows := uint64(0), 0
+	for row := (sheet.Row{}); ; rows++ {
+		if err := file.Next(&row); err == io.EOF {
+			break
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		if want := fmt.Sprintf("+4915%09d", rows); row.Cells[0] != want || len(row.Cells[1]) != 100 {
+			t.Fatalf("row %d is %q", rows+1, row.Cells)
+		}
+		if rows%10_000 == 0 {
+			runtime.ReadMemStats(&now)
+			most = max(most, now.HeapAlloc-min(now.HeapAlloc, before.HeapAlloc))
+		}
+	}
+	if rows != n {
+		t.Errorf("%d rows, want %d", rows, n)
+	}
+	if most > 30<<20 {
+		t.Errorf("%d MB in use", most>>20)
+	}
+	t.Logf("%d MB in use", most>>20)
 }

@@ -9,7 +9,7 @@ import (
 
 // sharedInMemory is how many octets of shared strings are kept in memory; those of larger
 // tables are in a temporary file.
-const sharedInMemory = 16 << 20
+const sharedInMemory = 4 << 20
 
 // maxShared bounds the shared strings of a file: cells of a full sheet of four columns.
 const maxShared = 4 << 20
