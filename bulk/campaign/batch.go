@@ -50,7 +50,7 @@ func (e *pauseError) Error() string { return e.code + ": " + e.detail }
 // recipients would be refused like this one.
 func pauses(code intake.Code) bool {
 	switch code {
-	case "insufficient_balance", "quota_exceeded", intake.AccountDisabled:
+	case intake.NoMoney, intake.QuotaExceeded, intake.AccountDisabled:
 		return true
 	}
 	return false
