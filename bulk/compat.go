@@ -34,7 +34,16 @@ func (p *Platform) compatible(next http.Handler) (http.Handler, error) {
 	return compat.New(compat.Options{
 		Accounts: p.accounts, Intake: p.intake, IDs: p.store.IDs(), Messages: compatReader{reader{p}}, Money: compatMoney{p.billing},
 		Legacy: slices.Contains(apis, compatLegacy), Jasmin: slices.Contains(apis, compatJasmin), Kannel: slices.Contains(apis, compatKannel),
+		CheckURL: (&callback.Guard{Allow: p.allowed()}).CheckURL, Tell: p.tell,
 		Next: next, Logger: p.log,
+	})
+}
+
+// tell sends a request that no message stands for: one of a client of another product who
+// wants to know what became of a batch. It is lost when the process ends.
+func (p *Platform) tell(account uint32, r *callback.Request) {
+	p.webhooks.Push(callback.Notice{
+		MessageID: p.store.IDs().Next(), Account: account, URL: r.URL, Request: r, Status: message.Pending, DoneAt: time.Now().UnixMilli(),
 	})
 }
 

@@ -122,6 +122,15 @@ func TestJasminClient(t *testing.T) {
 	if got := hook.values(id, "id", "x"); !slices.Equal(got, []string{"1"}) {
 		t.Errorf("the query of dlr-url: %v", got)
 	}
+	a = p.post("/secure/sendbatch", `{"messages":[{"to":["4915112345678","4915112345679"],"from":"Shop","content":"x"}],"batch_config":{"callback_url":"`+hook.url+`/batch"}}`,
+		"Authorization", "Basic ZGV2OmRldnBhc3Mx")
+	if a.code != 200 {
+		t.Fatalf("sendbatch: %d %s", a.code, a.body)
+	}
+	waitUntil(t, 20*time.Second, func() bool { return len(hook.values("1", "status", "to")) == 2 })
+	if got := hook.values("1", "status", "to"); !slices.Equal(got, []string{"4915112345678", "4915112345679"}) {
+		t.Errorf("told of the batch: %v", got)
+	}
 }
 
 // TestKannelClient: reports by mask, of messages that are delivered, that fail, and that the

@@ -14,6 +14,7 @@ import (
 	"net/http"
 
 	"protei-bulk/bulk/account"
+	"protei-bulk/bulk/callback"
 	"protei-bulk/bulk/intake"
 	"protei-bulk/bulk/message"
 )
@@ -42,7 +43,7 @@ type Money interface {
 	Price(a *account.Account, m *message.Message) string
 }
 
-// Options of a Handler. Accounts, Intake, IDs, Messages and Next are needed.
+// Options of a Handler. All but Money and Logger are needed.
 type Options struct {
 	Accounts *account.Directory
 	Intake   *intake.Intake
@@ -52,14 +53,20 @@ type Options struct {
 
 	Legacy, Jasmin, Kannel bool // which APIs are answered
 
+	// CheckURL refuses an address that callbacks must not reach.
+	CheckURL func(address string) error
+	// Tell sends a request of an account soon, and tries again for a while, unless there is no
+	// room: it must not block.
+	Tell func(account uint32, r *callback.Request)
+
 	Next   http.Handler // answers every other path
 	Logger *slog.Logger // nil: silent
 }
 
 // Validate names every fault at once.
 func (o *Options) Validate() error {
-	if o.Accounts == nil || o.Intake == nil || o.IDs == nil || o.Messages == nil || o.Next == nil {
-		return errors.New("compat: Accounts, Intake, IDs, Messages and Next are needed")
+	if o.Accounts == nil || o.Intake == nil || o.IDs == nil || o.Messages == nil || o.Next == nil || o.CheckURL == nil || o.Tell == nil {
+		return errors.New("compat: Accounts, Intake, IDs, Messages, CheckURL, Tell and Next are needed")
 	}
 	return nil
 }

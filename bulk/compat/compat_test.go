@@ -19,6 +19,7 @@ import (
 
 	"protei-bulk/bulk/account"
 	"protei-bulk/bulk/account/accounttest"
+	"protei-bulk/bulk/callback"
 	"protei-bulk/bulk/compat"
 	"protei-bulk/bulk/intake"
 	"protei-bulk/bulk/intake/intaketest"
@@ -35,6 +36,7 @@ type rig struct {
 	sink   *intaketest.Sink
 	acme   *account.Account
 	key    string
+	told   []string
 }
 
 type money struct{ limited bool }
@@ -92,7 +94,10 @@ func start(t *testing.T, change func(*compat.Options)) *rig {
 	}
 	opts := compat.Options{
 		Accounts: accounts, Intake: door, IDs: ids, Messages: reader{r.sink}, Money: money{limited: true},
-		Legacy: true, Jasmin: true, Kannel: true, Next: http.NotFoundHandler(),
+		Legacy: true, Jasmin: true, Kannel: true, Next: http.NotFoundHandler(), CheckURL: (&callback.Guard{}).CheckURL,
+		Tell: func(who uint32, req *callback.Request) {
+			r.told = append(r.told, fmt.Sprint(who == r.acme.ID, " ", req.Method, " ", req.URL))
+		},
 	}
 	if change != nil {
 		change(&opts)

@@ -286,12 +286,15 @@ func (r *Report) jasmin() *callback.Request {
 		req.Body = []byte(v.Encode())
 		return req
 	}
-	req.Method = http.MethodGet
-	join := "?"
-	if strings.Contains(m.DLRURL, "?") {
-		join = "&"
-	}
-	address, _, _ := strings.Cut(m.DLRURL, "#")
-	req.URL = address + join + v.Encode()
+	req.Method, req.URL = http.MethodGet, withQuery(m.DLRURL, v)
 	return req
+}
+
+// withQuery adds values to the query of an address.
+func withQuery(address string, v url.Values) string {
+	address, _, _ = strings.Cut(address, "#")
+	if strings.Contains(address, "?") {
+		return address + "&" + v.Encode()
+	}
+	return address + "?" + v.Encode()
 }

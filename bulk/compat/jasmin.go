@@ -176,10 +176,10 @@ func jasminRefusal(r *intake.Refusal) error {
 		return jasminFault(403, "User throughput exceeded")
 	case intake.AccountDisabled:
 		return jasminFault(403, "The account is disabled")
+	case intake.NoMoney, intake.QuotaExceeded:
+		return jasminFault(403, "Cannot charge submit_sm, check RouterPB log file for details")
 	}
 	switch status := r.HTTPStatus(); {
-	case status == http.StatusPaymentRequired:
-		return jasminFault(403, "Cannot charge submit_sm, check RouterPB log file for details")
 	case status >= 500, status == http.StatusTooManyRequests, status == http.StatusForbidden:
 		return jasminFault(status, "%s", r.Error())
 	}

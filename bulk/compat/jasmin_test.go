@@ -177,6 +177,24 @@ func TestJasminREST(t *testing.T) {
 	if got := ask("POST", "/secure/sendbatch", `{"messages":[],"batch_config":{"schedule_at":"2001-01-01 00:00:00"}}`); !strings.HasPrefix(got, `412 `) {
 		t.Errorf("past: %s", got)
 	}
+	r.told = nil
+	got = ask("POST", "/secure/sendbatch", `{"messages":[{"to":["1234567","1"],"from":"A","content":"x"}],"batch_config":{"callback_url":"http://203.0.113.9/ok?x=1","errback_url":"http://203.0.113.9/no"}}`)
+	if !strings.HasPrefix(got, `400 {"message":"batch_config/`) {
+		t.Errorf("a callback to an address that is not allowed: %s", got)
+	}
+	got = ask("POST", "/secure/sendbatch", `{"messages":[{"to":["1234567","1"],"from":"A","content":"x"}],"batch_config":{"callback_url":"http://example.org/ok?x=1","errback_url":"http://example.org/no"}}`)
+	if err := json.Unmarshal([]byte(strings.TrimPrefix(got, "200 ")), &batch); err != nil || batch.Data.MessageCount != 1 || len(r.told) != 2 {
+		t.Fatalf("batch with callbacks: %s, %q", got, r.told)
+	}
+	last := r.sink.Messages()
+	for i, want := range []string{
+		"true GET http://example.org/ok?x=1&batchId=" + batch.Data.BatchID + "&status=1&statusText=Success+%22" + last[len(last)-1].ID.String() + "%22&to=1234567",
+		"true GET http://example.org/no?batchId=" + batch.Data.BatchID + "&status=0&statusText=HTTPAPI+error%3A+Error+%22to%3A",
+	} {
+		if !strings.HasPrefix(r.told[i], want) {
+			t.Errorf("told %s, want %s", r.told[i], want)
+		}
+	}
 	if got := ask("GET", "/secure/send", ""); !strings.HasPrefix(got, "405 ") {
 		t.Errorf("GET: %s", got)
 	}

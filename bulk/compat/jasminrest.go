@@ -12,7 +12,9 @@ import (
 	"time"
 
 	"protei-bulk/bulk/account"
+	"protei-bulk/bulk/callback"
 	"protei-bulk/bulk/intake"
+	"protei-bulk/bulk/message"
 )
 
 // jasminREST is Jasmin's RESTful API: the parameters of its HTTP API as JSON, the user in
@@ -119,11 +121,21 @@ func (h *Handler) jasminBatch(w http.ResponseWriter, r *http.Request, user, pass
 		Messages []json.RawMessage          `json:"messages"`
 		Globals  map[string]json.RawMessage `json:"globals"`
 		Config   struct {
-			ScheduleAt *string `json:"schedule_at"`
+			ScheduleAt  *string `json:"schedule_at"`
+			CallbackURL string  `json:"callback_url"`
+			ErrbackURL  string  `json:"errback_url"`
 		} `json:"batch_config"`
 	}
 	if err := json.Unmarshal(body, &batch); err != nil {
 		return nil, jasminFault(412, "Cannot parse JSON data: %v", err)
+	}
+	for name, address := range map[string]string{"callback_url": batch.Config.CallbackURL, "errback_url": batch.Config.ErrbackURL} {
+		if address == "" {
+			continue
+		}
+		if err := h.opts.CheckURL(address); err != nil {
+			return nil, jasminFault(400, "batch_config/%s: %v", name, err)
+		}
 	}
 	at, wait, err := jasminSchedule(batch.Config.ScheduleAt)
 	if err != nil {
@@ -156,12 +168,16 @@ func (h *Handler) jasminBatch(w http.ResponseWriter, r *http.Request, user, pass
 		}
 	}
 	accepted, first := 0, (*intake.Refusal)(nil)
-	for _, out := range h.submit(r.Context(), reqs) {
+	for i, out := range h.submit(r.Context(), reqs) {
 		if out.Err == nil {
 			accepted++
-		} else if first == nil {
+			h.tellBatch(who, batch.Config.CallbackURL, id, reqs[i].To, "1", `Success "`+out.Msg.ID.String()+`"`)
+			continue
+		}
+		if first == nil {
 			first = out.Err
 		}
+		h.tellBatch(who, batch.Config.ErrbackURL, id, reqs[i].To, "0", `HTTPAPI error: Error "`+asJasmin(jasminRefusal(out.Err)).text+`"`)
 	}
 	if accepted == 0 && first != nil {
 		retryAfter(w, first)
@@ -172,6 +188,17 @@ func (h *Handler) jasminBatch(w http.ResponseWriter, r *http.Request, user, pass
 		answer["scheduled"] = strconv.FormatFloat(wait.Seconds(), 'f', -1, 64) + "s"
 	}
 	return answer, nil
+}
+
+// tellBatch tells what became of one message of a batch.
+func (h *Handler) tellBatch(who *account.Account, address string, batch message.ID, to, status, text string) {
+	if address == "" {
+		return
+	}
+	h.opts.Tell(who.ID, &callback.Request{
+		Method: http.MethodGet,
+		URL:    withQuery(address, url.Values{"batchId": {batch.String()}, "to": {to}, "status": {status}, "statusText": {text}}),
+	})
 }
 
 func (p *params) members(o map[string]json.RawMessage) error {

@@ -153,11 +153,11 @@ func kannelRefusal(r *intake.Refusal) error {
 	switch r.Code {
 	case intake.NoRoute:
 		e.status, e.text = 403, kannelNoRoute
-	case intake.MissingRecipient, intake.InvalidRecipient:
+	case intake.MissingRecipient, intake.InvalidRecipient, intake.DestinationBlacklisted, intake.OptedOut:
 		e.text = kannelDenied
 	case intake.MissingSender:
 		e.text = "Sender missing and no global set, rejected"
-	case intake.InvalidSender:
+	case intake.InvalidSender, intake.SenderNotAllowed:
 		e.text = "Sender field misformed, rejected"
 	case intake.InvalidHeader:
 		e.text = "UDH field misformed, rejected"
