@@ -7,6 +7,7 @@ import (
 	"fmt"
 
 	"protei-bulk/bulk/account"
+	"protei-bulk/bulk/audit"
 	"protei-bulk/bulk/store"
 )
 
@@ -84,6 +85,9 @@ func (s accountStore) LoadAccounts(ctx context.Context) ([]account.Row, []accoun
 }
 
 func (s accountStore) SaveAccount(ctx context.Context, row account.Row) error {
+	if err := s.noteAccount(ctx, &row); err != nil {
+		return err
+	}
 	spec := row.Spec
 	spec.WebhookSecret = s.vault.seal(secretPlace(row.ID), spec.WebhookSecret)
 	spec.OutbindPassword = s.vault.seal(outbindPlace(row.ID), spec.OutbindPassword)
@@ -103,6 +107,7 @@ func outbindPlace(id uint32) string { return fmt.Sprintf("outbind of account %d"
 func secretPlace(id uint32) string { return fmt.Sprintf("account %d", id) }
 
 func (s accountStore) SaveKey(ctx context.Context, k account.KeyRow) error {
+	audit.From(ctx).Note("API key "+k.Prefix, nil, keyChange(&k))
 	settings, err := json.Marshal(keySettings{Scopes: k.Scopes, Allow: k.Allow, LastUsed: k.LastUsed})
 	if err != nil {
 		return err
@@ -113,6 +118,9 @@ func (s accountStore) SaveKey(ctx context.Context, k account.KeyRow) error {
 }
 
 func (s accountStore) DeleteKey(ctx context.Context, hash account.KeyHash) error {
+	if err := s.noteKeyGone(ctx, hash); err != nil {
+		return err
+	}
 	err := s.store.DeleteAPIKey(ctx, hash)
 	if errors.Is(err, store.ErrNotFound) {
 		return nil

@@ -29,6 +29,7 @@ func (s campaignStore) Blocks(ctx context.Context, owner message.ID, kind contac
 func (s campaignStore) Write(ctx context.Context, c *campaign.Change) error {
 	out := blockChange(c.Owner, c.Clear, c.Blocks)
 	if r := c.Row; r != nil {
+		s.noteCampaign(ctx, r.ID, r)
 		out.Campaign = &store.CampaignRow{
 			ID: r.ID, Account: r.Account, Name: r.Name, SenderID: r.SenderID, MessageContent: r.MessageContent,
 			RecipientType: r.RecipientType, TotalRecipients: r.TotalRecipients, ScheduleType: r.ScheduleType,
@@ -76,6 +77,7 @@ func (s campaignStore) Campaigns(ctx context.Context, q campaign.Query) ([]campa
 }
 
 func (s campaignStore) DeleteCampaign(ctx context.Context, id message.ID) error {
+	s.noteCampaign(ctx, id, nil)
 	return campaignError(s.p.store.DeleteCampaign(ctx, id))
 }
 
@@ -160,12 +162,18 @@ func (s listStore) WriteList(ctx context.Context, c *contact.ListChange) error {
 	if err != nil {
 		return err
 	}
+	if err := noteObject(ctx, s.p.store, listObjects, c.List.ID.String(), "contact list "+c.List.ID.String(), text); err != nil {
+		return err
+	}
 	out := blockChange(c.List.ID, c.Clear, c.Blocks)
 	out.Kind, out.Key, out.Value = listObjects, c.List.ID.String(), text
 	return s.p.store.Write(ctx, out)
 }
 
 func (s listStore) DeleteList(ctx context.Context, id message.ID) error {
+	if err := noteObject(ctx, s.p.store, listObjects, id.String(), "contact list "+id.String(), nil); err != nil {
+		return err
+	}
 	return s.p.store.DeleteBlocks(ctx, id, listObjects, id.String())
 }
 

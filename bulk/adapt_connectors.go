@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strconv"
 
+	"protei-bulk/bulk/audit"
 	"protei-bulk/bulk/connector"
 	"protei-bulk/bulk/store"
 )
@@ -59,11 +60,35 @@ func (s connectorStore) SaveConnector(ctx context.Context, row connector.Row) er
 	if err != nil {
 		return err
 	}
+	if r := audit.From(ctx); r != nil {
+		before, err := s.connectorChange(ctx, row.ID)
+		if err != nil {
+			return err
+		}
+		r.Note("connector "+row.Spec.Name, before, connectorChange{row, row.Secrets})
+	}
 	text, err := json.Marshal(storedConnector{Row: row, Sealed: s.vault.seal(connectorPlace(row.ID), string(secrets))})
 	if err != nil {
 		return err
 	}
 	return s.store.PutObject(ctx, connectorObjects, strconv.Itoa(int(row.ID)), text)
+}
+
+// connectorChange is a connector as the log of changes has it: that hides what is under secrets.
+type connectorChange struct {
+	connector.Row
+	Secrets connector.Secrets `json:"secrets"`
+}
+
+// connectorChange returns what the store has of a connector, nil when it has none.
+func (s connectorStore) connectorChange(ctx context.Context, id uint16) (any, error) {
+	rows, err := s.LoadConnectors(ctx)
+	for i := range rows {
+		if rows[i].ID == id {
+			return connectorChange{rows[i], rows[i].Secrets}, nil
+		}
+	}
+	return nil, err
 }
 
 // defaultConnector is the name of the connector that the setting upstream describes.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strconv"
 
+	"protei-bulk/bulk/audit"
 	"protei-bulk/bulk/connector"
 	"protei-bulk/bulk/message"
 	"protei-bulk/bulk/route"
@@ -41,16 +42,39 @@ func (s routeStore) SaveRoute(ctx context.Context, row route.Row) error {
 	if err != nil {
 		return err
 	}
-	return s.store.PutObject(ctx, routeObjects, strconv.FormatUint(uint64(row.ID), 10), text)
+	key := strconv.FormatUint(uint64(row.ID), 10)
+	if err := noteObject(ctx, s.store, routeObjects, key, "route "+row.Name, text); err != nil {
+		return err
+	}
+	return s.store.PutObject(ctx, routeObjects, key, text)
 }
 
 // DeleteRoute implements route.Store.
 func (s routeStore) DeleteRoute(ctx context.Context, id uint32) error {
-	return s.store.DeleteObject(ctx, routeObjects, strconv.FormatUint(uint64(id), 10))
+	key := strconv.FormatUint(uint64(id), 10)
+	if audit.From(ctx) != nil {
+		rows, err := s.LoadRoutes(ctx)
+		if err != nil {
+			return err
+		}
+		for i := range rows {
+			if rows[i].ID == id {
+				audit.From(ctx).Note("route "+rows[i].Name, rows[i], nil)
+			}
+		}
+	}
+	return s.store.DeleteObject(ctx, routeObjects, key)
 }
 
 // ReplaceRoutes implements route.Store.
 func (s routeStore) ReplaceRoutes(ctx context.Context, rows []route.Row) error {
+	if r := audit.From(ctx); r != nil {
+		old, err := s.LoadRoutes(ctx)
+		if err != nil {
+			return err
+		}
+		r.Note("routes", map[string]any{"table": old}, map[string]any{"table": rows})
+	}
 	values := make(map[string][]byte, len(rows))
 	for i := range rows {
 		text, err := json.Marshal(rows[i])

@@ -52,6 +52,7 @@ type Config struct {
 	Compat   CompatConfig   `yaml:"compat"`
 	OptOut   OptOutConfig   `yaml:"opt_out"`
 	Money    MoneyConfig    `yaml:"money"`
+	Audit    AuditConfig    `yaml:"audit"`
 }
 
 // Limits bounds what the platform holds in memory.
@@ -123,6 +124,7 @@ func DefaultConfig() Config {
 			MaxUnsyncedSettles: 10_000, ReceiptCache: 1_000_000, MaxBinds: 10_000,
 		},
 		OptOut:   OptOutConfig{Stop: []string{}, Start: []string{}, Scope: optOutAccount},
+		Audit:    AuditConfig{Keep: Duration(400 * 24 * time.Hour)},
 		Webhooks: WebhookConfig{Concurrency: 4, GiveUp: Duration(72 * time.Hour)},
 		CDR: CDRConfig{
 			Format: string(cdr.CSV), Compress: string(cdr.NoCompression),
@@ -328,7 +330,7 @@ func (c *Config) validateLimits(bad func(key, format string, args ...any)) {
 		}
 	}
 	for key, d := range map[string]Duration{
-		"retention": c.Retention, "webhooks.give_up": c.Webhooks.GiveUp, "cdr.rotate_every": c.CDR.RotateEvery,
+		"retention": c.Retention, "webhooks.give_up": c.Webhooks.GiveUp, "audit.keep": c.Audit.Keep, "cdr.rotate_every": c.CDR.RotateEvery,
 		"validity.default": c.Validity.Default, "validity.max": c.Validity.Max,
 	} {
 		if d <= 0 {

@@ -172,10 +172,16 @@ func (s inboundRouteStore) SaveInboundRoute(ctx context.Context, r inbound.Route
 	if err != nil {
 		return err
 	}
+	if err := noteObject(ctx, s.store, inboundRouteKind, r.ID.String(), "inbound route "+r.ID.String(), value); err != nil {
+		return err
+	}
 	return s.store.PutObject(ctx, inboundRouteKind, r.ID.String(), value)
 }
 
 func (s inboundRouteStore) DeleteInboundRoute(ctx context.Context, id message.ID) error {
+	if err := noteObject(ctx, s.store, inboundRouteKind, id.String(), "inbound route "+id.String(), nil); err != nil {
+		return err
+	}
 	err := s.store.DeleteObject(ctx, inboundRouteKind, id.String())
 	if errors.Is(err, store.ErrNotFound) {
 		return nil

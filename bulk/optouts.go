@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"protei-bulk/bulk/account"
+	"protei-bulk/bulk/audit"
 	"protei-bulk/bulk/contact/suppression"
 	"protei-bulk/bulk/inbound"
 	"protei-bulk/bulk/intake"
@@ -29,6 +30,7 @@ func (s suppressionStore) EachListed(ctx context.Context, f func(suppression.Ent
 }
 
 func (s suppressionStore) SaveListed(ctx context.Context, entries []suppression.Entry) error {
+	noteListed(ctx, entries)
 	rows := make([]store.ListedRow, len(entries))
 	for i, e := range entries {
 		rows[i] = store.ListedRow{
@@ -48,6 +50,34 @@ func (s suppressionStore) Listed(ctx context.Context, q suppression.Query) ([]su
 		entries[i] = suppressionEntry(r)
 	}
 	return entries, err
+}
+
+// noteListed tells the log of changes which numbers change, the first of them by name.
+func noteListed(ctx context.Context, entries []suppression.Entry) {
+	r := audit.From(ctx)
+	if r == nil {
+		return
+	}
+	by := make(map[string][]string)
+	for i := range entries {
+		e := &entries[i]
+		what, state := "numbers of everybody", e.Number.String()
+		if e.Account != suppression.Everybody {
+			what = fmt.Sprintf("numbers of account %d", e.Account)
+		}
+		if e.Sender != "" {
+			state += " for " + e.Sender
+		}
+		if e.Kinds == 0 {
+			state += ": on no list"
+		} else {
+			state += ": " + e.Kinds.String()
+		}
+		by[what] = append(by[what], state)
+	}
+	for what, states := range by {
+		r.Count(what, states)
+	}
 }
 
 func (p *Platform) openSuppressed(ctx context.Context) (err error) {

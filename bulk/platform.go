@@ -81,6 +81,7 @@ type Platform struct {
 	esme       *esme.Server // nil: SMPP is off
 	inbound    *inbound.Receiver
 	mo         *inbound.Routes
+	rest       *api.API
 	suppressed *suppression.Lists
 	optOuts    *optOuts
 	first      *FirstSecrets
@@ -224,7 +225,7 @@ func (p *Platform) openStore(context.Context) error {
 	c := p.cfg
 	s, err := store.OpenEmbedded(store.Options{
 		Dir: c.Data, Durability: c.Durability, Node: uint16(c.Node),
-		Retention: time.Duration(c.Retention), MinFreeDisk: int64(c.MinFreeDisk), MaxBacklog: c.Limits.MaxBacklog,
+		Retention: time.Duration(c.Retention), AuditRetention: time.Duration(c.Audit.Keep), MinFreeDisk: int64(c.MinFreeDisk), MaxBacklog: c.Limits.MaxBacklog,
 		ReceiptCache: c.Limits.ReceiptCache, LaneCache: c.Limits.LaneMemory + c.Limits.LaneMemory/2,
 		Applied: p.applied, Synced: p.synced, Follower: &cdrFollower{files: p.cdr}, Failed: p.fail, Logger: p.log,
 	})
@@ -251,7 +252,7 @@ func (p *Platform) openAccounts(ctx context.Context) error {
 		return err
 	}
 	p.accounts, p.vault = d, accounts.vault
-	p.billing = billing.New(billing.Options{Store: p.store, Accounts: d, Currency: p.cfg.Money.Currency})
+	p.billing = billing.New(billing.Options{Store: notedBank{p.store}, Accounts: d, Currency: p.cfg.Money.Currency})
 	if p.opts.Dev {
 		_, err := d.EnsureDev(ctx)
 		return err
@@ -373,7 +374,7 @@ func (p *Platform) startHTTP(context.Context) error {
 	handler, err := api.New(api.Options{
 		Accounts: p.accounts, Intake: p.intake, Messages: reader{p}, Answers: answers{p.store}, Billing: p.billing, Insight: insight{p}, Campaigns: p.campaigns, Lists: p.lists, TempDir: p.cfg.Data, Metrics: p.meter,
 		Inbound: inboundReader{p}, InboundRoutes: p.mo, Webhooks: webhookDesk{p},
-		IDs: p.store.IDs(), SMSC: p.connector.Name, Route: p.routes.Name, Connectors: p.connector, Suppressed: p.suppressed, Gateways: gateways{p}, Routes: p.routes, Router: p.router,
+		IDs: p.store.IDs(), SMSC: p.connector.Name, Route: p.routes.Name, Connectors: p.connector, Suppressed: p.suppressed, Audit: auditLog{p.store}, Gateways: gateways{p}, Routes: p.routes, Router: p.router,
 		Backup: p.Backup, System: systemDesk{p}, Root: p.opts.Root, Version: p.opts.Version, Logger: p.log,
 	})
 	if err != nil {
@@ -383,6 +384,7 @@ func (p *Platform) startHTTP(context.Context) error {
 	if err != nil {
 		return err
 	}
+	p.rest = handler
 	if p.httpLn, err = net.Listen("tcp", p.cfg.HTTP); err != nil {
 		return fmt.Errorf("http: %w", err)
 	}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"protei-bulk/bulk/account"
+	"protei-bulk/bulk/audit"
 	"protei-bulk/bulk/store"
 )
 
@@ -35,6 +36,10 @@ func ResetAdmin(dir string) (apiKey, password string, err error) {
 	if err != nil {
 		return "", "", err
 	}
-	secrets, err := accounts.ResetAdmin(context.Background())
+	ctx, record := auditLog{s}.Begin(context.Background(), audit.Entry{At: time.Now().UTC(), Name: "reset-admin", Method: "offline", Address: "local"})
+	secrets, err := accounts.ResetAdmin(ctx)
+	if err == nil {
+		err = auditLog{s}.End(ctx, record)
+	}
 	return secrets.APIKey, secrets.Password, err
 }

@@ -124,6 +124,7 @@ type Options struct {
 	Webhooks      Webhooks           // nil: endpoints, failed and replay answer 404
 	Inbound       InboundMessages    // nil: the inbound endpoints answer 404
 	InboundRoutes *inbound.Routes    // needed with Inbound
+	Audit         Audit              // nil: changes are not logged
 	Suppressed    *suppression.Lists // nil: the calls of blacklist and optouts answer 404
 	// Routes are the rules, and Router has them in force; nil: there are no calls for them.
 	Routes *route.Book

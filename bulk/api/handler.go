@@ -30,6 +30,7 @@ type API struct {
 	bodies  atomic.Int64 // octets of large bodies held now
 	repeats repeats
 	started time.Time
+	audited []string // method and path
 }
 
 // access says who may call an endpoint.
@@ -47,6 +48,7 @@ type endpoint struct {
 	methods map[string]func(*call) error
 	allow   string // the methods, for Allow
 
+	path        string
 	read, write account.Scopes // that GET and the other methods need
 }
 
@@ -106,6 +108,9 @@ func (a *API) routes() {
 	a.on("/api/v1/statistics", customers, methods{"GET": (*call).statistics})
 	a.connectorRoutes()
 	a.routingRoutes()
+	if a.opts.Audit != nil {
+		a.on("/api/v1/audit", admins, methods{"GET": (*call).listAudit})
+	}
 	a.on("/api/v1/queues", admins, methods{"GET": (*call).queues})
 	if a.opts.Campaigns != nil {
 		a.on("/api/v1/campaigns", customers, methods{"GET": (*call).listCampaigns, "POST": (*call).createCampaign})
@@ -193,11 +198,20 @@ func (a *API) on(path string, who access, methods map[string]func(*call) error) 
 	if get := methods["GET"]; get != nil {
 		methods["HEAD"] = get
 	}
+	e.path = path
 	e.read, e.write = scopesOf(path, who)
 	slices.Sort(names)
 	e.allow = strings.Join(names, ", ")
+	for method := range methods {
+		if e.audited(method) {
+			a.audited = append(a.audited, method+" "+path)
+		}
+	}
 	a.mux.Handle(path, a.handler(e))
 }
+
+// AuditedCalls returns method and path of the calls that go into the log of changes.
+func (a *API) AuditedCalls() []string { return slices.Clone(a.audited) }
 
 // ServeHTTP implements http.Handler.
 func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) { a.mux.ServeHTTP(w, r) }
@@ -229,6 +243,9 @@ func (c *call) serve(e *endpoint) (err error) {
 				return err
 			}
 		}
+	}
+	if e.audited(c.r.Method) && c.api.opts.Audit != nil {
+		return c.auditedCall(handle)
 	}
 	return handle(c)
 }

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"time"
 
 	"zombiezen.com/go/sqlite"
 )
@@ -14,7 +15,42 @@ type LogEntry struct {
 }
 
 // logKinds are the kinds of objects that are logs.
-func logKinds() []string { return []string{FailedWebhooks} }
+func (o *Options) logKinds() map[string]time.Duration {
+	return map[string]time.Duration{FailedWebhooks: o.Retention, AuditLog: o.AuditRetention}
+}
+
+// AuditLog is the kind of administrative changes.
+const AuditLog = "audit"
+
+type alongsideKey struct{}
+
+// alongside is an entry of a log that goes with other writes.
+type alongside struct {
+	kind  string
+	entry func() LogEntry
+}
+
+// Alongside returns a context whose writes of anything but messages carry an entry of a log in
+// their transactions; entry is called at each write. An entry with the key of one that is there
+// replaces it.
+func Alongside(ctx context.Context, kind string, entry func() LogEntry) context.Context {
+	return context.WithValue(ctx, alongsideKey{}, &alongside{kind, entry})
+}
+
+// Alone returns a context whose writes carry no entry.
+func Alone(ctx context.Context) context.Context {
+	return context.WithValue(ctx, alongsideKey{}, nil)
+}
+
+func (a *alongside) with(do func(*database) error) func(*database) error {
+	entry := a.entry()
+	return func(conn *database) error {
+		if err := do(conn); err != nil {
+			return err
+		}
+		return exec(conn, "INSERT OR REPLACE INTO objects (kind, key, value) VALUES (?,?,?)", a.kind, entry.Key, entry.Value)
+	}
+}
 
 // FailedWebhooks is the kind of webhooks that were given up.
 const FailedWebhooks = "failed_webhook"

@@ -327,20 +327,31 @@ const (
 	inboundPurge      = 20_000
 )
 
-// purgeInbound deletes inbound messages that ended, and entries of logs, before the retention.
+// purgeInbound deletes inbound messages that ended before the retention, and old entries of logs.
 func (m *materialiser) purgeInbound(now time.Time) error {
-	if m.e.opts.Retention == 0 || now.Before(m.nextPurge) {
+	if now.Before(m.nextPurge) {
 		return nil
 	}
 	m.nextPurge = now.Add(inboundPurgeEvery)
+	if err := m.purgeLogs(now); err != nil || m.e.opts.Retention == 0 {
+		return err
+	}
 	limit := message.FirstID(now.Add(-m.e.opts.Retention))
 	err := exec(m.conn, "DELETE FROM inbound WHERE id IN (SELECT id FROM inbound WHERE id < ? AND status > 2 ORDER BY id LIMIT ?)",
 		int64(limit), int64(inboundPurge))
 	if err != nil {
 		return fmt.Errorf("delete inbound messages past retention: %w", err)
 	}
-	for _, kind := range logKinds() {
-		if err := exec(m.conn, "DELETE FROM objects WHERE kind = ? AND key < ?", kind, limit.String()); err != nil {
+	return nil
+}
+
+// purgeLogs deletes entries of logs that are older than they are kept.
+func (m *materialiser) purgeLogs(now time.Time) error {
+	for kind, keep := range m.e.opts.logKinds() {
+		if keep == 0 {
+			continue
+		}
+		if err := exec(m.conn, "DELETE FROM objects WHERE kind = ? AND key < ?", kind, message.FirstID(now.Add(-keep)).String()); err != nil {
 			return fmt.Errorf("delete %s past retention: %w", kind, err)
 		}
 	}

@@ -27,6 +27,9 @@ func (o *op) run(conn *database) {
 
 // write1 runs do in the next transaction and returns when that is durable.
 func (e *Embedded) write1(ctx context.Context, do func(*database) error) error {
+	if a, ok := ctx.Value(alongsideKey{}).(*alongside); ok {
+		do = a.with(do)
+	}
 	o := op{do: do, done: make(chan error, 1)}
 	select {
 	case e.ops <- o:

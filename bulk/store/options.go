@@ -42,10 +42,12 @@ type Options struct {
 	Durability string // DurabilityFsync or DurabilityNone
 	Node       uint16 // number of this node in the ids that IDs issues
 
-	Retention   time.Duration // age at which tables of messages are dropped; 0: never
-	TableRows   int           // rows after which a new table of messages begins; 0: 1,000,000
-	MinFreeDisk int64         // bytes that must stay free for Accept to work; 0: 256 MiB, negative: no check
-	MaxBacklog  int           // messages changed and not yet in SQLite before ErrBusy; 0: 600,000
+	// AuditRetention is the age at which entries of AuditLog are deleted; 0: never.
+	AuditRetention time.Duration
+	Retention      time.Duration // age at which tables of messages are dropped; 0: never
+	TableRows      int           // rows after which a new table of messages begins; 0: 1,000,000
+	MinFreeDisk    int64         // bytes that must stay free for Accept to work; 0: 256 MiB, negative: no check
+	MaxBacklog     int           // messages changed and not yet in SQLite before ErrBusy; 0: 600,000
 
 	ReceiptCache int // parts findable by receipt without SQLite; 0: 1,000,000
 	LaneCache    int // waiting messages kept in memory per lane; 0: 300,000
@@ -128,8 +130,8 @@ func (o Options) Validate() error {
 	if o.Node > message.MaxNode {
 		errs = append(errs, fmt.Errorf("node %d is above %d", o.Node, message.MaxNode))
 	}
-	if o.Retention < 0 {
-		errs = append(errs, fmt.Errorf("retention %v is negative", o.Retention))
+	if o.Retention < 0 || o.AuditRetention < 0 {
+		errs = append(errs, fmt.Errorf("retention %v or %v is negative", o.Retention, o.AuditRetention))
 	}
 	for name, n := range map[string]int{
 		"table rows": o.TableRows, "backlog": o.MaxBacklog, "receipt cache": o.ReceiptCache,

@@ -29,7 +29,7 @@ const (
 	allKinds = Blacklisted | OptedOut
 )
 
-// String returns the name that the API has for one kind.
+// String returns the name that the API has for one kind, and both for both.
 func (k Kinds) String() string {
 	switch k {
 	case Blacklisted:
@@ -37,7 +37,7 @@ func (k Kinds) String() string {
 	case OptedOut:
 		return "optouts"
 	}
-	return fmt.Sprintf("kinds %d", uint8(k))
+	return "blacklist and optouts"
 }
 
 // Key names an entry.
