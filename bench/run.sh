@@ -27,6 +27,8 @@ say "a campaign of 1,000,000 recipients, from its upload to the last receipt"
 "$e2e" -mode campaign -messages 1000000
 say "receipts of messages that are only in the database, after a restart"
 "$e2e" -mode restart
+say "webhooks from the outbox to one endpoint"
+"$e2e" -mode webhooks
 say "the calls that read, with 5 million messages stored, while 5,000 messages/s arrive"
 "$e2e" -mode reads -prefill 5000000
 

@@ -152,3 +152,33 @@ func TestRouteBadInput(t *testing.T) {
 		t.Errorf("long tag: %d %s", code, text)
 	}
 }
+
+func TestWholeTableOverREST(t *testing.T) {
+	s := openSite(t, t.TempDir(), func(c *Config) { c.Connectors = []string{"a=smpp://x:y@127.0.0.1:1", "b=smpp://x:y@127.0.0.1:1"} })
+	table := `{"routes":[{"name":"one","match":{"prefixes":["49"]},"targets":[{"connector":"a"}]},{"name":"rest","targets":[{"connector":"b"}]}]}`
+	if text := s.must(200, "PUT", "/routes?dry_run=true", table); !strings.Contains(text, `"created":2`) {
+		t.Errorf("dry: %s", text)
+	}
+	if text := s.must(200, "GET", "/routes", ""); !strings.Contains(text, `"routes":[]`) {
+		t.Errorf("a dry run changed %s", text)
+	}
+	s.must(200, "PUT", "/routes", table)
+	// What GET shows can be put again.
+	if text := s.must(200, "PUT", "/routes", s.must(200, "GET", "/routes", "")); !strings.Contains(text, `"unchanged":2`) {
+		t.Errorf("put again: %s", text)
+	}
+	for body, want := range map[string]string{
+		`{}`: `"/routes"`,
+		`{"routes":[{"name":"x","targets":[{"connector":"a"}]},{"name":"x","strategy":"lottery","targets":[{"connector":"ghost"}]}]}`: `"/routes/1/targets/0/connector"`,
+		`{"routes":[{"name":"x","colour":"red","targets":[{"connector":"a"}]}]}`:                                                      `colour`,
+		`{"routes":{"name":"x"}}`: `"/routes"`,
+	} {
+		if code, text := s.call("PUT", "/routes", body); code != 422 || !strings.Contains(text, want) {
+			t.Errorf("%s: %d %s, want %s", body, code, text, want)
+		}
+	}
+	if text := s.must(200, "GET", "/routes", ""); !strings.Contains(text, `"one"`) || !strings.Contains(text, `"rest"`) {
+		t.Errorf("a table with faults changed %s", text)
+	}
+	s.must(200, "PUT", "/routes", `{"routes":[]}`)
+}

@@ -7,6 +7,7 @@
 //	go run ./bench/e2e -mode smpp     submit_sm over 10 binds
 //	go run ./bench/e2e -mode campaign a campaign of -messages recipients, from its upload to the last receipt
 //	go run ./bench/e2e -mode reads    the calls that read, with -prefill messages stored, while -rate messages/s arrive
+//	go run ./bench/e2e -mode webhooks final states told to one endpoint, from the outbox
 //	go run ./bench/e2e -mode restart  receipts that come after a restart, whose messages are only in the database
 //
 // It talks to loopback addresses only and ends by itself.
@@ -50,12 +51,12 @@ type options struct {
 func main() {
 	var o options
 	flag.StringVar(&o.binary, "binary", "bin/protei-bulk", "the program to measure")
-	flag.StringVar(&o.mode, "mode", "single", "single, bulk, smpp, campaign, reads or restart")
+	flag.StringVar(&o.mode, "mode", "single", "single, bulk, smpp, campaign, reads, webhooks or restart")
 	flag.IntVar(&o.conns, "conns", 0, "connections or binds; 0: 256 for single, 16 for bulk, 10 for smpp")
 	flag.IntVar(&o.batch, "batch", 100, "messages of one bulk request")
 	flag.DurationVar(&o.warmup, "warmup", 3*time.Second, "time before the measurement")
 	flag.DurationVar(&o.duration, "duration", 15*time.Second, "measured time")
-	flag.IntVar(&o.messages, "messages", 400_000, "messages of mode restart, recipients of mode campaign")
+	flag.IntVar(&o.messages, "messages", 400_000, "messages of modes restart and webhooks, recipients of mode campaign")
 	flag.IntVar(&o.prefill, "prefill", 0, "messages to store before, by bulk requests")
 	flag.StringVar(&o.durability, "durability", "fsync", "of the platform")
 	flag.StringVar(&o.dir, "dir", "", "working folder (default: one in the user's cache, removed at the end)")
@@ -84,7 +85,7 @@ type bench struct {
 
 func run(ctx context.Context, o options) error {
 	if o.conns == 0 {
-		o.conns = map[string]int{"single": 256, "bulk": 16, "restart": 16, "reads": 16, "smpp": 10, "campaign": 1}[o.mode]
+		o.conns = map[string]int{"single": 256, "bulk": 16, "restart": 16, "reads": 16, "smpp": 10, "campaign": 1, "webhooks": 16}[o.mode]
 	}
 	b := &bench{opts: o, dir: o.dir, began: time.Now()}
 	if b.dir == "" {
@@ -127,6 +128,8 @@ func run(ctx context.Context, o options) error {
 		return b.campaign(ctx, d, c)
 	case "restart":
 		return b.restart(ctx, d, c)
+	case "webhooks":
+		return b.webhooks(ctx, d, c)
 	case "reads":
 		return b.reads(ctx, d, c)
 	}

@@ -83,7 +83,17 @@ type Driver struct {
 	hook   *fasthttp.Server
 	url    string // of the webhook
 	seq    atomic.Uint64
+
+	closed atomic.Bool // the webhook answers 503
+	events atomic.Int64
+	posts  atomic.Int64 // requests that had them
 }
+
+// Hold makes the webhook answer 503, or take events again.
+func (d *Driver) Hold(on bool) { d.closed.Store(on) }
+
+// Webhooks returns the events taken and the requests they came in.
+func (d *Driver) Webhooks() (events, requests int64) { return d.events.Load(), d.posts.Load() }
 
 // New starts the webhook's listener.
 func New(ctx context.Context, opts Options) (*Driver, error) {
@@ -103,7 +113,14 @@ func New(ctx context.Context, opts Options) (*Driver, error) {
 	d.hook = &fasthttp.Server{
 		MaxRequestBodySize: 64 << 20,
 		Handler: func(ctx *fasthttp.RequestCtx) {
-			opts.Counters.Receipts.Add(int64(bytes.Count(ctx.PostBody(), event)))
+			if d.closed.Load() {
+				ctx.SetStatusCode(http.StatusServiceUnavailable)
+				return
+			}
+			n := int64(bytes.Count(ctx.PostBody(), event))
+			d.events.Add(n)
+			d.posts.Add(1)
+			opts.Counters.Receipts.Add(n)
 		},
 	}
 	go func() { _ = d.hook.Serve(ln) }()
