@@ -10,6 +10,7 @@ import (
 	"protei-bulk/bulk/api"
 	"protei-bulk/bulk/campaign"
 	"protei-bulk/bulk/contact"
+	"protei-bulk/bulk/intake"
 	"protei-bulk/bulk/message"
 	"protei-bulk/bulk/store"
 )
@@ -37,7 +38,7 @@ func (s campaignStore) Write(ctx context.Context, c *campaign.Change) error {
 			Refused: r.Refused, CreatedAt: r.CreatedAt, StartedAt: r.StartedAt, FinishedAt: r.FinishedAt, Settings: r.Settings,
 		}
 	}
-	return s.p.store.Write(ctx, out)
+	return campaignError(s.p.store.Write(ctx, out))
 }
 
 func blockChange(owner message.ID, drop, add []contact.Block) *store.Change {
@@ -167,7 +168,7 @@ func (s listStore) WriteList(ctx context.Context, c *contact.ListChange) error {
 	}
 	out := blockChange(c.List.ID, c.Clear, c.Blocks)
 	out.Kind, out.Key, out.Value = listObjects, c.List.ID.String(), text
-	return s.p.store.Write(ctx, out)
+	return campaignError(s.p.store.Write(ctx, out))
 }
 
 func (s listStore) DeleteList(ctx context.Context, id message.ID) error {
@@ -178,8 +179,11 @@ func (s listStore) DeleteList(ctx context.Context, id message.ID) error {
 }
 
 func campaignError(err error) error {
-	if errors.Is(err, store.ErrNotFound) {
+	switch {
+	case errors.Is(err, store.ErrNotFound):
 		return campaign.ErrNotFound
+	case errors.Is(err, store.ErrDiskFull):
+		return intake.AsRefusal(intake.ErrDiskFull)
 	}
 	return err
 }

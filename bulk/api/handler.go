@@ -28,6 +28,7 @@ type API struct {
 	mux     *http.ServeMux
 	calls   sync.Pool    // *call
 	bodies  atomic.Int64 // octets of large bodies held now
+	uploads atomic.Int64 // files of recipients being read now
 	repeats repeats
 	started time.Time
 	audited []string // method and path
@@ -60,16 +61,17 @@ type call struct {
 	who *account.Account
 	key *account.Key // by which who was found; nil: otherwise
 
-	body    []byte
-	charged int64 // octets of body taken from the budget
-	answer  []byte
-	dec     decoder
-	reqs    []intake.Request
-	outs    []intake.Outcome
-	index   []int  // position of reqs[i] in the request
-	batch   *batch // of a bulk request: space
-	space   batch
-	once    *message.Answer // what to store with the messages, when there is an Idempotency-Key
+	body      []byte
+	charged   int64 // octets of body taken from the budget
+	uploading bool  // counted in API.uploads
+	answer    []byte
+	dec       decoder
+	reqs      []intake.Request
+	outs      []intake.Outcome
+	index     []int  // position of reqs[i] in the request
+	batch     *batch // of a bulk request: space
+	space     batch
+	once      *message.Answer // what to store with the messages, when there is an Idempotency-Key
 }
 
 // New returns an API.

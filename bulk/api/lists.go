@@ -96,6 +96,7 @@ func (c *call) listMembers() error {
 
 func (c *call) addMembers() error {
 	up, err := c.uploaded()
+	defer c.uploadDone()
 	if err != nil {
 		return err
 	}

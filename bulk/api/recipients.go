@@ -23,6 +23,7 @@ const (
 	maxUpload     = 2 << 30 // octets
 	uploadStall   = 60 * time.Second
 	uploadLongest = 6 * time.Hour
+	maxUploads    = 8 // at the same time; each takes up to 50 MB while it is read
 	maxListed     = 1000
 	maxSamples    = 100
 )
@@ -45,6 +46,7 @@ func (c *call) addRecipients() error {
 		return err
 	}
 	up, err := c.uploaded()
+	defer c.uploadDone()
 	if err != nil {
 		return err
 	}
@@ -77,6 +79,9 @@ func (c *call) uploaded() (*campaign.Upload, error) {
 	if err != nil {
 		return nil, err
 	}
+	if c.uploading = true; c.api.uploads.Add(1) > maxUploads {
+		return nil, &problem{code: "overloaded", detail: "too many uploads at once; try again later", retry: retryBusy}
+	}
 	body := io.Reader(newSlowBody(c))
 	if opts.Format = format; opts.Charset == "" {
 		opts.Charset = params["charset"]
@@ -97,6 +102,14 @@ func (c *call) uploaded() (*campaign.Upload, error) {
 	opts.TempDir = c.api.opts.TempDir
 	up.Reader, err = sheet.Open(body, opts)
 	return up, err
+}
+
+// uploadDone gives back the place that uploaded took.
+func (c *call) uploadDone() {
+	if c.uploading {
+		c.uploading = false
+		c.api.uploads.Add(-1)
+	}
 }
 
 // uploadOptions reads the query of an upload.

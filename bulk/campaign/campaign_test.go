@@ -298,6 +298,43 @@ func TestScheduledWaitsForItsTime(t *testing.T) {
 	}
 }
 
+func TestOutsideOfItsWindowsItWaits(t *testing.T) {
+	r := open(t)
+	now := time.Now().UTC()
+	later := []campaign.Window{{From: now.Add(2 * time.Hour).Format("15:04"), To: now.Add(3 * time.Hour).Format("15:04")}}
+	c := r.create(t, campaign.Spec{Windows: later}, numbers(3))
+	r.do(t, c.ID, campaign.Start)
+	row := r.wait(t, c.ID, func(row campaign.Row) bool {
+		return strings.Contains(string(row.Settings), "outside its time windows until")
+	})
+	if row.Status != campaign.Running || len(r.sink.Messages()) != 0 {
+		t.Errorf("status %s, %d messages", row.Status, len(r.sink.Messages()))
+	}
+	r.do(t, c.ID, campaign.Pause)
+	if row := r.wait(t, c.ID, is(campaign.Paused)); strings.Contains(string(row.Settings), "outside") {
+		t.Errorf("a paused one waits: %s", row.Settings)
+	}
+	open := []campaign.Window{{From: now.Add(-time.Hour).Format("15:04"), To: now.Add(2 * time.Hour).Format("15:04")}}
+	c = r.create(t, campaign.Spec{Windows: open, Timezone: "Etc/UTC"}, numbers(3))
+	r.do(t, c.ID, campaign.Start)
+	r.wait(t, c.ID, is(campaign.Completed))
+	r.wantEach(t, c.ID, 3)
+}
+
+func TestTimesWithoutAZoneAreTheCampaigns(t *testing.T) {
+	r := open(t)
+	day := time.Now().AddDate(0, 1, 0).Format("2006-01-02")
+	for _, at := range []string{day + "T09:30", day + " 09:30:00"} {
+		c := r.create(t, campaign.Spec{ScheduleType: "SCHEDULED", ScheduleAt: at, Timezone: "Asia/Ashgabat"}, nil)
+		if got := time.UnixMilli(c.ScheduleAt).UTC().Format("2006-01-02T15:04"); got != day+"T04:30" {
+			t.Errorf("%s in Ashgabat is %s UTC", at, got)
+		}
+	}
+	if _, err := r.m.Create(context.Background(), r.acme, campaign.Spec{Name: "a", MessageContent: "x", ScheduleType: "SCHEDULED", ScheduleAt: day + "T09:30"}, ""); err == nil {
+		t.Error("a time without any zone is taken")
+	}
+}
+
 func TestOthersDoNotSeeIt(t *testing.T) {
 	r := open(t)
 	c := r.create(t, campaign.Spec{}, numbers(1))

@@ -86,7 +86,7 @@ func (r *MemberReader) Member() (*Member, error) {
 func (r *MemberReader) block() error {
 	if len(r.blocks) == 0 {
 		var err error
-		if r.blocks, err = r.store.Blocks(r.ctx, r.owner, Recipients, r.at, 4); err != nil {
+		if r.blocks, err = r.store.Blocks(r.ctx, r.owner, Recipients, r.at, 16); err != nil {
 			return err
 		}
 	}

@@ -34,6 +34,13 @@ func TestFullDiskRefuses(t *testing.T) {
 	if err := s.Accept(t.Context(), []*message.Message{newMessage(s, 1)}, store.AcceptExtra{}); !errors.Is(err, store.ErrDiskFull) {
 		t.Fatalf("error %v", err)
 	}
+	blocks := []store.BlockRow{{Owner: 1, Kind: 1, First: 1, Count: 1, Data: []byte("x")}}
+	if err := s.Write(t.Context(), &store.Change{Blocks: blocks}); !errors.Is(err, store.ErrDiskFull) {
+		t.Errorf("blocks: %v", err)
+	}
+	if err := s.Write(t.Context(), &store.Change{Campaign: &store.CampaignRow{ID: 1}, Blocks: blocks}); err != nil {
+		t.Errorf("the progress of a campaign: %v", err)
+	}
 }
 
 func TestFailedSyncEndsTheStore(t *testing.T) {

@@ -38,8 +38,12 @@ type Change struct {
 	Blocks   []BlockRow   // inserted, or replaced when they begin with the same number
 }
 
-// Write makes the change durable.
+// Write makes the change durable. What only adds blocks is ErrDiskFull when there is little
+// space left: it can wait, and what is accepted already cannot.
 func (e *Embedded) Write(ctx context.Context, c *Change) error {
+	if e.diskFull.Load() && c.Campaign == nil && len(c.Blocks) > 0 {
+		return ErrDiskFull
+	}
 	var body []byte
 	if c.Campaign != nil {
 		var err error
