@@ -193,6 +193,26 @@ func TestAccountCommands(t *testing.T) {
 	if out := c.ok("account", "key", "create", "2", "--name", "laptop", "--scope", "messages:send,messages:read", "--allow", "127.0.0.0/8", "--expires", "720h"); !strings.Contains(out, "pb_") {
 		t.Errorf("key create printed\n%s", out)
 	}
+	if out := c.ok("account", "usage", "2"); !strings.Contains(out, "no limit") {
+		t.Errorf("usage printed\n%s", out)
+	}
+	numbers := filepath.Join(t.TempDir(), "numbers.csv")
+	if err := os.WriteFile(numbers, []byte("number,name\n+4915111111,Ann\nnobody,Bob\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if out := c.ok("optout", "import", numbers, "--account", "2"); !strings.Contains(out, "added") || !strings.Contains(out, "refused") {
+		t.Errorf("import printed\n%s", out)
+	}
+	if out := c.ok("optout", "list", "--account", "2"); !strings.Contains(out, "4915111111") {
+		t.Errorf("list printed\n%s", out)
+	}
+	if out := c.ok("optout", "remove", "4915111111", "--account", "2"); !strings.Contains(out, "removed") {
+		t.Errorf("remove printed\n%s", out)
+	}
+	c.fails(2, "no such file", "blacklist", "import", filepath.Join(t.TempDir(), "none"))
+	if out := c.ok("audit", "list", "--what", "account 2"); !strings.Contains(out, "new ") || !strings.Contains(out, "127.0.0.1") || strings.Contains(out, key) {
+		t.Errorf("audit printed\n%s", out)
+	}
 	if out := c.ok("account", "disable", "2"); !strings.Contains(out, "disabled") {
 		t.Errorf("disable printed\n%s", out)
 	}
