@@ -268,6 +268,9 @@ func (c *call) updateAccount() error {
 	if err := c.mayChange(a, body.set); err != nil {
 		return err
 	}
+	if body.set["currency"] && body.Currency != a.Currency && c.api.opts.Billing.Moved(a) {
+		return wrong("conflict", "the currency stays: the account's balance is in it already")
+	}
 	if c.who.IsParentOf(a) {
 		if c.within(&body.Spec); len(c.dec.faults) > 0 {
 			return c.dec.invalid()

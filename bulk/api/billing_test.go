@@ -166,6 +166,7 @@ func TestParentAndChild(t *testing.T) {
 		t.Errorf("shared balance %s", a.Body)
 	}
 	f.do(t, "POST", child+"/transfer", `{"amount":0.01}`, as(f.parent)...).want(t, 409, "conflict")
+	f.do(t, "PATCH", child, `{"currency":"USD"}`, f.asAdmin()...).want(t, 409, "conflict")
 	// What only admins decide.
 	for _, body := range []string{
 		`{"billing":"postpaid"}`, `{"credit_limit":5}`, `{"price":0}`, `{"role":"admin"}`, `{"parent":0}`, `{"currency":"USD"}`,

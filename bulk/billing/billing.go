@@ -87,6 +87,11 @@ func (d *Desk) Currency(a *account.Account) string {
 	return a.Currency
 }
 
+// Moved reports whether an account's own balance was ever changed: its currency stays then.
+func (d *Desk) Moved(a *account.Account) bool {
+	return d.opts.Store.Balance(a.ID) != money.Balance{}
+}
+
 // Request is a movement that somebody asks for.
 type Request struct {
 	By        uint32 // account that asks
@@ -131,7 +136,7 @@ func (d *Desk) move(ctx context.Context, a *account.Account, mv money.Movement, 
 	if err := mv.Validate(); err != nil {
 		return mv, false, err
 	}
-	if a.SharedBalance {
+	if a.SharedBalance && mv.Amount > 0 { // what it had before can be taken back
 		return mv, false, ErrShared
 	}
 	return d.opts.Store.Move(ctx, mv, floor)

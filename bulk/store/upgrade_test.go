@@ -1,6 +1,7 @@
 package store
 
 import (
+	"errors"
 	"fmt"
 	"path/filepath"
 	"testing"
@@ -9,6 +10,7 @@ import (
 	"zombiezen.com/go/sqlite/sqlitex"
 
 	"protei-bulk/bulk/message"
+	"protei-bulk/bulk/money"
 )
 
 // TestUpgrade opens folders as the versions before left them.
@@ -46,6 +48,15 @@ func upgradeFrom(t *testing.T, version int) {
 		}
 		if n := e.Parts(1, 0, 1); n != 0 {
 			t.Errorf("%d parts", n)
+		}
+		if b := e.Balance(1); b != (money.Balance{}) {
+			t.Errorf("balance %+v", b)
+		}
+		if list, err := e.Movements(t.Context(), 1, 0, 10); err != nil || len(list) != 0 {
+			t.Errorf("movements %+v, %v", list, err)
+		}
+		if _, err := e.Answer(t.Context(), 1, [32]byte{}); !errors.Is(err, ErrNotFound) {
+			t.Error(err)
 		}
 		// Recipients as they were kept are blocks of one: the number, line 0, no values.
 		blocks, err := e.Blocks(t.Context(), 7, 1, 1, 10)
