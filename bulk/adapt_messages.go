@@ -54,6 +54,14 @@ func (a answers) Answer(ctx context.Context, account uint32, key [32]byte) (*mes
 	return found, err
 }
 
+// admitOrdered refuses ordered messages while too many wait for their turn.
+func (p *Platform) admitOrdered() error {
+	if p.lanes.OrderFull() {
+		return intake.ErrBusy
+	}
+	return nil
+}
+
 // reader is the embedded store and the lanes as package api wants them.
 type reader struct{ p *Platform }
 

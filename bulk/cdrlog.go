@@ -75,14 +75,6 @@ func (p *Platform) admit(message.Lane) error {
 	return nil
 }
 
-// admitOrdered refuses ordered messages while too many wait for their turn.
-func (p *Platform) admitOrdered() error {
-	if p.lanes.OrderFull() {
-		return intake.ErrBusy
-	}
-	return nil
-}
-
 // cdrFollower is the CDR files as the store's follower.
 type cdrFollower struct {
 	files   *cdr.Writer

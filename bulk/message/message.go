@@ -57,10 +57,10 @@ type Message struct {
 	ProtocolID uint8 // SMPP 3.4 §5.2.13
 	Priority   Priority
 	Flags      Flags
+	Callback   Callback // the form in which DLRURL is told
 
 	ClientRef string // the customer's own reference, echoed everywhere
 	DLRURL    string // webhook for this message; empty: the account's default
-	Callback  Callback
 
 	SubmittedAt int64 // Unix ms
 	ScheduleAt  int64 // Unix ms, 0: at once
