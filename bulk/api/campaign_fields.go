@@ -42,6 +42,7 @@ func (c *call) campaignReaders(s *campaign.Spec) map[string]func(string) {
 		"timezone":         func(n string) { d.string(n, &s.Timezone) },
 		"windows":          func(n string) { d.value(n, &s.Windows) },
 		"duplicates":       func(n string) { d.string(n, &s.Duplicates) },
+		"auto_resume":      func(n string) { d.bool(n, &s.AutoResume) },
 		"dest_port":        port(&s.DestPort),
 		"source_port":      port(&s.SourcePort),
 		"total_recipients": number(campaign.MaxTotal, &s.TotalRecipients),

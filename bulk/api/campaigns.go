@@ -35,6 +35,7 @@ type campaignView struct {
 	RefusedRows     uint32            `json:"rows_refused"`
 	Repeated        uint32            `json:"duplicates_seen"`
 	Duplicates      string            `json:"duplicates,omitempty"`
+	AutoResume      bool              `json:"auto_resume,omitempty"`
 	Columns         []string          `json:"columns,omitempty"`
 	ScheduleType    string            `json:"schedule_type"`
 	ScheduleAt      string            `json:"schedule_at,omitempty"`
@@ -88,7 +89,7 @@ func viewCampaign(c *campaign.Campaign) campaignView {
 		SenderID: c.SenderID, MessageContent: c.MessageContent, Encoding: set.Encoding, Flash: set.Flash,
 		Transliterate: set.Transliterate, UDH: set.UDH, DestPort: set.DestPort, SourcePort: set.SourcePort,
 		RecipientType: c.RecipientType, TotalRecipients: c.TotalRecipients, Recipients: set.Added, RefusedRows: set.RefusedRows,
-		Repeated: set.Repeated, Duplicates: set.Duplicates, Columns: set.Columns, ScheduleType: c.ScheduleType,
+		Repeated: set.Repeated, Duplicates: set.Duplicates, AutoResume: set.AutoResume, Columns: set.Columns, ScheduleType: c.ScheduleType,
 		ScheduleAt: timeOrEmpty(c.ScheduleAt), Timezone: set.Timezone, Windows: set.Windows, Priority: c.Priority.String(),
 		MaxTPS: c.MaxTPS, ValidityPeriod: set.ValidityPeriod, DLRURL: set.DLRURL, Tag: set.Tag,
 		CreatedAt: timeOrEmpty(c.CreatedAt), StartedAt: timeOrEmpty(c.StartedAt), FinishedAt: timeOrEmpty(c.FinishedAt),

@@ -152,7 +152,13 @@ func (r *run) submit(ctx context.Context) error {
 		err := r.m.opts.Intake.Submit(context.WithoutCancel(ctx), b.reqs, b.outs)
 		wait, pause := b.take(err)
 		if pause != nil {
-			return pause
+			if !r.set.AutoResume {
+				return pause
+			}
+			if err := r.waiting(ctx, pause.Error()); err != nil {
+				return err
+			}
+			wait = retryMost
 		}
 		if len(b.reqs) == 0 {
 			break
@@ -160,6 +166,13 @@ func (r *run) submit(ctx context.Context) error {
 		r.backoff = min(2*r.backoff, retryMost)
 		if err := r.sleep(ctx, max(min(wait, retryMost), r.backoff)); err != nil {
 			return err
+		}
+		owner := r.m.opts.Accounts.ByID(r.row.Account) // it may have changed meanwhile
+		if owner == nil {
+			return errAccountGone
+		}
+		for i := range b.reqs {
+			b.reqs[i].Account = owner
 		}
 	}
 	r.backoff = retryFirst

@@ -128,7 +128,8 @@ type Settings struct {
 	SourcePort     uint16   `json:"source_port,omitempty"`
 	Timezone       string   `json:"timezone,omitempty"` // IANA name; "": UTC
 	Windows        []Window `json:"windows,omitempty"`
-	Duplicates     string   `json:"duplicates,omitempty"` // keep or skip; "": keep
+	Duplicates     string   `json:"duplicates,omitempty"`  // keep or skip; "": keep
+	AutoResume     bool     `json:"auto_resume,omitempty"` // waits for balance and quota instead of pausing
 
 	Columns     []string `json:"columns,omitempty"`      // of the recipients' values
 	Added       uint32   `json:"added,omitempty"`        // recipients given so far

@@ -315,7 +315,7 @@ func specOf(row Row, set Settings) Spec {
 		TotalRecipients: row.TotalRecipients, ScheduleType: row.ScheduleType, Priority: row.Priority, MaxTPS: row.MaxTPS,
 		Encoding: set.Encoding, DLRURL: set.DLRURL, ValidityPeriod: set.ValidityPeriod, Tag: set.Tag, Flash: set.Flash,
 		Transliterate: set.Transliterate, UDH: set.UDH, DestPort: set.DestPort, SourcePort: set.SourcePort,
-		Timezone: set.Timezone, Windows: set.Windows, Duplicates: set.Duplicates,
+		Timezone: set.Timezone, Windows: set.Windows, Duplicates: set.Duplicates, AutoResume: set.AutoResume,
 	}
 	if row.ScheduleAt != 0 {
 		s.ScheduleAt = timeText(row.ScheduleAt)

@@ -179,6 +179,27 @@ func (r *rig) live(t *testing.T, line *badLine, id message.ID, full, keepSaves i
 	return done
 }
 
+func TestACampaignThatWaitsForItsAccountGoesOnByItself(t *testing.T) {
+	r := open(t)
+	c := r.create(t, campaign.Spec{AutoResume: true}, numbers(1500))
+	disable := func(off bool) {
+		if _, err := r.accounts.Update(context.Background(), r.acme.ID, func(s *account.Spec) { s.Disabled = off }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	disable(true)
+	r.do(t, c.ID, campaign.Start)
+	row := r.wait(t, c.ID, func(row campaign.Row) bool {
+		return strings.Contains(string(row.Settings), `"waiting":"account_disabled`)
+	})
+	if row.Status != campaign.Running || len(r.sink.Messages()) != 0 {
+		t.Errorf("%s with %d messages", row.Status, len(r.sink.Messages()))
+	}
+	disable(false)
+	r.wait(t, c.ID, is(campaign.Completed))
+	r.wantEach(t, c.ID, 1500)
+}
+
 func TestABalanceThatIsSpentPausesAndAResumeGoesOn(t *testing.T) {
 	r := open(t)
 	c := r.create(t, campaign.Spec{}, numbers(2500))

@@ -43,6 +43,7 @@ type Spec struct {
 	Timezone        string // IANA name, of Windows and of a ScheduleAt without zone; "": UTC
 	Windows         []Window
 	Duplicates      string // of numbers: keep (default) or skip
+	AutoResume      bool   // go on by itself when there is balance or quota again
 }
 
 // FieldError names the field of a Spec that cannot be accepted.
@@ -119,6 +120,7 @@ func (s *Spec) apply(row *Row, set *Settings, now time.Time) error {
 	set.Flash, set.Transliterate = s.Flash, s.Transliterate
 	set.UDH, set.DestPort, set.SourcePort = s.UDH, s.DestPort, s.SourcePort
 	set.Timezone, set.Windows, set.Duplicates = s.Timezone, s.Windows, s.Duplicates
+	set.AutoResume = s.AutoResume
 	return errors.Join(faults...)
 }
 

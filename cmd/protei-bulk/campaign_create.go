@@ -97,7 +97,7 @@ func campaignCreate(c *restClient) *cobra.Command {
 	var from, text, priority, schedule, zone, encoding, dlrURL, validity, list string
 	var windows []string
 	var tps int
-	var start, flash, transliterate bool
+	var start, flash, transliterate, auto bool
 	var up upload
 	cmd := &cobra.Command{
 		Use: "create NAME --text TEXT", Short: "Create a DRAFT, with recipients from a file or a contact list", Args: wants("NAME"),
@@ -126,7 +126,7 @@ func campaignCreate(c *restClient) *cobra.Command {
 			if schedule != "" {
 				body["schedule_type"], body["schedule_at"] = "SCHEDULED", schedule
 			}
-			for name, v := range map[string]bool{"flash": flash, "transliterate": transliterate} {
+			for name, v := range map[string]bool{"flash": flash, "transliterate": transliterate, "auto_resume": auto} {
 				if v {
 					body[name] = true
 				}
@@ -161,6 +161,7 @@ func campaignCreate(c *restClient) *cobra.Command {
 	f.StringVar(&validity, "validity", "", "`period` after which a message expires, such as PT4H")
 	f.StringVar(&dlrURL, "dlr-url", "", "`URL` for final states; none: the account's")
 	f.IntVar(&tps, "max-tps", 0, "`messages` a second; 0: no limit")
+	f.BoolVar(&auto, "auto-resume", false, "when balance or quota is used up, wait for more instead of pausing")
 	f.BoolVar(&start, "start", false, "start it at once")
 	return cmd
 }
