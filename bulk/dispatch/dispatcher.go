@@ -269,12 +269,16 @@ func (d *Dispatcher) launch(ctx context.Context, it *queue.Item) {
 	f := d.newFlight(it)
 	d.flying.Add(1)
 	if d.wholly(it.Msg) {
-		f.lead()
-	}
-	for i := range f.parts {
-		if f.parts[i].outcome == open {
+		if p := f.lead(); p != nil {
 			f.left.Add(1)
-			d.submit(ctx, &f.parts[i])
+			d.submit(ctx, p)
+		}
+	} else {
+		for i := range f.parts {
+			if f.parts[i].outcome != skipped {
+				f.left.Add(1)
+				d.submit(ctx, &f.parts[i])
+			}
 		}
 	}
 	f.partDone()

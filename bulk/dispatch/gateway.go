@@ -23,20 +23,21 @@ func (d *Dispatcher) wholly(m *message.Message) bool {
 	return d.o.Charset.wholly(m)
 }
 
-// lead lets one part stand for all that go: a Gateway that takes whole messages is given it
-// once.
-func (f *flight) lead() {
-	first := true
+// lead lets one part stand for all that go, and returns it: it is submitted once for all of
+// them.
+func (f *flight) lead() (leader *part) {
 	for i := range f.parts {
-		if f.parts[i].outcome != open {
-			continue
+		p := &f.parts[i]
+		switch {
+		case p.outcome != open:
+		case leader == nil:
+			leader = p
+		default:
+			p.outcome = follows
 		}
-		if !first {
-			f.parts[i].outcome = follows
-		}
-		first = false
 	}
 	f.whole = true
+	return leader
 }
 
 // follow gives the outcome of the leading part to those that went with it.
