@@ -84,6 +84,39 @@ func TestPrioritiesAreFair(t *testing.T) {
 	})
 }
 
+// A flood of CRITICAL that never ends, and is larger than memory, does not starve LOW: it gets
+// one message in 33, whatever comes before it.
+func TestAFloodStarvesNobody(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const low = 20
+		s := dispatchtest.New()
+		l := lanes(t, s, queue.Options{Memory: 400, LoadBatch: 50})
+		l.Start()
+		s.Start()
+		defer s.Stop()
+		defer l.Stop()
+		next := 100_000
+		flood := func(n int) {
+			accept(t, s, messages(next, n, message.Critical))
+			next += n
+		}
+		flood(2000)
+		accept(t, s, messages(1, low, message.Low))
+		take := taker(t, l.Connector(1))
+		got := map[message.Priority]int{}
+		for range 2 * low { // twice what it should need
+			flood(33)
+			for p, n := range take(33) {
+				got[p] += n
+			}
+			if got[message.Low] == low {
+				return
+			}
+		}
+		t.Errorf("%d of %d LOW among %d CRITICAL", got[message.Low], low, got[message.Critical])
+	})
+}
+
 func TestAnIdleLaneSavesNoCredit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := dispatchtest.New()
