@@ -101,7 +101,7 @@ func (s campaignStore) CancelWaiting(ctx context.Context, account uint32, id mes
 	if err != nil {
 		return 0, err
 	}
-	r := reader{s.p}
+	r := reader(s)
 	var evs []message.Event
 	for i, id := range ids {
 		err := r.takeOut(ctx, id)

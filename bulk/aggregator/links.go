@@ -41,7 +41,6 @@ type Links struct {
 	throttle *upstream.Throttle
 
 	flying   atomic.Int32
-	down     atomic.Bool
 	probing  atomic.Bool // a request is trying
 	lost     atomic.Uint64
 	statuses [600]atomic.Uint64
@@ -195,10 +194,10 @@ func (l *Links) Free() int {
 	l.mu.Lock()
 	state := l.state
 	l.mu.Unlock()
-	switch {
-	case state == upstream.Stopped, state == upstream.Waiting:
+	switch state {
+	case upstream.Stopped, upstream.Waiting:
 		return 0
-	case state == upstream.Connecting: // one tries
+	case upstream.Connecting: // one tries
 		if l.probing.Load() {
 			return 0
 		}

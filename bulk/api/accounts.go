@@ -54,17 +54,17 @@ type accountView struct {
 	Warnings []string `json:"warnings,omitempty"`
 }
 
-func (api *API) viewAccount(a *account.Account) accountView {
+func (a *API) viewAccount(who *account.Account) accountView {
 	return accountView{
-		ID: a.ID, Name: a.Name, Role: a.Role.String(), SystemID: a.SystemID, TPS: a.TPS, MaxBinds: a.MaxBinds,
-		DefaultSender: a.DefaultSender, DefaultEncoding: a.DefaultEncoding.String(), DLRURL: a.DLRURL, Disabled: a.Disabled,
-		Burst: a.Burst, RateBy: a.RateUnit(), DailyQuota: a.DailyQuota, MonthlyQuota: a.MonthlyQuota, TimeZone: cmp.Or(a.TimeZone, "UTC"), Window: a.Window,
-		OptOut: cmp.Or(a.OptOut, account.OptOutOn), StopReply: a.StopReply, StartReply: a.StartReply,
-		Senders: a.Senders, SenderTypes: cmp.Or(a.SenderTypes, account.AnySender), SenderPolicy: cmp.Or(a.SenderPolicy, account.RefuseSender),
-		MessageIDs: cmp.Or(a.MessageIDs, account.HexIDs), SMPPAllow: a.SMPPAllow, Outbind: a.Outbind,
-		billingMembers: api.viewBilling(a),
-		Approval:       a.CampaignApproval, Ordered: a.Ordered,
-		CreatedAt: time.UnixMilli(a.CreatedAt).UTC(), UpdatedAt: time.UnixMilli(a.UpdatedAt).UTC(),
+		ID: who.ID, Name: who.Name, Role: who.Role.String(), SystemID: who.SystemID, TPS: who.TPS, MaxBinds: who.MaxBinds,
+		DefaultSender: who.DefaultSender, DefaultEncoding: who.DefaultEncoding.String(), DLRURL: who.DLRURL, Disabled: who.Disabled,
+		Burst: who.Burst, RateBy: who.RateUnit(), DailyQuota: who.DailyQuota, MonthlyQuota: who.MonthlyQuota, TimeZone: cmp.Or(who.TimeZone, "UTC"), Window: who.Window,
+		OptOut: cmp.Or(who.OptOut, account.OptOutOn), StopReply: who.StopReply, StartReply: who.StartReply,
+		Senders: who.Senders, SenderTypes: cmp.Or(who.SenderTypes, account.AnySender), SenderPolicy: cmp.Or(who.SenderPolicy, account.RefuseSender),
+		MessageIDs: cmp.Or(who.MessageIDs, account.HexIDs), SMPPAllow: who.SMPPAllow, Outbind: who.Outbind,
+		billingMembers: a.viewBilling(who),
+		Approval:       who.CampaignApproval, Ordered: who.Ordered,
+		CreatedAt: time.UnixMilli(who.CreatedAt).UTC(), UpdatedAt: time.UnixMilli(who.UpdatedAt).UTC(),
 	}
 }
 

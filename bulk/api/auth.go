@@ -27,10 +27,9 @@ func (c *call) identify(need account.Scopes) (err error) {
 
 func missingScope(k *account.Key, need account.Scopes) error {
 	detail := "the API key " + k.Prefix + " has the scopes " + k.Scopes.String() + "; this needs "
-	switch {
-	case need == 0:
+	if need == 0 {
 		detail += "a key with all scopes"
-	default:
+	} else {
 		detail += need.String()
 	}
 	return wrong("missing_scope", detail)

@@ -114,7 +114,7 @@ func TestUploads(t *testing.T) {
 
 func TestAVariableThatNobodyHasStopsTheStart(t *testing.T) {
 	p := start(t, options{})
-	path := p.draft(t, "Hi {{nmae}}")
+	path := p.draft(t, "Hi {{surname}}")
 	p.do(t, "POST", path+"/recipients", `{"recipients":[{"to":"1512345670","name":"Ann"}]}`).want(t, 200, "")
 	a := p.do(t, "POST", path+"/start", "")
 	a.want(t, 422, "validation_failed")

@@ -102,9 +102,7 @@ func (r *Record) Count(what string, things []string) {
 		}
 	}
 	first, _ := c.After["first"].([]string)
-	for _, thing := range things[:min(len(things), maxNamed-min(maxNamed, len(first)))] {
-		first = append(first, thing)
-	}
+	first = append(first, things[:min(len(things), maxNamed-min(maxNamed, len(first)))]...)
 	c.Count += len(things)
 	c.After = map[string]any{"first": first}
 	r.noted = true

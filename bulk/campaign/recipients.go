@@ -2,6 +2,7 @@ package campaign
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 
@@ -98,7 +99,7 @@ func (m *Manager) importer(ctx context.Context, id message.ID, set *Settings, up
 	}
 	for before := contact.NewMemberReader(ctx, m.opts.Store, contact.Span{Owner: id, To: set.Added}); ; {
 		switch member, err := before.Member(); {
-		case err == io.EOF:
+		case errors.Is(err, io.EOF):
 			return im, nil
 		case err != nil:
 			return nil, err

@@ -270,7 +270,7 @@ func (r *run) next(ctx context.Context) (more bool, err error) {
 	b.begin()
 	for limit := r.step(); len(b.items) < limit; {
 		member, err := r.members.Member()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			break
 		}
 		if err != nil {

@@ -225,7 +225,7 @@ func (p *params) number(name string, low, high int, label string) (n int, there 
 		end++
 	}
 	n, bad := strconv.Atoi(s[:end])
-	if bad != nil || n == -1 {
+	if none := bad != nil || n == -1; none {
 		return 0, false, nil
 	}
 	if n < low || n > high {

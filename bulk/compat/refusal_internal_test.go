@@ -1,6 +1,7 @@
 package compat
 
 import (
+	"errors"
 	"fmt"
 	"testing"
 
@@ -24,7 +25,10 @@ func TestRefusals(t *testing.T) {
 		intake.InvalidTag:             {"400 to: why", "403 Not routable. Do not try again."},
 	} {
 		r := &intake.Refusal{Code: code, Field: "to", Detail: "why"}
-		j, k := asJasmin(jasminRefusal(r)), kannelRefusal(r).(*kannelError)
+		j, k := asJasmin(jasminRefusal(r)), (*kannelError)(nil)
+		if !errors.As(kannelRefusal(r), &k) {
+			t.Fatalf("%s: %v", code, kannelRefusal(r))
+		}
 		if got := [2]string{fmt.Sprint(j.status, " ", j.text), fmt.Sprint(k.status, " ", k.text)}; got != want {
 			t.Errorf("%s: %q, want %q", code, got, want)
 		}

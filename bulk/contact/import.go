@@ -90,7 +90,7 @@ func (i *Importer) Run(ctx context.Context) error {
 	}
 	for row := (sheet.Row{}); !end; {
 		switch err := i.read(ctx, &row); {
-		case err == io.EOF:
+		case errors.Is(err, io.EOF):
 			end = true
 		case err != nil:
 			return err
@@ -112,7 +112,7 @@ func (i *Importer) sample() (rows []sampled, end bool, err error) {
 	for good := 0; good < sampledRows; {
 		var s sampled
 		switch err := i.Reader.Next(&s.Row); {
-		case err == io.EOF:
+		case errors.Is(err, io.EOF):
 			return rows, true, nil
 		case errors.As(err, &s.bad):
 			if len(rows) > 100*sampledRows { // it is not what it says it is

@@ -54,7 +54,7 @@ func (m *memory) members(t *testing.T) (all []string) {
 	r := contact.NewMemberReader(t.Context(), m, contact.Span{To: m.count(contact.Recipients)})
 	for {
 		got, err := r.Member()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return all
 		}
 		if err != nil {
@@ -214,8 +214,8 @@ func TestMembersComeBackAsTheyWere(t *testing.T) {
 				t.Fatalf("member %d is %+v, want %+v", i, got, want[i])
 			}
 			for n, v := range want[i].Values {
-				if have := ""; n < len(got.Values) {
-					if have = got.Values[n]; have != v {
+				if n < len(got.Values) {
+					if have := got.Values[n]; have != v {
 						t.Fatalf("value %q, want %q", have, v)
 					}
 				} else if v != "" {

@@ -2,6 +2,7 @@ package contact
 
 import (
 	"context"
+	"errors"
 	"io"
 	"slices"
 
@@ -119,7 +120,7 @@ func ReadMembers(ctx context.Context, s Store, span Span, limit int) ([]Member, 
 	all := []Member{}
 	for len(all) < limit {
 		m, err := r.Member()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return all, nil
 		}
 		if err != nil {

@@ -250,7 +250,7 @@ func (l *Lists) Add(ctx context.Context, account uint32, name string, src *Sourc
 func (l *Lists) known(ctx context.Context, im *Importer, row *List) error {
 	for before := l.Reader(ctx, row); ; {
 		switch m, err := before.Member(); {
-		case err == io.EOF:
+		case errors.Is(err, io.EOF):
 			return nil
 		case err != nil:
 			return err

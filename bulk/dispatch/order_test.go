@@ -76,10 +76,10 @@ func TestOrder(t *testing.T) {
 	m := newSMSC(t, 50)
 	var took taken
 	m.onSubmit(func(s *smpp.Session, r *smpp.Request, p *smpp.SubmitSM) {
-		switch x := rand.IntN(20); {
-		case x == 0:
+		switch rand.IntN(20) {
+		case 0:
 			s.Respond(r.Seq, r.ID, smpp.RSYSERR, nil)
-		case x == 1:
+		case 1:
 			s.Respond(r.Seq, r.ID, smpp.RTHROTTLED, nil)
 		default:
 			took.take(p)

@@ -152,7 +152,6 @@ type moneyModel struct {
 	want    map[uint32]money.Balance
 	moves   map[uint32]money.Amount // sum of listed movements
 	msgs    []*message.Message      // the model's copies
-	price   map[message.ID]int64
 	serials int
 }
 

@@ -32,7 +32,7 @@ func (l *lines) next() (line string, long bool, err error) {
 		part, err := l.src.ReadSlice('\n')
 		switch {
 		case err == nil || errors.Is(err, bufio.ErrBufferFull):
-		case err == io.EOF:
+		case errors.Is(err, io.EOF):
 			l.ended = true
 		default:
 			return "", false, err
@@ -201,7 +201,7 @@ func (c *csvReader) quoted(line string) (raw string, err error) {
 		}
 		if err == nil {
 			more = append(more, next)
-		} else if err != io.EOF {
+		} else if !errors.Is(err, io.EOF) {
 			return raw, err
 		}
 		c.unread(more)

@@ -32,7 +32,7 @@ func rows(t testing.TB, in string, opts sheet.Options) (all []string, err error)
 		var row sheet.Row
 		var bad *sheet.Malformed
 		switch err := r.Next(&row); {
-		case err == io.EOF:
+		case errors.Is(err, io.EOF):
 			return all, nil
 		case errors.As(err, &bad):
 			all = append(all, fmt.Sprintf("%d !%s", bad.Line, bad.Code))
@@ -267,7 +267,7 @@ func TestAnXLSXFileIsAStream(t *testing.T) {
 	defer file.Close()
 	most, rows := uint64(0), 0
 	for row := (sheet.Row{}); ; rows++ {
-		if err := file.Next(&row); err == io.EOF {
+		if err := file.Next(&row); errors.Is(err, io.EOF) {
 			break
 		} else if err != nil {
 			t.Fatal(err)

@@ -33,7 +33,7 @@ func readShared(src io.Reader, dir string) (*shared, error) {
 	phonetic, total := 0, 0
 	for {
 		err := x.next()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			break
 		}
 		if err != nil {
@@ -94,7 +94,7 @@ func (s *shared) at(n int) ([]byte, error) {
 			s.window = make([]byte, 64<<10)
 		}
 		read, err := s.file.ReadAt(s.window[:cap(s.window)], int64(from))
-		if err != nil && err != io.EOF {
+		if err != nil && !errors.Is(err, io.EOF) {
 			return nil, err
 		}
 		s.window, s.from = s.window[:read], from

@@ -131,7 +131,7 @@ func (x *xlsx) each(name string, f func(*xmlScanner)) error {
 	defer r.Close()
 	for s := (&xmlScanner{src: bufio.NewReader(r)}); ; {
 		switch err := s.next(); {
-		case err == io.EOF:
+		case errors.Is(err, io.EOF):
 			return nil
 		case err != nil:
 			return fmt.Errorf("%s: %w", name, err)
@@ -258,7 +258,7 @@ func dateLayout(code string) string {
 func (x *xlsx) Next(row *Row) error {
 	for {
 		err := x.row()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return io.EOF
 		}
 		var bad *Malformed
@@ -422,7 +422,7 @@ func (x *xlsx) number(value []byte, style int) {
 	if style >= 0 && style < len(x.dates) {
 		date = x.dates[style]
 	}
-	if date == "" && bytes.IndexAny(value, ".eE") < 0 {
+	if date == "" && !bytes.ContainsAny(value, ".eE") {
 		x.arena = append(x.arena, value...)
 		return
 	}

@@ -60,7 +60,7 @@ func (x *xmlScanner) next() error {
 }
 
 func noEnd(err error) error {
-	if err == io.EOF {
+	if errors.Is(err, io.EOF) {
 		return io.ErrUnexpectedEOF
 	}
 	return err
