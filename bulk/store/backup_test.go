@@ -146,11 +146,12 @@ func TestCheckFolderFindsDamage(t *testing.T) {
 			return firstError(os.RemoveAll(to), os.Rename(filepath.Join(from, "journal"), to))
 		},
 		"a segment is missing": func(dir string) error {
+			// The one of the database's position; how many follow depends on what SQLite holds already.
 			names, err := filepath.Glob(filepath.Join(dir, "journal", "*.seg"))
-			if err != nil || len(names) < 2 {
+			if err != nil || len(names) == 0 {
 				t.Fatalf("%v: %v", names, err)
 			}
-			return os.Remove(names[len(names)/2])
+			return os.Remove(names[0])
 		},
 	} {
 		dir := copyOf()
