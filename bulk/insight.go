@@ -74,6 +74,10 @@ func (l *link) describe(view *api.Connector) {
 	view.Submitted, view.Throttled = int64(counters.Submitted), int64(counters.Throttled)
 	view.Paced = l.group.Pace()
 	for _, b := range l.group.States() {
+		if b.Awaits() {
+			view.Links = append(view.Links, bindView(&b))
+			continue
+		}
 		view.Binds++
 		view.Window += b.Window
 		view.InFlight += b.InFlight
@@ -83,10 +87,7 @@ func (l *link) describe(view *api.Connector) {
 		if b.Err != "" {
 			view.LastError = b.Err
 		}
-		view.Links = append(view.Links, api.Bind{
-			Index: b.Index, Type: b.Type, State: string(b.State), Since: b.Since.UTC(), Error: b.Err, Throttled: b.Paused,
-			Window: b.Window, InFlight: b.InFlight, Binds: b.Binds, Pauses: b.Pauses, Unanswered: b.Lost, Late: b.Late,
-		})
+		view.Links = append(view.Links, bindView(&b))
 	}
 	switch view.Bound {
 	case 0:
@@ -95,6 +96,13 @@ func (l *link) describe(view *api.Connector) {
 		view.State = "up"
 	default:
 		view.State = "degraded"
+	}
+}
+
+func bindView(b *upstream.BindState) api.Bind {
+	return api.Bind{
+		Index: b.Index, Type: b.Type, State: string(b.State), Since: b.Since.UTC(), Error: b.Err, Throttled: b.Paused,
+		Window: b.Window, InFlight: b.InFlight, Binds: b.Binds, Pauses: b.Pauses, Unanswered: b.Lost, Late: b.Late,
 	}
 }
 

@@ -266,7 +266,13 @@ type BindState struct {
 	Pauses   uint64 // that the SMSC asked for, of this bind or of all
 	Lost     uint64 // submit_sm without an answer
 	Late     uint64 // answers after the timeout
+
+	awaits bool
 }
+
+// Awaits reports whether it is a receiver that the SMSC has not asked for (Outbind): that is
+// no fault.
+func (b *BindState) Awaits() bool { return b.awaits && b.Err == "" }
 
 // States returns the state of every bind.
 func (g *Group) States() []BindState {
@@ -276,6 +282,7 @@ func (g *Group) States() []BindState {
 		out[i] = BindState{
 			Index: l.index, Type: l.bind.String(), State: l.state, Since: l.since, Err: l.err, Binds: l.binds,
 			Paused: l.throttle.Paused(), Window: int(l.window), InFlight: int(l.inFlight.Load()),
+			awaits: g.o.Mode == Outbind && l.bind == smpp.Receiver && l.state == Waiting,
 			Pauses: l.throttle.Pauses(), Lost: l.lost.Load(), Late: l.late.Load(),
 		}
 		l.mu.Unlock()

@@ -284,6 +284,7 @@ func TestOutbind(t *testing.T) {
 		o.Mode, o.Listen, o.OutbindID, o.OutbindPassword = upstream.Outbind, "127.0.0.1:0", "smsc", "pw"
 	})
 	eventually(t, "the transmitter", func() bool { return g.Free() == 5 && g.Listening() != "" })
+	eventually(t, "a receiver that nobody misses", func() bool { st := g.States(); return st[1].Awaits() && !st[0].Awaits() })
 	ask := func(password string) {
 		t.Helper()
 		if err := p.server.Outbind(t.Context(), g.Listening(), smpp.Outbind{SystemID: []byte("smsc"), Password: []byte(password)}); err != nil {
