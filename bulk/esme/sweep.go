@@ -53,7 +53,9 @@ func (s *Server) sweep(ctx context.Context) {
 func (b *mailbox) beginSweep(all bool) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	want := len(b.receivers) > 0 && (b.wantSweep || all)
+	if len(b.receivers) == 0 || !b.wantSweep && !all {
+		return false // woken for another mailbox, or for what was swept already: what this one waits for stays
+	}
 	b.wantSweep, b.full = false, false
 	if b.restart {
 		b.restart, b.cursor = false, 0
@@ -61,7 +63,7 @@ func (b *mailbox) beginSweep(all bool) bool {
 	if b.cursor == 0 {
 		b.refused = false
 	}
-	return want
+	return true
 }
 
 // sweepBox reads pages from the cursor on until the end or until b is full. It reports whether
