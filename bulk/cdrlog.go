@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strconv"
 	"time"
 
 	"protei-bulk/bulk/cdr"
@@ -49,7 +50,14 @@ func setAsideCDR(data, dir string, log *slog.Logger) error {
 	if !cdr.Used(dir) {
 		return nil // there is none, or an empty one, such as a disk of its own
 	}
-	aside := dir + "-before-" + time.Now().UTC().Format("20060102-150405")
+	base := dir + "-before-" + time.Now().UTC().Format("20060102-150405")
+	aside := base
+	for n := 2; ; n++ {
+		if _, err := os.Lstat(aside); errors.Is(err, os.ErrNotExist) {
+			break
+		}
+		aside = base + "-" + strconv.Itoa(n) // the second one within a second
+	}
 	log.Warn("the database is new, the CDR files are older: set aside", "folder", aside)
 	return os.Rename(dir, aside)
 }

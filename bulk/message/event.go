@@ -140,7 +140,10 @@ func (m *Message) settle(e *Event) bool {
 		if !move(p, e.Status) {
 			return false
 		}
-		p.Error, p.DoneAt = e.Error, e.At
+		p.DoneAt = e.At
+		if e.Error != 0 || e.Status != Expired { // what expired in a lane says why its last try failed
+			p.Error = e.Error
+		}
 		if m.Tariff != nil && m.Tariff.Refunds.gives(e.Status, p.SentAt != 0) {
 			m.Refunded++
 		}

@@ -240,3 +240,19 @@ func TestReopenTellsAgain(t *testing.T) {
 		t.Errorf("notify %d, done at %d", m.Notify, m.DoneAt)
 	}
 }
+
+// What expires in a lane says why its last try failed; any other end says its own reason.
+func TestExpiredKeepsTheErrorOfTheLastTry(t *testing.T) {
+	for status, want := range map[message.Status]uint32{message.Expired: 0x64, message.Delivered: 0} {
+		m := &message.Message{Status: message.Pending}
+		m.SetParts(1)
+		for _, ev := range []message.Event{
+			{Kind: message.Requeue, Msg: m, Error: 0x64, At: 1, Due: 2}, {Kind: message.Settle, Msg: m, Status: status, At: 3},
+		} {
+			ev.Apply()
+		}
+		if m.Parts[0].Error != want || m.Status != status {
+			t.Errorf("%v: error %#x, want %#x", m.Status, m.Parts[0].Error, want)
+		}
+	}
+}
