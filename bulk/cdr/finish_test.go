@@ -362,3 +362,47 @@ func FuzzSplitCSV(f *testing.F) {
 		_, _ = splitCSV(nil, s) // any line: no panic
 	})
 }
+
+// The finisher can be woken in the middle of a rotation and give the closing file its last name
+// before the position says so. A crash then must not make the new file the closing one again.
+func TestFinisherAheadOfTheRotation(t *testing.T) {
+	for _, step := range []string{"new file", "new position"} {
+		dir := t.TempDir()
+		var w *Writer
+		crashed := make(chan struct{})
+		ahead := false
+		opts := Options{Dir: dir, RotateBytes: 1000, retry: time.Hour, between: func(at string) error {
+			if at == step && !ahead {
+				ahead = true
+				if err := w.ends.tidy(); err != nil {
+					t.Error(err)
+				}
+				close(crashed)
+				return errCrash
+			}
+			return nil
+		}}
+		var err error
+		if w, err = Open(opts); err != nil {
+			t.Fatal(err)
+		}
+		add(t, w, 1, 10)
+		go func() { _ = w.Sync(t.Context()) }()
+		<-crashed
+		_ = w.Close()
+		if w, err = Open(Options{Dir: dir, RotateBytes: 1000}); err != nil {
+			t.Fatalf("%s: %v", step, err)
+		}
+		add(t, w, int(w.Position()[15])+1, 40)
+		if err := w.Sync(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		tidy(t, w)
+		if err := w.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if got := ids(t, dir); !slices.Equal(got, upTo(40)) {
+			t.Errorf("%s: records %v", step, got)
+		}
+	}
+}

@@ -36,10 +36,8 @@ func openOutput(opts *Options) (*output, error) {
 		return nil, err
 	}
 	o.points, o.pos, o.saved, o.format = points, last.pos, last, last.format
-	if last.sealed != "" {
-		if _, err := os.Stat(o.path(last.sealed)); err == nil {
-			last.length, o.format = 0, opts.Format // the renamed file has it all, the current one is new
-		}
+	if last.sealed != "" && o.renamed(last.sealed) {
+		last.length, o.format = 0, opts.Format // the renamed file has it all, the current one is new
 	}
 	if last.length <= int64(len(o.format.header())) {
 		last.length, o.format = 0, opts.Format

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 )
 
 // rotationDue reports whether the current file is large or old enough. A file without
@@ -29,9 +30,8 @@ func (o *output) rotate() error {
 	if err := o.opts.between("rename"); err != nil {
 		return err
 	}
-	final := o.path(o.saved.sealed)
-	if _, err := os.Stat(final); err != nil {
-		if err := os.Rename(o.path(o.saved.format.current()), final); err != nil {
+	if !o.renamed(o.saved.sealed) {
+		if err := os.Rename(o.path(o.saved.format.current()), o.path(o.saved.sealed)); err != nil {
 			return fmt.Errorf("rotate CDR: %w", err)
 		}
 	}
@@ -69,10 +69,26 @@ func (o *output) freeName() string {
 	for { // a number is not used again in its second, though retention may have freed it
 		o.number++
 		name := fmt.Sprintf("%s-%03d", o.stamp, o.number)
-		closed, _ := filepath.Glob(o.path(closedPrefix + name + ".*"))
-		closing, _ := filepath.Glob(o.path(closingPrefix + name + ".*"))
-		if len(closed)+len(closing) == 0 {
+		if !o.taken(name) {
 			return closingPrefix + name + o.format.extension()
 		}
 	}
+}
+
+// taken reports whether a file has the name, closing or closed. A file goes from the one to
+// the other at any time, never back: so it is looked for in this order.
+func (o *output) taken(name string) bool {
+	for _, prefix := range []string{closingPrefix, closedPrefix} {
+		if found, _ := filepath.Glob(o.path(prefix + name + ".*")); len(found) > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// renamed reports whether the current file got the closing name, under which it may be no
+// more: the finisher can have given it its last one.
+func (o *output) renamed(sealed string) bool {
+	name, _, _ := strings.Cut(strings.TrimPrefix(sealed, closingPrefix), ".")
+	return o.taken(name)
 }
