@@ -84,5 +84,5 @@ func (t *Table) Route(q *Query) (Choice, bool) {
 	if r == nil || len(r.targets) == 0 {
 		return Choice{}, false
 	}
-	return Choice{Rule: r.id, Connector: r.targets[r.choose(true)].ID, Price: r.src.Price}, true
+	return Choice{Rule: r.id, Connector: r.targets[r.choose(true)].ID, Price: r.price}, true
 }

@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 
 	"protei-bulk/bulk/message"
+	"protei-bulk/bulk/money"
 	"protei-bulk/gsm"
 )
 
@@ -27,11 +28,13 @@ type Table struct {
 
 // rule is a Rule that is ready to be asked.
 type rule struct {
+	// What each message reads stands together: with many rules every cache line is a miss.
 	id       uint32
-	src      *Row
 	strategy Strategy
-	targets  []Connector // in the order of preference
-	order    []uint8     // split, round robin: whose turn it is, again and again
+	targets  []Connector   // in the order of preference
+	price    *money.Amount // of a part; nil: the account's
+	src      *Row
+	order    []uint8 // split, round robin: whose turn it is, again and again
 	turn     *atomic.Uint64
 
 	plain      bool // account and prefix are all its conditions
@@ -158,7 +161,7 @@ func (t *Table) place(places []place) {
 
 func compileRule(row *Row, connectors map[string]Connector) (rule, error) {
 	m := &row.Match
-	r := rule{id: row.ID, src: row, strategy: row.Strategy, minParts: m.MinParts, maxParts: m.MaxParts, turn: new(atomic.Uint64)}
+	r := rule{id: row.ID, src: row, price: row.Price, strategy: row.Strategy, minParts: m.MinParts, maxParts: m.MaxParts, turn: new(atomic.Uint64)}
 	r.aim(row, connectors)
 	for _, s := range m.Senders {
 		if start, ok := strings.CutSuffix(s, "*"); ok {
