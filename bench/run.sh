@@ -25,6 +25,10 @@ say "platform end to end (durability fsync, every receipt returned)"
 "$e2e" -mode smpp
 say "a campaign of 1,000,000 recipients, from its upload to the last receipt"
 "$e2e" -mode campaign -messages 1000000
+say "the same with 1,000 rules, prices, a prepaid balance and quotas"
+"$e2e" -mode single -features
+"$e2e" -mode bulk -features
+"$e2e" -mode smpp -features
 say "receipts of messages that are only in the database, after a restart"
 "$e2e" -mode restart
 say "webhooks from the outbox to one endpoint"
