@@ -2,6 +2,7 @@ package test
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"os"
@@ -143,14 +144,15 @@ func TestCDRFilesAreVerified(t *testing.T) {
 	},
 	) {
 		out, err := exec.Command(binary, "cdr", "verify", "--output", "json", dir).Output()
-		if _, ok := err.(*exec.ExitError); err != nil && !ok {
+		var exit *exec.ExitError
+		if err != nil && !errors.As(err, &exit) {
 			t.Fatal(err)
 		}
 		if err := json.Unmarshal(out, &all); err != nil {
 			t.Fatalf("%v: %s", err, out)
 		}
-		if err != nil {
-			code = err.(*exec.ExitError).ExitCode()
+		if exit != nil {
+			code = exit.ExitCode()
 		}
 		return code, all
 	}

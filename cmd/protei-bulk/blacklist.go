@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"io"
 	"net/url"
 	"os"
 	"strconv"
@@ -116,7 +115,7 @@ func (n *numbersCommand) importFile() *cobra.Command {
 		Example: fmt.Sprintf(`  protei-bulk %[1]s import numbers.csv --account 3
   protei-bulk %[1]s import -          (from standard input)`, n.use),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			var in io.Reader = n.c.env.Stdin
+			in := n.c.env.Stdin
 			if args[0] != "-" {
 				f, err := os.Open(args[0])
 				if err != nil {
