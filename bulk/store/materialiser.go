@@ -94,7 +94,9 @@ func (e *Embedded) materialise(m *materialiser) {
 	}
 }
 
-// cycle writes what is due, and everything when the store stops.
+// cycle writes what is due, and everything when the store stops. A database that does not keep
+// up has always more that is due: writes that came meanwhile ride in each transaction, and the
+// housekeeping is done between them.
 func (m *materialiser) cycle(ops []op, final bool) error {
 	for {
 		cutoff := m.e.opts.Now().Add(-m.e.opts.Settle)
@@ -103,17 +105,19 @@ func (m *materialiser) cycle(ops []op, final bool) error {
 		}
 		b := m.e.dirty.take(cutoff, transactionRows)
 		if m.idle(b, ops) {
-			break
+			return m.keep()
 		}
 		if err := m.transact(b, ops); err != nil {
 			return err
 		}
-		ops = nil
 		if final && m.e.abandoned() {
 			return nil
 		}
+		if err := m.keep(); err != nil {
+			return err
+		}
+		ops = m.e.drainOps()
 	}
-	return m.keep()
 }
 
 // idle reports whether a transaction would change nothing.
