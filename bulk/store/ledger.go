@@ -1,7 +1,6 @@
 package store
 
 import (
-	"sync"
 	"sync/atomic"
 
 	"protei-bulk/bulk/message"
@@ -47,34 +46,9 @@ type counts struct {
 }
 
 // books holds all counts.
-type books struct {
-	mu  sync.RWMutex // guards the map
-	all map[ledgerKey]*counts
-}
+type books = registry[ledgerKey, counts]
 
-// find returns the counts, or nil when there are none.
-func (b *books) find(key ledgerKey) *counts {
-	b.mu.RLock()
-	defer b.mu.RUnlock()
-	return b.all[key]
-}
-
-func (b *books) get(key ledgerKey) *counts {
-	c := b.find(key)
-	if c != nil {
-		return c
-	}
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if c = b.all[key]; c == nil {
-		c = &counts{key: key}
-		if b.all == nil {
-			b.all = make(map[ledgerKey]*counts)
-		}
-		b.all[key] = c
-	}
-	return c
-}
+func newCounts(key ledgerKey) *counts { return &counts{key: key} }
 
 // page remembers the counts used last: runs of messages share them.
 type page struct {
@@ -85,7 +59,7 @@ type page struct {
 func (p *page) of(m *message.Message) *counts {
 	key := ledgerKey{m.Account, m.Campaign}
 	if p.last == nil || p.last.key != key {
-		p.last = p.books.get(key)
+		p.last = p.books.get(key, newCounts)
 	}
 	return p.last
 }
@@ -100,26 +74,20 @@ func cell(m *message.Message, s message.Status) message.Status {
 
 // Ledgers returns the counts of every account, its campaigns included.
 func (e *Embedded) Ledgers() map[uint32]Ledger {
-	e.books.mu.RLock()
-	defer e.books.mu.RUnlock()
 	sum := make(map[uint32]Ledger)
-	for key, c := range e.books.all {
+	e.books.each(func(key ledgerKey, c *counts) {
 		l := sum[key.account]
 		c.add(&l)
 		sum[key.account] = l
-	}
+	})
 	return sum
 }
 
 // Accepted returns the number of messages that each account had accepted, counted on its
 // own: it equals the sum of the account's Ledger, or something was lost or counted twice.
 func (e *Embedded) Accepted() map[uint32]int64 {
-	e.books.mu.RLock()
-	defer e.books.mu.RUnlock()
 	sum := make(map[uint32]int64)
-	for key, c := range e.books.all {
-		sum[key.account] += c.accepted.Load()
-	}
+	e.books.each(func(key ledgerKey, c *counts) { sum[key.account] += c.accepted.Load() })
 	return sum
 }
 

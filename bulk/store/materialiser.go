@@ -32,6 +32,10 @@ type materialiser struct {
 	page  page
 	meter meter
 
+	counts touched[counts]
+	days   touched[usage]
+	purses touched[Purse]
+
 	images  []image
 	fresh   []*image // of images: without a row
 	known   []*image // of images: with one
@@ -295,10 +299,10 @@ func (m *materialiser) count(img *image) {
 		c.rowsAccepted++
 		day, quarter := m.meter.of(img.m)
 		day.rows[quarter] += uint32(len(img.m.Parts))
-		day.dirty = true
+		m.days.add(day, &day.dirty)
 	}
 	c.rows[cell(img.m, img.status)]++
-	c.dirty = true
+	m.counts.add(c, &c.dirty)
 }
 
 func laneNumber(l message.Lane) int64 { return int64(l.Connector)<<8 | int64(l.Priority) }
@@ -489,15 +493,7 @@ func (h hasher) appendFilters(dst []entry, m *message.Message) []entry {
 }
 
 func (m *materialiser) ledgers() error {
-	var changed []*counts
-	m.e.books.mu.RLock()
-	for _, c := range m.e.books.all {
-		if c.dirty {
-			changed = append(changed, c)
-		}
-	}
-	m.e.books.mu.RUnlock()
-	for _, c := range changed {
+	for _, c := range m.counts.take() {
 		var b []byte
 		for _, n := range c.rows {
 			b = binary.AppendVarint(b, n)

@@ -39,7 +39,7 @@ func (e *Embedded) applyMove(mv *move, live bool) {
 	e.moves.fresh = append(e.moves.fresh, *mv)
 	e.moves.mu.Unlock()
 	book := func(account uint32, amount money.Amount) {
-		p := e.purses.get(account)
+		p := e.purses.get(account, newPurse)
 		p.mu.Lock()
 		defer p.mu.Unlock()
 		p.now.Credits += amount
@@ -197,10 +197,10 @@ func (m *materialiser) moveRows() error {
 }
 
 func (m *materialiser) moveRow(mv *move, account uint32, amount money.Amount, peer uint32, mirror int64) error {
-	p := m.e.purses.get(account)
+	p := m.e.purses.get(account, newPurse)
 	p.rows.Credits += amount
 	p.rows.Left += amount
-	p.dirty = true
+	m.purses.add(p, &p.dirty)
 	err := exec(m.conn, "INSERT INTO movements (account, id, mirror, kind, amount, peer, by_account, at, reference, note) VALUES (?,?,?,?,?,?,?,?,?,?)",
 		int64(account), int64(mv.ID), mirror, int64(mv.Kind), int64(amount), int64(peer), int64(mv.By), mv.At, mv.Reference, mv.Note)
 	if err != nil {

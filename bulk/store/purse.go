@@ -2,9 +2,7 @@ package store
 
 import (
 	"fmt"
-	"maps"
 	"sync"
-	"sync/atomic"
 
 	"zombiezen.com/go/sqlite"
 
@@ -25,47 +23,12 @@ type Purse struct {
 }
 
 // purses holds all purses: those of accounts that ever paid or were paid for something.
-type purses struct {
-	mu  sync.Mutex // of adding one
-	all atomic.Pointer[map[uint32]*Purse]
-}
+type purses = registry[uint32, Purse]
 
-func (s *purses) find(account uint32) *Purse {
-	if all := s.all.Load(); all != nil {
-		return (*all)[account]
-	}
-	return nil
-}
-
-func (s *purses) get(account uint32) *Purse {
-	if p := s.find(account); p != nil {
-		return p
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if p := s.find(account); p != nil {
-		return p
-	}
-	next := make(map[uint32]*Purse)
-	if all := s.all.Load(); all != nil {
-		maps.Copy(next, *all)
-	}
-	p := &Purse{account: account}
-	next[account] = p
-	s.all.Store(&next)
-	return p
-}
-
-func (s *purses) each(f func(*Purse)) {
-	if all := s.all.Load(); all != nil {
-		for _, p := range *all {
-			f(p)
-		}
-	}
-}
+func newPurse(account uint32) *Purse { return &Purse{account: account} }
 
 // Purse returns the money of an account, which stays the same object.
-func (e *Embedded) Purse(account uint32) *Purse { return e.purses.get(account) }
+func (e *Embedded) Purse(account uint32) *Purse { return e.purses.get(account, newPurse) }
 
 // Reserve takes amount, which is not negative, out of the balance for messages that are about
 // to be accepted, unless less than floor would be left. Accept of messages with a Tariff
@@ -110,7 +73,7 @@ func (e *Embedded) Balance(account uint32) money.Balance {
 // Balances returns the money of every account that has moved any.
 func (e *Embedded) Balances() map[uint32]money.Balance {
 	all := make(map[uint32]money.Balance)
-	e.purses.each(func(p *Purse) {
+	e.purses.each(func(_ uint32, p *Purse) {
 		p.mu.Lock()
 		all[p.account] = p.now
 		p.mu.Unlock()
@@ -132,7 +95,7 @@ func (a *applier) pay(ev *message.Event, before worth) {
 	m := ev.Msg
 	p := a.purse
 	if p == nil || p.account != m.Tariff.Payer {
-		p = a.e.purses.get(m.Tariff.Payer)
+		p = a.e.purses.get(m.Tariff.Payer, newPurse)
 		a.purse = p
 	}
 	after := worthOf(m)
@@ -155,7 +118,7 @@ func (a *applier) pay(ev *message.Event, before worth) {
 
 // bill counts a message's money as its row has it. The shard must be locked.
 func (m *materialiser) bill(msg *message.Message, fresh bool) {
-	p := m.e.purses.get(msg.Tariff.Payer)
+	p := m.e.purses.get(msg.Tariff.Payer, newPurse)
 	price := money.Amount(msg.Tariff.Price)
 	if fresh {
 		charge := price * money.Amount(len(msg.Parts))
@@ -169,29 +132,26 @@ func (m *materialiser) bill(msg *message.Message, fresh bool) {
 	p.rows.Refunded += refund
 	p.rows.Left += refund
 	msg.Store.RowOpen, msg.Store.RowRefunded = uint8(open), msg.Refunded
-	p.dirty = true
+	m.purses.add(p, &p.dirty)
 }
 
 // purseRows writes the purses that changed.
-func (m *materialiser) purseRows() (err error) {
-	m.e.purses.each(func(p *Purse) {
-		if err != nil || !p.dirty {
-			return
-		}
+func (m *materialiser) purseRows() error {
+	for _, p := range m.purses.take() {
 		r := &p.rows
-		err = exec(m.conn, "INSERT OR REPLACE INTO purses (account, credits, charged, refunded, reserved, remaining) VALUES (?,?,?,?,?,?)",
+		err := exec(m.conn, "INSERT OR REPLACE INTO purses (account, credits, charged, refunded, reserved, remaining) VALUES (?,?,?,?,?,?)",
 			int64(p.account), int64(r.Credits), int64(r.Charged), int64(r.Refunded), int64(r.Reserved), int64(r.Left))
+		if err != nil {
+			return fmt.Errorf("save balance of account %d: %w", p.account, err)
+		}
 		p.dirty = false
-	})
-	if err != nil {
-		return fmt.Errorf("save balances: %w", err)
 	}
 	return nil
 }
 
 func (e *Embedded) restorePurses(conn *database) error {
 	err := query1(conn, "SELECT account, credits, charged, refunded, reserved, remaining FROM purses", func(stmt *sqlite.Stmt) error {
-		p := e.purses.get(uint32(stmt.ColumnInt64(0)))
+		p := e.purses.get(uint32(stmt.ColumnInt64(0)), newPurse)
 		amount := func(col int) money.Amount { return money.Amount(stmt.ColumnInt64(col)) }
 		p.rows = money.Balance{Credits: amount(1), Charged: amount(2), Refunded: amount(3), Reserved: amount(4), Left: amount(5)}
 		p.now = p.rows

@@ -3,7 +3,6 @@ package store
 import (
 	"encoding/binary"
 	"fmt"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -35,29 +34,9 @@ type usage struct {
 }
 
 // usages holds all usage.
-type usages struct {
-	mu  sync.RWMutex // guards the map
-	all map[usageKey]*usage
-}
+type usages = registry[usageKey, usage]
 
-func (u *usages) get(key usageKey) *usage {
-	u.mu.RLock()
-	day := u.all[key]
-	u.mu.RUnlock()
-	if day != nil {
-		return day
-	}
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	if day = u.all[key]; day == nil {
-		day = &usage{key: key}
-		if u.all == nil {
-			u.all = make(map[usageKey]*usage)
-		}
-		u.all[key] = day
-	}
-	return day
-}
+func newUsage(key usageKey) *usage { return &usage{key: key} }
 
 // meter finds where the parts of a message are counted; runs of messages share that.
 type meter struct {
@@ -69,7 +48,7 @@ func (mt *meter) of(m *message.Message) (day *usage, quarter int) {
 	n := m.SubmittedAt / quarterMs
 	key := usageKey{m.Account, int32(n / quartersOfDay)}
 	if mt.last == nil || mt.last.key != key {
-		mt.last = mt.usages.get(key)
+		mt.last = mt.usages.get(key, newUsage)
 	}
 	return mt.last, int(n % quartersOfDay)
 }
@@ -79,10 +58,8 @@ func (mt *meter) of(m *message.Message) (day *usage, quarter int) {
 // SQLite is counted again from the journal's accept records. It goes back two months.
 func (e *Embedded) Parts(account uint32, from, to int64) (sum int64) {
 	first, last := from/quarterMs, (to-1)/quarterMs
-	e.usages.mu.RLock()
-	defer e.usages.mu.RUnlock()
 	for day := first / quartersOfDay; day <= last/quartersOfDay; day++ {
-		u := e.usages.all[usageKey{account, int32(day)}]
+		u := e.usages.find(usageKey{account, int32(day)})
 		if u == nil {
 			continue
 		}
@@ -97,16 +74,8 @@ func (e *Embedded) Parts(account uint32, from, to int64) (sum int64) {
 
 // usageRows writes the days that changed.
 func (m *materialiser) usageRows() error {
-	var changed []*usage
-	m.e.usages.mu.RLock()
-	for _, u := range m.e.usages.all {
-		if u.dirty {
-			changed = append(changed, u)
-		}
-	}
-	m.e.usages.mu.RUnlock()
 	var b []byte
-	for _, u := range changed {
+	for _, u := range m.days.take() {
 		b = b[:0]
 		for _, n := range u.rows {
 			b = binary.AppendUvarint(b, uint64(n))
@@ -129,20 +98,13 @@ func (m *materialiser) purgeUsage(now time.Time) error {
 	if err := exec(m.conn, "DELETE FROM usage WHERE day < ?", int64(oldest)); err != nil {
 		return fmt.Errorf("delete old usage: %w", err)
 	}
-	u := &m.e.usages
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	for key := range u.all {
-		if key.day < oldest {
-			delete(u.all, key)
-		}
-	}
+	m.e.usages.drop(func(key usageKey) bool { return key.day < oldest })
 	return nil
 }
 
 func (e *Embedded) restoreUsage(conn *database) error {
 	err := query1(conn, "SELECT account, day, parts FROM usage", func(stmt *sqlite.Stmt) error {
-		u := e.usages.get(usageKey{uint32(stmt.ColumnInt64(0)), int32(stmt.ColumnInt64(1))})
+		u := e.usages.get(usageKey{uint32(stmt.ColumnInt64(0)), int32(stmt.ColumnInt64(1))}, newUsage)
 		b := columnBytes(stmt, 2)
 		for q := range u.rows {
 			n, size := binary.Uvarint(b)

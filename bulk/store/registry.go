@@ -1,0 +1,74 @@
+package store
+
+import "sync"
+
+// registry holds what is counted for each key: made when it is first asked for, read far more
+// often than it grows. The zero value is ready.
+type registry[K comparable, V any] struct {
+	mu  sync.RWMutex // guards the map
+	all map[K]*V
+}
+
+// find returns the value of key, or nil when there is none.
+func (r *registry[K, V]) find(key K) *V {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return r.all[key]
+}
+
+// get returns the value of key, which it makes if need be.
+func (r *registry[K, V]) get(key K, create func(K) *V) *V {
+	if v := r.find(key); v != nil {
+		return v
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	v := r.all[key]
+	if v == nil {
+		if r.all == nil {
+			r.all = make(map[K]*V)
+		}
+		v = create(key)
+		r.all[key] = v
+	}
+	return v
+}
+
+// each calls f, which must be quick, for all of them.
+func (r *registry[K, V]) each(f func(K, *V)) {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	for key, v := range r.all {
+		f(key, v)
+	}
+}
+
+// drop forgets the values whose key which selects.
+func (r *registry[K, V]) drop(which func(K) bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for key := range r.all {
+		if which(key) {
+			delete(r.all, key)
+		}
+	}
+}
+
+// touched are the values whose rows the transaction under way writes, each once: there are
+// too many to look at them all each time.
+type touched[V any] []*V
+
+// add notes v, unless dirty says that it is noted already.
+func (t *touched[V]) add(v *V, dirty *bool) {
+	if !*dirty {
+		*dirty = true
+		*t = append(*t, v)
+	}
+}
+
+// take returns what was noted and begins anew, in the same memory: it is valid until the next add.
+func (t *touched[V]) take() []*V {
+	noted := *t
+	*t = noted[:0]
+	return noted
+}
