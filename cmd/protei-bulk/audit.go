@@ -3,9 +3,7 @@ package main
 import (
 	"encoding/json"
 	"fmt"
-	"net/url"
 	"sort"
-	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -43,25 +41,18 @@ func newAuditCommand(env *environment) *cobra.Command {
 }
 
 func auditCommandList(c *restClient) *cobra.Command {
-	var limit int
-	filters := map[string]*string{}
+	var flags listFlags
 	cmd := &cobra.Command{
 		Use: "list", Short: "List the administrative changes, newest first", Args: cobra.NoArgs,
 		Example: `  protei-bulk audit list --limit 100
   protei-bulk audit list --what 'connector ' --account 1
   protei-bulk audit list --path /api/v1/campaigns -o json`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			q := url.Values{"limit": {strconv.Itoa(limit)}}
-			for name, v := range filters {
-				if *v != "" {
-					q.Set(name, *v)
-				}
-			}
 			var reply struct {
 				Entries    []auditReply
 				NextCursor string `json:"next_cursor"`
 			}
-			if err := c.do(cmd.Context(), "GET", "/api/v1/audit?"+q.Encode(), nil, &reply); err != nil {
+			if err := c.do(cmd.Context(), "GET", "/api/v1/audit?"+flags.query(), nil, &reply); err != nil {
 				return err
 			}
 			var rows [][]string
@@ -78,22 +69,18 @@ func auditCommandList(c *restClient) *cobra.Command {
 			if err := c.table("AT WHO FROM CALL CHANGE", rows); err != nil {
 				return err
 			}
-			if reply.NextCursor != "" && c.output == "table" {
-				fmt.Fprintf(c.env.Stderr, "more: --cursor %s\n", reply.NextCursor)
-			}
+			c.more(reply.NextCursor)
 			return nil
 		},
 	}
-	f := cmd.Flags()
-	f.IntVar(&limit, "limit", 20, "`count` of entries, up to 1,000")
-	for name, help := range map[string]string{
-		"account_id": "only what this `account` did, by its number", "api_key": "only what the key with this `prefix` did",
-		"what":   "only changes of things whose name begins with this `text`, such as account 3, route, connector",
-		"method": "only calls with this `method`", "path": "only calls whose path begins with this `text`",
-		"since": "only from this `time` on", "until": "only before this `time`", "cursor": "go on below this `id`, as the list before said",
-	} {
-		filters[name] = f.String(strings.TrimSuffix(strings.ReplaceAll(name, "_", "-"), "-id"), "", help)
-	}
+	flags.register(cmd, "entries",
+		listFilter{"account_id", "account", "only what this `account` did, by its number"},
+		listFilter{"api_key", "key", "only what the key with this `prefix` did"},
+		listFilter{"what", "what", "only changes of things whose name begins with this `text`, such as account 3, route, connector"},
+		listFilter{"method", "method", "only calls with this `method`"},
+		listFilter{"path", "path", "only calls whose path begins with this `text`"},
+		listFilter{"since", "since", "only from this `time` on"},
+		listFilter{"until", "until", "only before this `time`"})
 	return cmd
 }
 

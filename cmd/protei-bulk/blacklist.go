@@ -160,9 +160,7 @@ func (n *numbersCommand) list() *cobra.Command {
 			if err := n.c.table("NUMBER ACCOUNT SENDER SINCE SOURCE", rows); err != nil {
 				return err
 			}
-			if reply.NextCursor != "" {
-				fmt.Fprintf(n.c.env.Stderr, "more: --cursor %s\n", reply.NextCursor)
-			}
+			n.c.more(reply.NextCursor)
 			return nil
 		},
 	}

@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"net/url"
 	"strconv"
 
 	"github.com/spf13/cobra"
@@ -41,24 +40,17 @@ func newInboundCommand(env *environment) *cobra.Command {
 }
 
 func inboundList(c *restClient) *cobra.Command {
-	var limit int
-	filters := map[string]*string{}
+	var flags listFlags
 	cmd := &cobra.Command{
 		Use: "list", Short: "List messages from mobiles, newest first", Args: cobra.NoArgs,
 		Example: `  protei-bulk inbound list --to 1000
   protei-bulk inbound list --status NO_ROUTE -o json`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			q := url.Values{"limit": {strconv.Itoa(limit)}}
-			for name, v := range filters {
-				if *v != "" {
-					q.Set(name, *v)
-				}
-			}
 			var reply struct {
 				Messages   []inboundReply `json:"messages"`
 				NextCursor string         `json:"next_cursor"`
 			}
-			if err := c.do(cmd.Context(), "GET", "/api/v1/inbound/messages?"+q.Encode(), nil, &reply); err != nil {
+			if err := c.do(cmd.Context(), "GET", "/api/v1/inbound/messages?"+flags.query(), nil, &reply); err != nil {
 				return err
 			}
 			var rows [][]string
@@ -68,22 +60,15 @@ func inboundList(c *restClient) *cobra.Command {
 			if err := c.table("ID STATUS FROM TO ACCOUNT RECEIVED TEXT", rows); err != nil {
 				return err
 			}
-			if reply.NextCursor != "" {
-				fmt.Fprintln(c.env.Stderr, "more: --cursor", reply.NextCursor)
-			}
+			c.more(reply.NextCursor)
 			return nil
 		},
 	}
-	cmd.Flags().IntVar(&limit, "limit", 20, "`count` of messages, up to 1,000")
-	for _, o := range []struct{ name, flag, usage string }{
-		{"status", "status", "only this `status`: PART, PENDING, DELIVERED, NO_ROUTE, EXPIRED or FAILED"},
-		{"from", "from", "only from this mobile's `number`"},
-		{"to", "to", "only to this `number`"},
-		{"account_id", "account", "only of the account with this `ID`"},
-		{"cursor", "cursor", "go on where a list ended: the `ID` it named"},
-	} {
-		filters[o.name] = cmd.Flags().String(o.flag, "", o.usage)
-	}
+	flags.register(cmd, "messages",
+		listFilter{"status", "status", "only this `status`: PART, PENDING, DELIVERED, NO_ROUTE, EXPIRED or FAILED"},
+		listFilter{"from", "from", "only from this mobile's `number`"},
+		listFilter{"to", "to", "only to this `number`"},
+		listFilter{"account_id", "account", "only of the account with this `ID`"})
 	return cmd
 }
 

@@ -128,24 +128,17 @@ func messageStatus(c *restClient) *cobra.Command {
 }
 
 func messageList(c *restClient) *cobra.Command {
-	var limit int
-	filters := map[string]*string{}
+	var flags listFlags
 	cmd := &cobra.Command{
 		Use: "list", Short: "List messages, newest first", Args: cobra.NoArgs,
 		Example: `  protei-bulk message list --status PENDING
   protei-bulk message list --to +4915112345678 --since 2030-01-31T09:00:00Z -o json`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			q := url.Values{"limit": {strconv.Itoa(limit)}}
-			for name, v := range filters {
-				if *v != "" {
-					q.Set(name, *v)
-				}
-			}
 			var reply struct {
 				Messages   []messageReply `json:"messages"`
 				NextCursor string         `json:"next_cursor"`
 			}
-			if err := c.do(cmd.Context(), "GET", "/api/v1/messages?"+q.Encode(), nil, &reply); err != nil {
+			if err := c.do(cmd.Context(), "GET", "/api/v1/messages?"+flags.query(), nil, &reply); err != nil {
 				return err
 			}
 			var rows [][]string
@@ -155,25 +148,18 @@ func messageList(c *restClient) *cobra.Command {
 			if err := c.table("ID STATUS FROM TO PARTS SUBMITTED CLIENT_REF", rows); err != nil {
 				return err
 			}
-			if reply.NextCursor != "" {
-				fmt.Fprintln(c.env.Stderr, "more: --cursor", reply.NextCursor)
-			}
+			c.more(reply.NextCursor)
 			return nil
 		},
 	}
-	cmd.Flags().IntVar(&limit, "limit", 20, "`count` of messages, up to 1,000")
-	for _, o := range []struct{ name, flag, usage string }{
-		{"status", "status", "only this `status`"},
-		{"from", "from", "only this `sender`"},
-		{"to", "to", "only this `number`"},
-		{"campaign_id", "campaign", "only of this campaign `ID`"},
-		{"batch_id", "batch", "only of the bulk request with this `ID`"},
-		{"since", "since", "only from this `time` on, such as 2030-01-31T09:00:00Z"},
-		{"until", "until", "only before this `time`"},
-		{"cursor", "cursor", "go on where a list ended: the `ID` it named"},
-	} {
-		filters[o.name] = cmd.Flags().String(o.flag, "", o.usage)
-	}
+	flags.register(cmd, "messages",
+		listFilter{"status", "status", "only this `status`"},
+		listFilter{"from", "from", "only this `sender`"},
+		listFilter{"to", "to", "only this `number`"},
+		listFilter{"campaign_id", "campaign", "only of this campaign `ID`"},
+		listFilter{"batch_id", "batch", "only of the bulk request with this `ID`"},
+		listFilter{"since", "since", "only from this `time` on, such as 2030-01-31T09:00:00Z"},
+		listFilter{"until", "until", "only before this `time`"})
 	return cmd
 }
 

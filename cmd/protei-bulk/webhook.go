@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"net/url"
 	"strconv"
 
 	"github.com/spf13/cobra"
@@ -53,16 +52,11 @@ func webhookEndpoints(c *restClient) *cobra.Command {
 }
 
 func webhookFailed(c *restClient) *cobra.Command {
-	var limit int
-	var cursor string
+	var flags listFlags
 	cmd := &cobra.Command{
 		Use: "failed", Short: "List the webhooks that were given up, newest first", Args: cobra.NoArgs,
 		Example: "  protei-bulk webhook failed --limit 100",
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			q := url.Values{"limit": {strconv.Itoa(limit)}}
-			if cursor != "" {
-				q.Set("cursor", cursor)
-			}
 			var reply struct {
 				Failed []struct {
 					MessageID string `json:"message_id"`
@@ -75,7 +69,7 @@ func webhookFailed(c *restClient) *cobra.Command {
 				} `json:"failed"`
 				NextCursor string `json:"next_cursor"`
 			}
-			if err := c.do(cmd.Context(), "GET", "/api/v1/webhooks/failed?"+q.Encode(), nil, &reply); err != nil {
+			if err := c.do(cmd.Context(), "GET", "/api/v1/webhooks/failed?"+flags.query(), nil, &reply); err != nil {
 				return err
 			}
 			var rows [][]string
@@ -85,14 +79,11 @@ func webhookFailed(c *restClient) *cobra.Command {
 			if err := c.table("ID ACCOUNT KIND STATUS FAILED_AT URL ERROR", rows); err != nil {
 				return err
 			}
-			if reply.NextCursor != "" {
-				fmt.Fprintln(c.env.Stderr, "more: --cursor", reply.NextCursor)
-			}
+			c.more(reply.NextCursor)
 			return nil
 		},
 	}
-	cmd.Flags().IntVar(&limit, "limit", 20, "`count` of webhooks, up to 1,000")
-	cmd.Flags().StringVar(&cursor, "cursor", "", "go on where a list ended: the `ID` it named")
+	flags.register(cmd, "webhooks")
 	return cmd
 }
 
@@ -129,9 +120,7 @@ message from a mobile is told again by "inbound replay".`,
 			for _, s := range reply.Skipped {
 				fmt.Fprintf(c.env.Stderr, "%s not: %s\n", s.MessageID, s.Reason)
 			}
-			if reply.NextCursor != "" {
-				fmt.Fprintln(c.env.Stderr, "more: --cursor", reply.NextCursor)
-			}
+			c.more(reply.NextCursor)
 			return c.fields("replayed", strconv.FormatInt(reply.Replayed, 10))
 		},
 	}
