@@ -177,8 +177,10 @@ func (o *optOuts) run(ctx context.Context) {
 		case w := <-o.wishes:
 			o.carryOut(ctx, o.gather(w))
 		case <-ctx.Done():
-			for _, w := range o.gather() {
-				w.next(ctx.Err()) // the SMSC brings it again
+			for left := o.gather(); len(left) > 0; left = o.gather() {
+				for _, w := range left {
+					w.next(ctx.Err()) // the SMSC brings it again
+				}
 			}
 			return
 		}
