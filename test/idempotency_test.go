@@ -67,18 +67,13 @@ func (r *keyed) send(ctx context.Context, addr string) (status int, answer strin
 // message is there once.
 func TestIdempotencyKeySurvivesSIGKILL(t *testing.T) {
 	data := t.TempDir()
-	start := func() (*child, serveAt) {
-		var at serveAt
-		p := launch(t, "serve", &at, "serve", "--dev", "--http", "127.0.0.1:0", "--smpp", "127.0.0.1:0", "--data", data)
-		return p, at
-	}
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
 	random := rand.New(rand.NewPCG(seed, 1))
 	var all []*keyed
 	unanswered := 0
 	for round := range 6 {
-		p, at := start()
+		p := serveDev(t, "--data", data)
 		ctx, cancel := context.WithCancel(t.Context())
 		var mu sync.Mutex
 		var load sync.WaitGroup
@@ -89,7 +84,7 @@ func TestIdempotencyKeySurvivesSIGKILL(t *testing.T) {
 					mu.Lock()
 					all = append(all, r)
 					mu.Unlock()
-					status, answer, _, err := r.send(ctx, at.HTTP)
+					status, answer, _, err := r.send(ctx, p.HTTP)
 					if err != nil {
 						return
 					}
@@ -105,11 +100,11 @@ func TestIdempotencyKeySurvivesSIGKILL(t *testing.T) {
 		cancel()
 		load.Wait()
 	}
-	p, at := start()
+	p := serveDev(t, "--data", data)
 	replayedUnanswered := 0
 	for _, r := range all {
 		for range 2 {
-			status, answer, replayed, err := r.send(t.Context(), at.HTTP)
+			status, answer, replayed, err := r.send(t.Context(), p.HTTP)
 			switch {
 			case err != nil || status != http.StatusCreated:
 				t.Fatalf("repeat of %s: %d %s %v\n%s", r.key, status, answer, err, p.out)
@@ -134,7 +129,7 @@ func TestIdempotencyKeySurvivesSIGKILL(t *testing.T) {
 			want[ref] = true
 		}
 	}
-	got := allRefs(t, at.HTTP)
+	got := allRefs(t, p.HTTP)
 	for ref, n := range got {
 		if n != 1 || !want[ref] {
 			t.Errorf("%s: %d messages", ref, n)

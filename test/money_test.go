@@ -131,18 +131,13 @@ func (s *spender) balance(ctx context.Context) (b balance, err error) {
 // it has. In the end every millionth is where it belongs.
 func TestMoneySurvivesSIGKILL(t *testing.T) {
 	data := t.TempDir()
-	start := func() (*child, serveAt) {
-		var at serveAt
-		p := launch(t, "serve", &at, "serve", "--dev", "--http", "127.0.0.1:0", "--smpp", "127.0.0.1:0", "--data", data)
-		return p, at
-	}
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
 	random := rand.New(rand.NewPCG(seed, 1))
 	s := &spender{t: t, topUps: map[string]bool{}}
 	for round := range 6 {
-		p, at := start()
-		s.addr = at.HTTP
+		p := serveDev(t, "--data", data)
+		s.addr = p.HTTP
 		if round == 0 {
 			var a struct {
 				ID  int    `json:"account_id"`
@@ -180,8 +175,8 @@ func TestMoneySurvivesSIGKILL(t *testing.T) {
 		cancel()
 		load.Wait()
 	}
-	p, at := start()
-	s.addr = at.HTTP
+	p := serveDev(t, "--data", data)
+	s.addr = p.HTTP
 	open := 0
 	for reference, answered := range s.topUps {
 		if !answered {
@@ -193,7 +188,7 @@ func TestMoneySurvivesSIGKILL(t *testing.T) {
 			}
 		}
 	}
-	s.spendTheRest(at.SMPP)
+	s.spendTheRest(p.SMPP)
 	want := money.Amount(len(s.topUps)) * money.Unit / 20
 	var b balance
 	var scheduled money.Amount // by requests that a kill cut off before they withdrew it
@@ -212,7 +207,7 @@ func TestMoneySurvivesSIGKILL(t *testing.T) {
 	waitUntil(t, 20*time.Second, func() bool { return len(s.messages()) == int(accepted) }) // a list is up to 2 s behind
 	s.assertMessages(b)
 	s.assertMovements(want)
-	if text := metricsOf(t, at.HTTP); !strings.Contains(text, "\nprotei_bulk_money_unbalanced 0\n") {
+	if text := metricsOf(t, p.HTTP); !strings.Contains(text, "\nprotei_bulk_money_unbalanced 0\n") {
 		t.Errorf("the books do not close:\n%s", text)
 	}
 	t.Logf("%d top-ups (%d not answered before a kill), %d messages bought, %d refused: %+v", len(s.topUps), open, s.bought, s.short, b)

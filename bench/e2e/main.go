@@ -143,15 +143,7 @@ const receiptDelay = 30 * time.Second
 // and measures how fast they are matched then.
 func (b *bench) restart(ctx context.Context, d *drive.Driver, c *drive.Counters) error {
 	began := time.Now()
-	sendCtx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	var load sync.WaitGroup
-	load.Go(func() { d.Run(sendCtx, "bulk") })
-	for int(c.Accepted.Load()) < b.opts.messages && ctx.Err() == nil {
-		time.Sleep(20 * time.Millisecond)
-	}
-	cancel()
-	load.Wait()
+	send(ctx, d, c, b.opts.messages)
 	if n := c.Receipts.Load(); n != 0 {
 		return fmt.Errorf("%d receipts came before the restart: the machine is too slow for -messages %d", n, b.opts.messages)
 	}
@@ -234,16 +226,21 @@ func (b *bench) stop() {
 // fill stores opts.prefill messages and waits for their receipts.
 func (b *bench) fill(ctx context.Context, d *drive.Driver, c *drive.Counters) error {
 	fmt.Printf("filling the store with %d messages\n", b.opts.prefill)
-	fillCtx, cancel := context.WithCancel(ctx)
+	send(ctx, d, c, b.opts.prefill)
+	return b.settle(ctx, c)
+}
+
+// send sends bulk requests until so many messages are accepted.
+func send(ctx context.Context, d *drive.Driver, c *drive.Counters, messages int) {
+	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	var load sync.WaitGroup
-	load.Go(func() { d.Run(fillCtx, "bulk") })
-	for int(c.Accepted.Load()) < b.opts.prefill && ctx.Err() == nil {
-		time.Sleep(100 * time.Millisecond)
+	load.Go(func() { d.Run(ctx, "bulk") })
+	for int(c.Accepted.Load()) < messages && ctx.Err() == nil {
+		time.Sleep(20 * time.Millisecond)
 	}
 	cancel()
 	load.Wait()
-	return b.settle(ctx, c)
 }
 
 // settle waits until every accepted message has its receipt.

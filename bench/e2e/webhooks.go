@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
-	"sync"
 	"time"
 
 	"protei-bulk/bench/e2e/drive"
@@ -15,15 +14,7 @@ import (
 // opens it, and measures how fast it is told: from the outbox, in batches, to one endpoint.
 func (b *bench) webhooks(ctx context.Context, d *drive.Driver, c *drive.Counters) error {
 	d.Hold(true)
-	sendCtx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	var load sync.WaitGroup
-	load.Go(func() { d.Run(sendCtx, "bulk") })
-	for int(c.Accepted.Load()) < b.opts.messages && ctx.Err() == nil {
-		time.Sleep(20 * time.Millisecond)
-	}
-	cancel()
-	load.Wait()
+	send(ctx, d, c, b.opts.messages)
 	for {
 		open, err := b.open(ctx)
 		if err != nil {

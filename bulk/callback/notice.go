@@ -33,24 +33,6 @@ type Notice struct {
 	Event   []byte
 }
 
-// dlrStatus is the receipt's word for a status (SMPP 3.4 appendix B).
-func dlrStatus(s message.Status) string {
-	switch s {
-	case message.Delivered:
-		return "DELIVRD"
-	case message.Failed:
-		return "UNDELIV"
-	case message.Rejected:
-		return "REJECTD"
-	case message.Expired:
-		return "EXPIRED"
-	case message.Cancelled:
-		return "DELETED"
-	default:
-		return "UNKNOWN"
-	}
-}
-
 // appendBody appends the request body for a batch.
 func appendBody(dst []byte, notices []Notice) []byte {
 	dst = append(dst, `{"events":[`...)
@@ -70,7 +52,7 @@ func (n *Notice) append(dst []byte) []byte {
 	}
 	dlr := n.DLRStatus
 	if dlr == "" {
-		dlr = dlrStatus(n.Status)
+		dlr = n.Status.Receipt()
 	}
 	dst = append(dst, `{"message_id":"`...)
 	dst = n.MessageID.Append(dst)

@@ -235,21 +235,7 @@ func (r *Report) stat() string {
 	if r.As == message.TellBuffered {
 		return "ENROUTE"
 	}
-	switch r.Msg.Status {
-	case message.Delivered:
-		return "DELIVRD"
-	case message.Failed:
-		return "UNDELIV"
-	case message.Rejected:
-		return "REJECTD"
-	case message.Expired:
-		return "EXPIRED"
-	case message.Cancelled:
-		return "DELETED"
-	case message.Sent:
-		return "ACCEPTD"
-	}
-	return "UNKNOWN"
+	return r.Msg.Status.Receipt()
 }
 
 // jasminAck is what a Jasmin client must answer.

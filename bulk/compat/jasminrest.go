@@ -3,7 +3,6 @@ package compat
 import (
 	"encoding/json"
 	"errors"
-	"fmt"
 	"maps"
 	"net/http"
 	"net/url"
@@ -199,19 +198,6 @@ func (h *Handler) tellBatch(who *account.Account, address string, batch message.
 		Method: http.MethodGet,
 		URL:    withQuery(address, url.Values{"batchId": {batch.String()}, "to": {to}, "status": {status}, "statusText": {text}}),
 	})
-}
-
-func (p *params) members(o map[string]json.RawMessage) error {
-	for name, raw := range o {
-		values, err := scalars(raw)
-		if err != nil {
-			return fmt.Errorf("%s: %w", name, err)
-		}
-		if len(values) > 0 {
-			p.Values[name] = values
-		}
-	}
-	return nil
 }
 
 // jasminMessages makes a message for each recipient.

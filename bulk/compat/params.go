@@ -113,6 +113,10 @@ func (p *params) object(body []byte) error {
 	if err := json.Unmarshal(body, &o); err != nil {
 		return fmt.Errorf("JSON: %w", err)
 	}
+	return p.members(o)
+}
+
+func (p *params) members(o map[string]json.RawMessage) error {
 	for name, raw := range o {
 		values, err := scalars(raw)
 		if err != nil {

@@ -55,6 +55,27 @@ func ParseStatus(name string) (Status, error) {
 	return 0, fmt.Errorf("unknown status %q: one of %s", name, strings.Join(statusNames[1:], ", "))
 }
 
+// Receipt returns the word for the status in the text of a delivery receipt (SMPP 3.4
+// appendix B); UNKNOWN for one that no receipt tells.
+func (s Status) Receipt() string {
+	switch s {
+	case Sent:
+		return "ACCEPTD"
+	case Delivered:
+		return "DELIVRD"
+	case Failed:
+		return "UNDELIV"
+	case Rejected:
+		return "REJECTD"
+	case Expired:
+		return "EXPIRED"
+	case Cancelled:
+		return "DELETED"
+	default:
+		return "UNKNOWN"
+	}
+}
+
 // Final reports whether nothing more is expected to happen. UNKNOWN is final
 // although a receipt that comes very late may still correct it.
 func (s Status) Final() bool { return s >= Delivered && s < numStatus }
