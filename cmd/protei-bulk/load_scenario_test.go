@@ -56,14 +56,15 @@ func TestScenarioCommands(t *testing.T) {
 // TestRunOfAFile: -f FILE, and ./scenario.yaml without it; the file's load and targets
 // count, a target of one request decides.
 func TestRunOfAFile(t *testing.T) {
-	p := scenariotest.Start(t, scenariotest.Faults{APIKey: "dev-api-key", RejectEvery: 3})
 	t.Chdir(t.TempDir())
-	text := "name: mine\nhost: " + p.URL + "\nload: {users: 2, spawn_rate: 100, run_time: 3s}\ntargets:\n  - {target: errors=1%, request: GET /api/v1/messages}\n  - {target: errors=1%, request: POST /api/v1/messages}\n" +
+	text := "name: mine\nhost: %s\nload: {users: 2, spawn_rate: 100, run_time: 3s}\ntargets:\n  - {target: errors=1%, request: GET /api/v1/messages}\n  - {target: errors=1%, request: POST /api/v1/messages}\n" +
 		"users:\n  U:\n    wait: 0.01\n    tasks:\n      - get: /api/v1/messages\n      - {post: /api/v1/messages, messages: 1, json: {to: '9665', text: hi, client_ref: \"${client_ref}\", dlr_url: \"${dlr_url}\"}}\n"
-	if err := os.WriteFile("scenario.yaml", []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
 	for _, args := range [][]string{{"-f", "scenario.yaml"}, {}} {
+		// One for each run: every third message is refused, and the canary must not be one.
+		p := scenariotest.Start(t, scenariotest.Faults{APIKey: "dev-api-key", RejectEvery: 3})
+		if err := os.WriteFile("scenario.yaml", []byte(strings.Replace(text, "%s", p.URL, 1)), 0o600); err != nil {
+			t.Fatal(err)
+		}
 		code, out, errs := scenarioCommand(t, append([]string{"load", "--headless", "--only-summary", "--warmup", "0"}, args...)...)
 		if code != 3 || !strings.Contains(out, "mine (scenario.yaml)") || !strings.Contains(out, "Missed: Error rate of POST /api/v1/messages.") || !strings.Contains(out, "Verdict: FAIL") {
 			t.Errorf("%d %s\n%s", code, errs, out)
