@@ -3,6 +3,7 @@ package bulk
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -192,13 +193,12 @@ func noteObject(ctx context.Context, s *store.Embedded, kind, key, what string, 
 	if r == nil {
 		return nil
 	}
-	objects, err := s.Objects(ctx, kind)
-	if err != nil {
-		return err
-	}
 	var before, after any
-	if old, ok := objects[key]; ok {
+	switch old, err := s.Object(ctx, kind, key); {
+	case err == nil:
 		before = json.RawMessage(old)
+	case !errors.Is(err, store.ErrNotFound):
+		return err
 	}
 	if value != nil {
 		after = json.RawMessage(value)

@@ -134,6 +134,15 @@ func (e *Embedded) DeleteObject(ctx context.Context, kind, key string) error {
 	return wrap(err, "delete %s %q", kind, key)
 }
 
+// Object returns the value of one object; ErrNotFound.
+func (e *Embedded) Object(ctx context.Context, kind, key string) (value []byte, err error) {
+	err = e.one(ctx, "SELECT value FROM objects WHERE kind = ? AND key = ?", func(stmt *sqlite.Stmt) error {
+		value = columnBytes(stmt, 0)
+		return nil
+	}, kind, key)
+	return value, wrap(err, "read %s object", kind)
+}
+
 // Objects returns all values of a kind by key.
 func (e *Embedded) Objects(ctx context.Context, kind string) (map[string][]byte, error) {
 	all := make(map[string][]byte)
