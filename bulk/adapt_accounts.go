@@ -14,12 +14,12 @@ import (
 // accountStore is the embedded store as package account wants it. What the store does
 // not read travels as JSON in Settings.
 type accountStore struct {
-	store *store.Embedded
+	store store.Store
 	vault *vault
 }
 
 // openAccountStore opens the vault beside the store's accounts.
-func openAccountStore(ctx context.Context, s *store.Embedded, dir string) (accountStore, error) {
+func openAccountStore(ctx context.Context, s store.Store, dir string) (accountStore, error) {
 	rows, err := s.Accounts(ctx)
 	if err != nil {
 		return accountStore{}, err

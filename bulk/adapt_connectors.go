@@ -16,7 +16,7 @@ const connectorObjects = "connector"
 
 // connectorStore is the embedded store as package connector wants it.
 type connectorStore struct {
-	store *store.Embedded
+	store store.Store
 	vault *vault
 }
 

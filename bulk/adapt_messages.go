@@ -14,7 +14,7 @@ import (
 )
 
 // sink is the embedded store as package intake wants it.
-type sink struct{ store *store.Embedded }
+type sink struct{ store store.Store }
 
 func (s sink) Accept(ctx context.Context, msgs []*message.Message, answer *message.Answer) error {
 	return acceptError(s.store.Accept(ctx, msgs, store.AcceptExtra{Answer: answer}))
@@ -44,7 +44,7 @@ func acceptError(err error) error {
 }
 
 // answers are the store's as package api wants them.
-type answers struct{ store *store.Embedded }
+type answers struct{ store store.Store }
 
 func (a answers) Answer(ctx context.Context, account uint32, key [32]byte) (*message.Answer, error) {
 	found, err := a.store.Answer(ctx, account, key)

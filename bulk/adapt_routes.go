@@ -17,7 +17,7 @@ import (
 const routeObjects = "route"
 
 // routeStore is the embedded store as package route wants it.
-type routeStore struct{ store *store.Embedded }
+type routeStore struct{ store store.Store }
 
 // LoadRoutes implements route.Store.
 func (s routeStore) LoadRoutes(ctx context.Context) ([]route.Row, error) {

@@ -21,7 +21,7 @@ type AuditConfig struct {
 }
 
 // auditLog is the store's log of administrative changes as package api wants it.
-type auditLog struct{ store *store.Embedded }
+type auditLog struct{ store store.Store }
 
 // Begin returns a context whose writes carry the entry, and its record.
 func (a auditLog) Begin(ctx context.Context, e audit.Entry) (context.Context, *audit.Record) {
@@ -188,7 +188,7 @@ func (s accountStore) noteKeyGone(ctx context.Context, hash account.KeyHash) err
 
 // noteObject tells the log what one of the store's objects was and becomes; value nil: it is
 // deleted.
-func noteObject(ctx context.Context, s *store.Embedded, kind, key, what string, value []byte) error {
+func noteObject(ctx context.Context, s store.Store, kind, key, what string, value []byte) error {
 	r := audit.From(ctx)
 	if r == nil {
 		return nil
@@ -241,11 +241,11 @@ func (s campaignStore) noteCampaign(ctx context.Context, id message.ID, row *cam
 
 // notedBank is the embedded store as package billing wants it. A movement is a record of the
 // journal, which says itself who made it; the log's entry follows it.
-type notedBank struct{ *store.Embedded }
+type notedBank struct{ store.Store }
 
 // Move implements billing.Store.
 func (b notedBank) Move(ctx context.Context, mv money.Movement, floor money.Amount) (money.Movement, bool, error) {
-	done, repeated, err := b.Embedded.Move(store.Alone(ctx), mv, floor)
+	done, repeated, err := b.Store.Move(store.Alone(ctx), mv, floor)
 	if err == nil && !repeated {
 		audit.From(ctx).Note("movement "+done.ID.String(), nil, map[string]any{
 			"account_id": done.Account, "kind": done.Kind.String(), "amount": done.Amount, "other_account": done.Peer,

@@ -52,6 +52,10 @@ type BackupInfo struct {
 // What was acknowledged before the call is in it. api.ErrBackupRuns when one is under way,
 // api.ErrNoRoom when the disk has no room for the copy.
 func (p *Platform) Backup(ctx context.Context, w io.Writer) error {
+	embedded, ok := p.store.(*store.Embedded)
+	if !ok {
+		return errors.New("the store is a PostgreSQL server: copy it with its own tools, such as pg_dump")
+	}
 	if !p.backingUp.TryLock() {
 		return api.ErrBackupRuns
 	}
@@ -62,7 +66,7 @@ func (p *Platform) Backup(ctx context.Context, w io.Writer) error {
 	}
 	defer os.RemoveAll(dir)
 	info := BackupInfo{Format: backupFormat, Version: p.opts.Version, Made: time.Now().UTC().Truncate(time.Second)}
-	if err := p.store.Backup(ctx, dir); err != nil {
+	if err := embedded.Backup(ctx, dir); err != nil {
 		if errors.Is(err, store.ErrDiskFull) {
 			return fmt.Errorf("%w: %w", api.ErrNoRoom, err)
 		}

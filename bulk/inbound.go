@@ -147,7 +147,7 @@ func ended(m *message.Inbound, failed bool) message.InboundChange {
 }
 
 // inboundRouteStore keeps inbound routes among the store's objects.
-type inboundRouteStore struct{ store *store.Embedded }
+type inboundRouteStore struct{ store store.Store }
 
 const inboundRouteKind = "inbound_route"
 

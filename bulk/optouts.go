@@ -16,7 +16,7 @@ import (
 )
 
 // suppressionStore is the embedded store as package suppression wants it.
-type suppressionStore struct{ store *store.Embedded }
+type suppressionStore struct{ store store.Store }
 
 func suppressionEntry(r store.ListedRow) suppression.Entry {
 	return suppression.Entry{

@@ -63,7 +63,7 @@ type Platform struct {
 	log  *slog.Logger
 	tls  *tls.Config
 
-	store      *store.Embedded
+	store      store.Store
 	vault      *vault
 	accounts   *account.Directory
 	billing    *billing.Desk
@@ -281,7 +281,7 @@ func (p *Platform) wireIntake(context.Context) error {
 		Refused: func(c intake.Code) { refused.With(string(c)).Inc() },
 		Sink:    sink{p.store}, IDs: p.store.IDs(), Router: p.router, Listed: p.listed,
 		AllowURL: func(u *url.URL) error { return guard.CheckURL(u.String()) },
-		Purse:    func(id uint32) intake.Purse { return p.store.Purse(id) }, Payer: p.accounts.Payer, Parent: p.accounts.ByID, Price: money.Amount(p.cfg.Money.Price),
+		Purse:    func(id uint32) intake.Purse { return p.store.PurseOf(id) }, Payer: p.accounts.Payer, Parent: p.accounts.ByID, Price: money.Amount(p.cfg.Money.Price),
 		Admit: p.admit, AdmitOrdered: p.admitOrdered, MaxParts: p.cfg.Limits.MaxParts, DefaultValidity: time.Duration(p.cfg.Validity.Default),
 		MaxValidity: time.Duration(p.cfg.Validity.Max), Logger: p.log,
 	})

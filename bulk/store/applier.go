@@ -35,7 +35,7 @@ type applier struct {
 	e       *Embedded
 	page    page
 	meter   meter
-	purse   *Purse             // used last
+	purse   *embeddedPurse     // used last
 	touched []*message.Message // became dirty in this group
 	replay  bool
 }

@@ -235,3 +235,5 @@ func (e *Embedded) Stats() Stats {
 		DBRows: e.dbRows.Load(), Record: record, Released: e.released.Load(), Failed: e.Err(),
 	}
 }
+
+var _ Store = (*Embedded)(nil)

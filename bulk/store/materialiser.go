@@ -34,7 +34,7 @@ type materialiser struct {
 
 	counts touched[counts]
 	days   touched[usage]
-	purses touched[Purse]
+	purses touched[embeddedPurse]
 
 	images  []image
 	fresh   []*image // of images: without a row

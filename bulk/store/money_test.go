@@ -30,7 +30,7 @@ func costs(payer uint32, price int64, parts int) func(*message.Message) {
 // buy reserves and accepts a message, or reports that the money does not suffice.
 func buy(t testing.TB, s *store.Embedded, payer uint32, price int64, parts int, floor money.Amount) *message.Message {
 	t.Helper()
-	if !s.Purse(payer).Reserve(money.Amount(price)*money.Amount(parts), floor) {
+	if !s.PurseOf(payer).Reserve(money.Amount(price)*money.Amount(parts), floor) {
 		return nil
 	}
 	m := newMessage(s, 1, costs(payer, price, parts))

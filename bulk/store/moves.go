@@ -80,7 +80,7 @@ func (e *Embedded) Move(ctx context.Context, mv money.Movement, floor money.Amou
 	if gainer != 0 && !e.roomFor(gainer, amount) {
 		return mv, false, money.ErrTooMuch
 	}
-	if loser != 0 && !e.Purse(loser).Reserve(amount, floor) {
+	if loser != 0 && !e.purses.get(loser, newPurse).Reserve(amount, floor) {
 		return mv, false, money.ErrInsufficient
 	}
 	mv.ID = e.ids.Next()
@@ -88,7 +88,7 @@ func (e *Embedded) Move(ctx context.Context, mv money.Movement, floor money.Amou
 	err = e.queue.try(func(err error) { result <- err }, func(p *pending) { p.moves = append(p.moves, move{Movement: mv}) })
 	if err != nil {
 		if loser != 0 {
-			e.Purse(loser).Release(amount)
+			e.purses.get(loser, newPurse).Release(amount)
 		}
 		return mv, false, err
 	}

@@ -32,6 +32,8 @@ var (
 	ErrStopped = errors.New("store: stopped")
 	// ErrLocked: another process owns the data folder; the text names its pid.
 	ErrLocked = errors.New("store: data folder is in use")
+	// ErrFenced: another node owns what was to be changed.
+	ErrFenced = errors.New("store: another node has taken over")
 	// ErrNewerSchema: the data folder was written by a newer version.
 	ErrNewerSchema = errors.New("store: database is of a newer version")
 )

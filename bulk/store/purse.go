@@ -10,9 +10,9 @@ import (
 	"protei-bulk/bulk/money"
 )
 
-// Purse is the money of one account, twice: as applied, and as the rows in SQLite have it
+// embeddedPurse is the money of one account, twice: as applied, and as the rows in SQLite have it
 // (see counts). What is reserved before its commit is only in now.Held.
-type Purse struct {
+type embeddedPurse struct {
 	account uint32
 
 	mu  sync.Mutex // guards now; held for a few instructions
@@ -23,17 +23,17 @@ type Purse struct {
 }
 
 // purses holds all purses: those of accounts that ever paid or were paid for something.
-type purses = registry[uint32, Purse]
+type purses = registry[uint32, embeddedPurse]
 
-func newPurse(account uint32) *Purse { return &Purse{account: account} }
+func newPurse(account uint32) *embeddedPurse { return &embeddedPurse{account: account} }
 
-// Purse returns the money of an account, which stays the same object.
-func (e *Embedded) Purse(account uint32) *Purse { return e.purses.get(account, newPurse) }
+// PurseOf returns the money of an account, which stays the same object.
+func (e *Embedded) PurseOf(account uint32) Purse { return e.purses.get(account, newPurse) }
 
 // Reserve takes amount, which is not negative, out of the balance for messages that are about
 // to be accepted, unless less than floor would be left. Accept of messages with a Tariff
 // needs it; it is exact whatever goes on at the same time.
-func (p *Purse) Reserve(amount, floor money.Amount) bool {
+func (p *embeddedPurse) Reserve(amount, floor money.Amount) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if left := p.now.Left - amount; left < floor || left > p.now.Left {
@@ -45,7 +45,7 @@ func (p *Purse) Reserve(amount, floor money.Amount) bool {
 }
 
 // Release gives back what was reserved for messages that Accept did not take.
-func (p *Purse) Release(amount money.Amount) {
+func (p *embeddedPurse) Release(amount money.Amount) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.now.Left += amount
@@ -53,7 +53,7 @@ func (p *Purse) Release(amount money.Amount) {
 }
 
 // Left is what the balance is at this moment.
-func (p *Purse) Left() money.Amount {
+func (p *embeddedPurse) Left() money.Amount {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.now.Left
@@ -73,7 +73,7 @@ func (e *Embedded) Balance(account uint32) money.Balance {
 // Balances returns the money of every account that has moved any.
 func (e *Embedded) Balances() map[uint32]money.Balance {
 	all := make(map[uint32]money.Balance)
-	e.purses.each(func(_ uint32, p *Purse) {
+	e.purses.each(func(_ uint32, p *embeddedPurse) {
 		p.mu.Lock()
 		all[p.account] = p.now
 		p.mu.Unlock()
