@@ -35,7 +35,7 @@ func (q *Queue) Close(ctx context.Context) error {
 	done := make(chan error, records)
 	note := func(err error) { done <- err }
 	for lane, seq := range exact {
-		q.o.Store.RecordHorizon(lane, seq, note)
+		q.o.Store.RecordHorizon(lane, seq, func(_ uint64, err error) { note(err) })
 	}
 	for len(retries) > 0 {
 		n := min(closeBatch, len(retries))

@@ -99,9 +99,13 @@ func (l *lane) ask() uint64 {
 	return l.asked
 }
 
-// granted notes that the horizon to is durable.
-func (l *lane) granted(to uint64) {
-	l.horizon = max(l.horizon, to)
+// granted notes that of the horizon to that was asked for, granted is durable. What is
+// missing is asked for again.
+func (l *lane) granted(to, granted uint64) {
+	l.horizon = max(l.horizon, granted)
+	if granted < to {
+		l.asked = min(l.asked, l.horizon)
+	}
 	if !l.stalled {
 		l.lead = max(l.lead-l.lead/8, horizonStep)
 	}

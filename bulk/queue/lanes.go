@@ -30,8 +30,9 @@ type Store interface {
 	// RecordMany commits events in this order; done runs when they are durable and applied.
 	RecordMany(evs []message.Event, done func(error))
 	// RecordHorizon makes seq the lane's send horizon; the last call counts, even if it
-	// is lower. done runs when it is durable.
-	RecordHorizon(lane message.Lane, seq uint64, done func(error))
+	// is lower. done runs when it is durable, maybe during the call, with the horizon that is:
+	// a store may grant no more than the sequences that it has given.
+	RecordHorizon(lane message.Lane, seq uint64, done func(granted uint64, err error))
 }
 
 // Options configure Lanes. Only Store is needed.

@@ -22,6 +22,7 @@ type machineStore struct {
 	horizon map[message.Lane]uint64   // durable
 	asked   []func()                  // makes a horizon durable
 	during  func()                    // runs in the middle of a load, when others push
+	strict  bool                      // grants no more than the sequences it gave
 	held    bool                      // applied, but the hook comes later
 	late    []message.Event           // for it
 }
@@ -63,8 +64,14 @@ func (s *machineStore) release() {
 	s.lanes.Applied(late)
 }
 
-func (s *machineStore) RecordHorizon(lane message.Lane, seq uint64, done func(error)) {
-	s.asked = append(s.asked, func() { s.horizon[lane] = seq; done(nil) })
+func (s *machineStore) RecordHorizon(lane message.Lane, seq uint64, done func(uint64, error)) {
+	s.asked = append(s.asked, func() {
+		if s.strict {
+			seq = min(seq, s.next[lane])
+		}
+		s.horizon[lane] = seq
+		done(seq, nil)
+	})
 }
 
 // commit makes the horizons durable.
@@ -326,6 +333,7 @@ func (m *machine) check() {
 func TestLanesAgainstModel(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		m := newMachine(t, rapid.SampledFrom([]int{16, 40, 1000}).Draw(t, "memory"))
+		m.store.strict = rapid.Bool().Draw(t, "strict")
 		m.dests = rapid.SampledFrom([][]string{nil, {"1"}, {"1", "2", "3"}}).Draw(t, "ordered")
 		priority := func() message.Priority {
 			return message.Priority(rapid.IntRange(0, 3).Draw(t, "priority"))

@@ -189,14 +189,15 @@ func (q *Queue) delay(l *lane, it Item) {
 // raise asks the store for a higher send horizon.
 func (q *Queue) raise(p int, to uint64) {
 	l := &q.lanes[p]
-	q.o.Store.RecordHorizon(l.id, to, func(err error) {
+	q.o.Store.RecordHorizon(l.id, to, func(granted uint64, err error) {
 		q.mu.Lock()
+		wake := false
 		if err == nil {
-			l.granted(to)
+			wake = granted > l.horizon && q.waiting
+			l.granted(to, granted)
 		} else {
 			l.asked = l.horizon
 		}
-		wake := err == nil && q.waiting
 		q.mu.Unlock()
 		if err != nil {
 			q.o.Logger.Error("send horizon not recorded, lane stands still", "connector", q.connector, "priority", l.id.Priority, "err", err)

@@ -208,7 +208,7 @@ func (md *model) settleParked(ev message.Event, want *message.Message) {
 // barrier returns after everything that the store recorded by itself was applied.
 func (md *model) barrier() {
 	done := make(chan error, 1)
-	md.m.s.RecordHorizon(message.Lane{Connector: 99}, 1, func(err error) { done <- err })
+	md.m.s.RecordHorizon(message.Lane{Connector: 99}, 1, func(_ uint64, err error) { done <- err })
 	if err := <-done; err != nil {
 		md.t.Fatal(err)
 	}
@@ -237,7 +237,7 @@ func (md *model) setHorizon(rt *rapid.T) {
 	lane := message.Lane{Connector: 1, Priority: rapid.SampledFrom([]message.Priority{message.Low, message.High}).Draw(rt, "priority")}
 	seq := rapid.Uint64Range(0, 5000).Draw(rt, "horizon")
 	done := make(chan error, 1)
-	md.m.s.RecordHorizon(lane, seq, func(err error) { done <- err })
+	md.m.s.RecordHorizon(lane, seq, func(_ uint64, err error) { done <- err })
 	if err := <-done; err != nil {
 		rt.Fatal(err)
 	}

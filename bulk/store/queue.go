@@ -116,8 +116,8 @@ func (e *Embedded) RecordMany(evs []message.Event, done func(error)) {
 }
 
 // RecordHorizon makes a lane's send horizon durable. A horizon never goes back.
-func (e *Embedded) RecordHorizon(key message.Lane, seq uint64, done func(error)) {
-	e.queue.put(done, func(p *pending) { p.horizons = append(p.horizons, horizon{key, seq}) })
+func (e *Embedded) RecordHorizon(key message.Lane, seq uint64, done func(granted uint64, err error)) {
+	e.queue.put(func(err error) { done(seq, err) }, func(p *pending) { p.horizons = append(p.horizons, horizon{key, seq}) })
 }
 
 // Accept takes new messages and returns when they are durable and in the live table.

@@ -29,7 +29,7 @@ func receiptFor(m *message.Message, id string) message.Receipt {
 func settledBy(t *testing.T, s *store.Embedded, id message.ID) message.Status {
 	t.Helper()
 	done := make(chan error, 1)
-	s.RecordHorizon(message.Lane{}, 1, func(err error) { done <- err })
+	s.RecordHorizon(message.Lane{}, 1, func(_ uint64, err error) { done <- err })
 	if err := <-done; err != nil {
 		t.Fatal(err)
 	}

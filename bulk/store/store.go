@@ -74,7 +74,7 @@ type Lanes interface {
 	LoadLane(ctx context.Context, key message.Lane, after uint64, limit int) (msgs []*message.Message, complete uint64, err error)
 	LoadDue(ctx context.Context, before int64, limit int) ([]*message.Message, error)
 	EachWaiting(ctx context.Context, want func(*message.Message) bool, f func(*message.Message)) error
-	RecordHorizon(key message.Lane, seq uint64, done func(error))
+	RecordHorizon(key message.Lane, seq uint64, done func(granted uint64, err error))
 }
 
 // Inbox keeps messages from mobiles.

@@ -186,8 +186,8 @@ func (s *Store) RecordMany(evs []message.Event, done func(error)) {
 }
 
 // RecordHorizon makes seq the lane's horizon.
-func (s *Store) RecordHorizon(lane message.Lane, seq uint64, done func(error)) {
-	s.put(done, func(g *group) { g.horizons = append(g.horizons, horizon{lane, seq}) })
+func (s *Store) RecordHorizon(lane message.Lane, seq uint64, done func(uint64, error)) {
+	s.put(func(err error) { done(seq, err) }, func(g *group) { g.horizons = append(g.horizons, horizon{lane, seq}) })
 }
 
 // ParkReceipt keeps a receipt for a Submitted to come.
