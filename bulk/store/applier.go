@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"protei-bulk/bulk/message"
+	"protei-bulk/bulk/store/receiptindex"
 )
 
 // apply is the applier goroutine: it applies durable groups in order.
@@ -217,7 +218,7 @@ func (a *applier) follow(ev *message.Event) {
 		if e.parked.none() || a.replay {
 			return
 		}
-		if r, ok := e.parked.get(key); ok && sameDest(ev.Msg.Dest.Addr, r.Dest) {
+		if r, ok := e.parked.get(key); ok && receiptindex.SameDest(ev.Msg.Dest.Addr, r.Dest) {
 			e.unpark(ev.Msg, int(ev.Part), &r)
 		}
 	case message.Settle:
@@ -226,7 +227,7 @@ func (a *applier) follow(ev *message.Event) {
 		}
 		key := message.ReceiptKey{Group: ev.Msg.Connector, SMSCID: ev.Msg.Parts[ev.Part].SMSCID}
 		if ev.Status != message.Unknown { // a late receipt may still correct UNKNOWN
-			e.receipts.settle(e.receipts.hash(key), ev.Msg.ID)
+			e.receipts.Settle(e.receipts.Hash(key), ev.Msg.ID)
 		}
 		if !e.parked.none() {
 			e.parked.settled(key)

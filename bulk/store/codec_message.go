@@ -78,9 +78,9 @@ func more(m *message.Message) (p byte) {
 	return p
 }
 
-// appendMessage appends m without its id: the payload of an accept record and the
+// AppendMessage appends m without its id: the payload of an accept record and the
 // body of a row. The bookkeeping's record number is part of it.
-func appendMessage(dst []byte, m *message.Message) []byte {
+func AppendMessage(dst []byte, m *message.Message) []byte {
 	p, more := presence(m), more(m)
 	if more == 0 {
 		dst = append(dst, messageVersion, p)
@@ -178,9 +178,9 @@ func appendPart(dst []byte, p *message.Part, start uint32, base int64) []byte {
 	return dst
 }
 
-// decodeMessage reads what appendMessage wrote. The message's strings alias body,
+// DecodeMessage reads what appendMessage wrote. The message's strings alias body,
 // its payload is a copy.
-func decodeMessage(id message.ID, body string) (*message.Message, error) {
+func DecodeMessage(id message.ID, body string) (*message.Message, error) {
 	d := decoder{src: body}
 	m := &message.Message{ID: id}
 	d.message(m)

@@ -62,7 +62,7 @@ func addEvent(g *journal.Group, e *message.Event) {
 	if e.Kind == message.Accept {
 		b = appendID(b, e.Msg.ID)
 		b = binary.AppendUvarint(b, e.Seq)
-		g.End(appendMessage(b, e.Msg))
+		g.End(AppendMessage(b, e.Msg))
 		return
 	}
 	part := e.Part

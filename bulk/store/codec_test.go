@@ -48,7 +48,7 @@ func TestMessageCodec(t *testing.T) {
 	plain := &message.Message{ID: 3, Status: message.Pending}
 	plain.SetParts(1)
 	for _, want := range []*message.Message{fullMessage(), plain} {
-		got, err := decodeMessage(want.ID, string(appendMessage(nil, want)))
+		got, err := DecodeMessage(want.ID, string(AppendMessage(nil, want)))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -291,14 +291,14 @@ func BenchmarkAppendMessage(b *testing.B) {
 	var buf []byte
 	b.ReportAllocs()
 	for b.Loop() {
-		buf = appendMessage(buf[:0], m)
+		buf = AppendMessage(buf[:0], m)
 	}
 }
 
 func TestAppendMessageAllocatesNothing(t *testing.T) {
 	m := fullMessage()
-	buf := appendMessage(nil, m)
-	if n := testing.AllocsPerRun(100, func() { buf = appendMessage(buf[:0], m) }); n != 0 {
+	buf := AppendMessage(nil, m)
+	if n := testing.AllocsPerRun(100, func() { buf = AppendMessage(buf[:0], m) }); n != 0 {
 		t.Errorf("%v allocations", n)
 	}
 }

@@ -11,6 +11,7 @@ import (
 
 	"protei-bulk/bulk/journal"
 	"protei-bulk/bulk/message"
+	"protei-bulk/bulk/store/receiptindex"
 )
 
 // Embedded is the store of one node: everything is in one folder that one process owns.
@@ -26,7 +27,7 @@ type Embedded struct {
 	lanes    lanes
 	books    books
 	usages   usages
-	receipts receiptIndex
+	receipts receiptindex.Index
 	parked   parked
 	inbox    inbox
 	answers  answers
@@ -229,7 +230,7 @@ func (e *Embedded) Stats() Stats {
 	e.dirty.mu.Unlock()
 	return Stats{
 		Live: int(e.live.size.Load()), Backlog: e.dirty.len(), Queued: int(e.queue.size.Load()),
-		Receipts: int(e.receipts.size.Load()), Parked: int(e.parked.size.Load()), Orphans: e.parked.orphanCount(),
+		Receipts: int(e.receipts.Len()), Parked: int(e.parked.size.Load()), Orphans: e.parked.orphanCount(),
 		Tables: len(e.catalog.Load().tables), Groups: e.groupCount.Load(), Events: e.eventCount.Load(),
 		Redirected: e.redirected.Load(), SyncTime: duration(&e.syncTime), DBTime: duration(&e.dbTime),
 		DBRows: e.dbRows.Load(), Record: record, Released: e.released.Load(), Failed: e.Err(),

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"protei-bulk/bulk/message"
+	"protei-bulk/bulk/store/receiptindex"
 )
 
 // LookupReceipts is FindReceipts that goes on in SQLite for what memory does not know.
@@ -74,7 +75,7 @@ type receiptReader struct {
 	e    *Embedded
 	conn *database
 	cat  *catalog
-	refs []ref
+	refs []receiptindex.Ref
 	ids  []message.ID
 	buf  []message.ID
 }
@@ -82,10 +83,10 @@ type receiptReader struct {
 // find returns the newest part with the key and destination that has no final state, or
 // else the newest that has.
 func (r *receiptReader) find(key message.ReceiptKey, dest string) (best storedMatch, err error) {
-	h := r.e.receipts.hash(key)
-	r.refs = r.e.receipts.find(r.refs[:0], h)
+	h := r.e.receipts.Hash(key)
+	r.refs = r.e.receipts.Find(r.refs[:0], h)
 	for _, known := range r.refs {
-		best, done, err := r.check(best, known.id, key, dest)
+		best, done, err := r.check(best, known.ID, key, dest)
 		if done || err != nil {
 			return best, err
 		}
@@ -136,7 +137,7 @@ func (r *receiptReader) check(best storedMatch, id message.ID, key message.Recei
 			return best, false, err
 		}
 	}
-	if m.Connector != key.Group || !sameDest(m.Dest.Addr, dest) {
+	if m.Connector != key.Group || !receiptindex.SameDest(m.Dest.Addr, dest) {
 		return best, false, nil
 	}
 	for i := range m.Parts {

@@ -9,6 +9,7 @@ import (
 	"zombiezen.com/go/sqlite"
 
 	"protei-bulk/bulk/message"
+	"protei-bulk/bulk/store/receiptindex"
 )
 
 const (
@@ -250,7 +251,7 @@ func (m *materialiser) image(msg *message.Message) {
 		img.due = max(msg.DueAt, 1)
 	}
 	img.open = msg.Notify == message.NotifyOpen
-	m.bodies = appendMessage(m.bodies, msg)
+	m.bodies = AppendMessage(m.bodies, msg)
 	img.to = len(m.bodies)
 	img.parts[0] = len(m.waiting)
 	m.awaiting(msg)
@@ -273,7 +274,7 @@ func (m *materialiser) awaiting(msg *message.Message) {
 	for i := range msg.Parts {
 		if p := &msg.Parts[i]; p.SMSCID != "" && (!p.Status.Final() || p.Status == message.Unknown) {
 			key := message.ReceiptKey{Group: msg.Connector, SMSCID: p.SMSCID}
-			m.waiting = append(m.waiting, entry{msg.ID, uint32(m.e.receipts.hash(key))})
+			m.waiting = append(m.waiting, entry{msg.ID, uint32(m.e.receipts.Hash(key))})
 			m.unpark(msg, i, key)
 		}
 	}
@@ -285,7 +286,7 @@ func (m *materialiser) unpark(msg *message.Message, part int, key message.Receip
 	if m.e.parked.none() {
 		return
 	}
-	if r, ok := m.e.parked.get(key); ok && sameDest(msg.Dest.Addr, r.Dest) {
+	if r, ok := m.e.parked.get(key); ok && receiptindex.SameDest(msg.Dest.Addr, r.Dest) {
 		m.e.unpark(msg, part, &r)
 	}
 }

@@ -87,7 +87,7 @@ func (e *Embedded) attempt(conn *database, cat *catalog, f func(*database, *cata
 func scanRow(stmt *sqlite.Stmt) (*message.Message, error) {
 	var local [1024]byte
 	body := blob(stmt, 3, local[:])
-	m, err := decodeMessage(message.ID(stmt.ColumnInt64(0)), string(body))
+	m, err := DecodeMessage(message.ID(stmt.ColumnInt64(0)), string(body))
 	if err != nil {
 		return nil, err
 	}

@@ -26,7 +26,7 @@ func (e *Embedded) restore(conn *database) (*materialiser, error) {
 	}
 	e.catalog.Store(cat)
 	e.hash = hasher{st.seed}
-	e.receipts.init(st.seed, e.opts.ReceiptCache)
+	e.receipts.Init(st.seed, e.opts.ReceiptCache)
 	m := &materialiser{
 		e: e, conn: conn, cat: cat, st: st, page: page{books: &e.books}, meter: meter{usages: &e.usages},
 		runs: runWriter{conn: conn}, lanesSaved: make(map[message.Lane][2]uint64),

@@ -9,6 +9,7 @@ import (
 	"zombiezen.com/go/sqlite"
 
 	"protei-bulk/bulk/message"
+	"protei-bulk/bulk/store/receiptindex"
 )
 
 // The secondary index of a table of messages is a set of sorted runs, as in a
@@ -71,11 +72,11 @@ const (
 type hasher struct{ seed uint64 }
 
 func (h hasher) number(p property, n uint64) uint32 {
-	return uint32(mix(h.seed ^ uint64(p)<<56 ^ n*0x9E3779B97F4A7C15))
+	return uint32(receiptindex.Mix(h.seed ^ uint64(p)<<56 ^ n*0x9E3779B97F4A7C15))
 }
 
 func (h hasher) text(p property, s string) uint32 {
-	return uint32(hashString(h.seed^uint64(p)<<56, s))
+	return uint32(receiptindex.HashString(h.seed^uint64(p)<<56, s))
 }
 
 // status is the key of an account's messages with a final status.
