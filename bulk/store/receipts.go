@@ -12,7 +12,7 @@ func (e *Embedded) NoteSubmitted(key message.ReceiptKey, m *message.Message, par
 }
 
 func (e *Embedded) index(h uint64, m *message.Message, part int) {
-	if dropped := e.receipts.Add(h, receiptindex.Ref{m.ID, uint16(part)}); dropped != 0 && dropped != m.ID {
+	if dropped := e.receipts.Add(h, receiptindex.Ref{ID: m.ID, Part: uint16(part)}); dropped != 0 && dropped != m.ID {
 		e.unindex(dropped)
 	}
 }
