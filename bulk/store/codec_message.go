@@ -178,7 +178,7 @@ func appendPart(dst []byte, p *message.Part, start uint32, base int64) []byte {
 	return dst
 }
 
-// DecodeMessage reads what appendMessage wrote. The message's strings alias body,
+// DecodeMessage reads what AppendMessage wrote. The message's strings alias body,
 // its payload is a copy.
 func DecodeMessage(id message.ID, body string) (*message.Message, error) {
 	d := decoder{src: body}

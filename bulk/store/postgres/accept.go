@@ -1,0 +1,320 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"protei-bulk/bulk/message"
+	"protei-bulk/bulk/store"
+)
+
+const (
+	// maxAccepted is how many messages one transaction takes at most, a single request aside.
+	maxAccepted = 5000
+	// acceptPatience is how long a request waits to learn whether a transaction without an answer
+	// has happened.
+	acceptPatience = 10 * time.Second
+)
+
+// request is one Accept.
+type request struct {
+	msgs  []*message.Message
+	extra store.AcceptExtra
+	done  func(error)
+	err   error // set: it is refused, alone
+}
+
+// acceptQueue is what waits for the accept writer.
+type acceptQueue struct {
+	mu     sync.Mutex
+	list   []*request // guarded by mu
+	closed bool       // guarded by mu
+	wake   chan struct{}
+	size   atomic.Int64 // messages that wait or are being written
+}
+
+func (q *acceptQueue) init() { q.wake = make(chan struct{}, 1) }
+
+func (q *acceptQueue) put(r *request) error {
+	q.mu.Lock()
+	if q.closed {
+		q.mu.Unlock()
+		return store.ErrStopped
+	}
+	q.list = append(q.list, r)
+	q.size.Add(int64(len(r.msgs)))
+	q.mu.Unlock()
+	signal(q.wake)
+	return nil
+}
+
+// take returns requests with up to maxAccepted messages, or whether there will be none any more.
+func (q *acceptQueue) take() (list []*request, closed bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	n, sum := 0, 0
+	for n < len(q.list) && (n == 0 || sum+len(q.list[n].msgs) <= maxAccepted) {
+		sum += len(q.list[n].msgs)
+		n++
+	}
+	list = slices.Clone(q.list[:n])
+	q.list = slices.Delete(q.list, 0, n)
+	return list, q.closed
+}
+
+func (q *acceptQueue) close() {
+	q.mu.Lock()
+	q.closed = true
+	q.mu.Unlock()
+	signal(q.wake)
+}
+
+func signal(wake chan struct{}) {
+	select {
+	case wake <- struct{}{}:
+	default:
+	}
+}
+
+// Accept implements store.Store: it returns when the messages are committed.
+func (s *Store) Accept(ctx context.Context, msgs []*message.Message, extra store.AcceptExtra) error {
+	result := make(chan error, 1)
+	if err := s.AcceptAsync(msgs, extra, func(err error) { result <- err }); err != nil {
+		return err
+	}
+	select {
+	case err := <-result:
+		return err
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// AcceptAsync implements store.Store.
+func (s *Store) AcceptAsync(msgs []*message.Message, extra store.AcceptExtra, done func(error)) error {
+	if s.away.Load() != nil || s.Backlog()+len(msgs) > s.opts.MaxBacklog {
+		return store.ErrBusy
+	}
+	return s.accepts.put(&request{msgs: msgs, extra: extra, done: done})
+}
+
+// acceptor is the accept writer: it commits what has come since its last transaction.
+func (s *Store) acceptor() {
+	w := &writer{s: s, number: acceptWriter}
+	defer w.close()
+	a := &accepting{s: s, w: w}
+	for {
+		list, closed := s.accepts.take()
+		if len(list) == 0 {
+			if closed {
+				return
+			}
+			<-s.accepts.wake
+			continue
+		}
+		n := 0
+		for _, r := range list {
+			n += len(r.msgs)
+		}
+		a.commit(list)
+		s.accepts.size.Add(-int64(n))
+	}
+}
+
+// accepting is one transaction of the accept writer, and what it uses again.
+type accepting struct {
+	s      *Store
+	w      *writer
+	list   []*request
+	rows   columns
+	comes  []*owner // by message: in whose lane it comes; nil: it waits in the database
+	claims []*claim // by message
+	fresh  map[*owner]*freshClaim
+}
+
+type freshClaim struct {
+	claim *claim
+	ids   []int64
+}
+
+// commit takes the requests in, refuses those that must be, and tells all of them.
+func (a *accepting) commit(list []*request) {
+	a.list = list
+	for len(a.list) > 0 {
+		err := a.attempt()
+		if err == nil {
+			a.publish()
+			return
+		}
+		a.undo()
+		switch {
+		case errors.Is(err, errRefused):
+			a.list = slices.DeleteFunc(a.list, func(r *request) bool {
+				if r.err != nil {
+					r.done(r.err)
+				}
+				return r.err != nil
+			})
+		case errors.Is(err, store.ErrFenced), transient(err): // again, as things are now
+		default:
+			for _, r := range a.list {
+				r.done(fmt.Errorf("%w: %w", store.ErrBusy, err))
+			}
+			return
+		}
+	}
+}
+
+// errRefused: some requests of the transaction have an err, the others may go on.
+var errRefused = errors.New("requests refused")
+
+// attempt runs the transaction.
+func (a *accepting) attempt() error {
+	a.place()
+	b := a.w.begin()
+	a.fence(b)
+	a.rows.insert(b)
+	for o, f := range a.fresh {
+		b.Queue("INSERT INTO claims (connector, epoch, number, ids) VALUES ($1,$2,$3,$4)", int16(o.connector), o.epoch, f.claim.number, f.ids)
+	}
+	a.s.bookAccepts(b, a.list)
+	began := time.Now()
+	err := a.w.commit(b, func() error {
+		for _, r := range a.list {
+			if r.err != nil {
+				return errRefused
+			}
+		}
+		return nil
+	})
+	if errors.Is(err, errUnanswered) {
+		err = a.learn(err)
+	}
+	if err == nil {
+		a.s.opts.Committed(time.Since(began))
+	}
+	return err
+}
+
+// place decides which messages come into a lane of this node at once.
+func (a *accepting) place() {
+	a.rows.reset()
+	a.comes, a.claims = a.comes[:0], a.claims[:0]
+	a.fresh = make(map[*owner]*freshClaim)
+	for _, r := range a.list {
+		for _, m := range r.msgs {
+			a.rows.add(m)
+			o := a.s.owners.of(m.Connector)
+			comes, claimed := false, false
+			if o != nil && m.Waits() {
+				comes, claimed = a.s.reserve(o, m.Priority)
+			}
+			if !comes {
+				o = nil
+			}
+			a.comes = append(a.comes, o)
+			var c *claim
+			if claimed {
+				f := a.fresh[o]
+				if f == nil {
+					o.mu.Lock()
+					f = &freshClaim{claim: o.newClaim(0)}
+					o.mu.Unlock()
+					a.fresh[o] = f
+				}
+				f.claim.open.Add(1)
+				f.ids = append(f.ids, int64(m.ID))
+				c = f.claim
+			}
+			a.claims = append(a.claims, c)
+		}
+	}
+}
+
+// fence makes the transaction fail when another node has the lease of a lane that it claims for.
+func (a *accepting) fence(b *pgx.Batch) {
+	all := make([]*owner, 0, len(a.fresh))
+	for o := range a.fresh {
+		all = append(all, o)
+	}
+	a.s.fence(b, all)
+}
+
+// undo takes back what place did.
+func (a *accepting) undo() {
+	i := 0
+	for _, r := range a.list {
+		for _, m := range r.msgs {
+			if o := a.comes[i]; o != nil {
+				o.cancelComing(m.Priority)
+			}
+			i++
+		}
+	}
+}
+
+// learn finds out whether a transaction whose commit was not answered has happened. Its
+// messages are there or they are not.
+func (a *accepting) learn(cause error) error {
+	ctx, cancel := context.WithTimeout(a.s.stop, acceptPatience)
+	defer cancel()
+	for {
+		var there bool
+		err := a.s.pool.QueryRow(ctx, "SELECT EXISTS (SELECT FROM messages WHERE id = $1)", int64(a.list[0].msgs[0].ID)).Scan(&there)
+		switch {
+		case err == nil && there:
+			return nil
+		case err == nil:
+			return cause
+		}
+		a.s.attempt(err)
+		if sleep(ctx, retryAfter) != nil {
+			return cause
+		}
+	}
+}
+
+// publish hands the committed messages to the applier.
+func (a *accepting) publish() {
+	c := committed{}
+	hints := make(map[message.Lane][]message.ID)
+	i := 0
+	for _, r := range a.list {
+		for _, m := range r.msgs {
+			o := a.comes[i]
+			switch {
+			case o != nil:
+				e := a.s.live.adopt(m, 0)
+				e.claim = a.claims[i]
+				c.comes = append(c.comes, arrival{o: o, e: e, event: len(c.evs), coming: true})
+				c.evs = append(c.evs, message.Event{Kind: message.Accept, Msg: m, At: m.SubmittedAt, Changed: true, Now: m.Status})
+			case m.Waits():
+				hints[m.Lane()] = append(hints[m.Lane()], m.ID)
+			case a.s.owners.of(m.Connector) != nil: // it has a schedule that the lanes want to know
+				c.evs = append(c.evs, message.Event{Kind: message.Accept, Msg: m, At: m.SubmittedAt, Changed: true, Now: m.Status})
+			}
+			i++
+		}
+		c.dones = append(c.dones, settled{r.done, nil})
+	}
+	a.s.commits <- c
+	for lane, ids := range hints {
+		if a.s.owners.of(lane.Connector) == nil {
+			a.s.opts.Hint(lane, ids)
+		}
+	}
+}
+
+// bookAccepts adds to the transaction what else is accepted with the messages.
+func (s *Store) bookAccepts(*pgx.Batch, []*request) {}
+
+// token is a number that no other transaction has.
+func token() int64 { return rand.Int64() }

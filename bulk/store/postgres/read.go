@@ -1,0 +1,48 @@
+package postgres
+
+import (
+	"context"
+	"fmt"
+
+	"protei-bulk/bulk/message"
+	"protei-bulk/bulk/store"
+)
+
+// View implements store.Store.
+func (s *Store) View(m *message.Message, f func(*message.Message)) {
+	sh := s.live.shard(m.ID)
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	f(m)
+}
+
+// Message implements store.Store: a message as it was last committed.
+func (s *Store) Message(ctx context.Context, id message.ID) (*message.Message, error) {
+	list, err := s.query(ctx, "WHERE m.id = $1", int64(id))
+	if err != nil {
+		return nil, fmt.Errorf("read message %s: %w", id, err)
+	}
+	if len(list) == 0 {
+		return nil, store.ErrNotFound
+	}
+	return list[0].m, nil
+}
+
+// LoadNotify implements store.Store, for what this node tells.
+func (s *Store) LoadNotify(ctx context.Context, after message.ID, limit int) ([]*message.Message, error) {
+	list, err := s.query(ctx, "WHERE o.id > $1 AND o.node = $2 ORDER BY o.id LIMIT $3", int64(after), int16(s.node.Load()), limit)
+	if err != nil {
+		return nil, fmt.Errorf("read the outbox: %w", err)
+	}
+	msgs := make([]*message.Message, len(list))
+	for i := range list {
+		msgs[i] = s.current(&list[i])
+	}
+	return msgs, nil
+}
+
+// AdoptOutbox makes what another node had to tell this node's. It returns how much that is.
+func (s *Store) AdoptOutbox(ctx context.Context, from uint16) (int64, error) {
+	tag, err := s.pool.Exec(ctx, "UPDATE outbox SET node = $1 WHERE node = $2", int16(s.node.Load()), int16(from))
+	return tag.RowsAffected(), wrap(err, "take over the outbox of node %d", from)
+}

@@ -1,0 +1,142 @@
+package postgres
+
+import (
+	"context"
+	"unsafe"
+
+	"github.com/jackc/pgx/v5"
+
+	"protei-bulk/bulk/message"
+	"protei-bulk/bulk/store"
+)
+
+// selectRow reads messages as row.scan wants them. Whether a customer still has to be told is
+// what the outbox says: its entries go without a change of the message.
+const selectRow = "SELECT m.id, m.version, m.body, o.node FROM messages m LEFT JOIN outbox o ON o.id = m.id "
+
+// row is one row of selectRow.
+type row struct {
+	id      int64
+	version int32
+	body    []byte
+	teller  *int16 // node that has the entry in the outbox
+}
+
+func (r *row) columns() []any { return []any{&r.id, &r.version, &r.body, &r.teller} }
+
+// message decodes the row.
+func (r *row) message() (*message.Message, error) {
+	m, err := store.DecodeMessage(message.ID(r.id), unsafe.String(unsafe.SliceData(r.body), len(r.body)))
+	if err != nil {
+		return nil, err
+	}
+	r.body = nil // the message's strings are in it
+	m.LaneSeq = 0
+	switch {
+	case r.teller != nil:
+		m.Notify = message.NotifyOpen
+	case m.Notify == message.NotifyOpen:
+		m.Notify = message.NotifyDone
+	}
+	return m, nil
+}
+
+// found is a message as its row is.
+type found struct {
+	m       *message.Message
+	version int32
+	teller  *int16
+}
+
+// query reads rows with what follows selectRow.
+func (s *Store) query(ctx context.Context, rest string, args ...any) ([]found, error) {
+	var list []found
+	var r row
+	err := s.each(ctx, selectRow+rest, args, r.columns(), func() error {
+		m, err := r.message()
+		if err == nil {
+			list = append(list, found{m, r.version, r.teller})
+		}
+		return err
+	})
+	return list, err
+}
+
+// adopt makes what was found the object of its id on this node, unless there is one.
+func (s *Store) adopt(f *found) *entry {
+	e := s.live.adopt(f.m, f.version)
+	if e.m == f.m && f.teller != nil && int32(*f.teller) == s.node.Load() {
+		sh := s.live.shard(f.m.ID)
+		sh.mu.Lock()
+		s.tellsOf(e, true)
+		sh.mu.Unlock()
+	}
+	return e
+}
+
+func ids64(ids []message.ID) []int64 {
+	return unsafe.Slice((*int64)(unsafe.Pointer(unsafe.SliceData(ids))), len(ids))
+}
+
+// columns are rows of messages as arrays, one for each column, for unnest.
+type columns struct {
+	id, account, due, campaign, ordinal, batch []int64
+	connector, priority, status                []int16
+	waits                                      []bool
+	version                                    []int32
+	source, dest                               []string
+	body                                       [][]byte
+	buf                                        []byte
+}
+
+func (c *columns) reset() {
+	clear(c.source)
+	clear(c.dest)
+	clear(c.body)
+	*c = columns{
+		id: c.id[:0], account: c.account[:0], due: c.due[:0], campaign: c.campaign[:0], ordinal: c.ordinal[:0], batch: c.batch[:0],
+		connector: c.connector[:0], priority: c.priority[:0], status: c.status[:0], waits: c.waits[:0], version: c.version[:0],
+		source: c.source[:0], dest: c.dest[:0], body: c.body[:0], buf: c.buf[:0],
+	}
+}
+
+// change adds what changes of a row. The message's shard must be locked.
+func (c *columns) change(m *message.Message, version int32) {
+	c.id = append(c.id, int64(m.ID))
+	c.version = append(c.version, version)
+	c.connector = append(c.connector, int16(m.Connector))
+	c.status = append(c.status, int16(m.Status))
+	c.waits = append(c.waits, m.Waits())
+	c.due = append(c.due, m.DueAt)
+	from := len(c.buf)
+	c.buf = store.AppendMessage(c.buf, m)
+	c.body = append(c.body, c.buf[from:len(c.buf):len(c.buf)])
+}
+
+// add adds a new row.
+func (c *columns) add(m *message.Message) {
+	c.change(m, 0)
+	c.account = append(c.account, int64(m.Account))
+	c.priority = append(c.priority, int16(m.Priority))
+	c.campaign = append(c.campaign, int64(m.Campaign))
+	c.ordinal = append(c.ordinal, int64(m.Ordinal))
+	c.batch = append(c.batch, int64(m.Batch))
+	c.source = append(c.source, m.Source.Addr)
+	c.dest = append(c.dest, m.Dest.Addr)
+}
+
+const insertRows = `INSERT INTO messages (id, account, connector, priority, status, waits, version, due, campaign, ordinal, batch, source, dest, body)
+SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::smallint[], $4::smallint[], $5::smallint[], $6::boolean[], $7::integer[], $8::bigint[], $9::bigint[], $10::bigint[], $11::bigint[], $12::text[], $13::text[], $14::bytea[])`
+
+func (c *columns) insert(b *pgx.Batch) {
+	b.Queue(insertRows, c.id, c.account, c.connector, c.priority, c.status, c.waits, c.version, c.due, c.campaign, c.ordinal, c.batch, c.source, c.dest, c.body)
+}
+
+// updateRows changes rows that have the version they are thought to have, and returns their ids.
+const updateRows = `UPDATE messages m SET version = m.version + 1, connector = u.connector, status = u.status, waits = u.waits, due = u.due, body = u.body
+FROM unnest($1::bigint[], $2::integer[], $3::smallint[], $4::smallint[], $5::boolean[], $6::bigint[], $7::bytea[]) AS u(id, version, connector, status, waits, due, body)
+WHERE m.id = u.id AND m.version = u.version RETURNING m.id`
+
+func (c *columns) update(b *pgx.Batch) *pgx.QueuedQuery {
+	return b.Queue(updateRows, c.id, c.version, c.connector, c.status, c.waits, c.due, c.body)
+}
