@@ -2,6 +2,7 @@ package store
 
 import (
 	"encoding/binary"
+	"fmt"
 	"math"
 
 	"protei-bulk/bulk/journal"
@@ -35,7 +36,7 @@ func addInbound(g *journal.Group, r *inboundRecord) {
 		b = appendID(b, id)
 	}
 	b = appendInboundState(b, &r.msg.InboundState)
-	g.End(appendInbound(b, r.msg))
+	g.End(AppendInbound(b, r.msg))
 }
 
 func appendInboundState(b []byte, s *message.InboundState) []byte {
@@ -49,8 +50,8 @@ func appendInboundState(b []byte, s *message.InboundState) []byte {
 // inboundVersion is the first byte of a row's body.
 const inboundVersion = 1
 
-// appendInbound appends what never changes of m: the body of its row.
-func appendInbound(b []byte, m *message.Inbound) []byte {
+// AppendInbound appends what never changes of m: the body of its row.
+func AppendInbound(b []byte, m *message.Inbound) []byte {
 	b = append(b, inboundVersion)
 	b = binary.AppendUvarint(b, uint64(m.Connector))
 	b = appendAddress(b, m.Source)
@@ -86,6 +87,16 @@ func (d *decoder) inboundState() message.InboundState {
 	}
 	s.Account, s.Route, s.URL, s.DoneAt = d.u32(), d.id(), d.string(), d.varint()
 	return s
+}
+
+// DecodeInbound reads into m what AppendInbound wrote.
+func DecodeInbound(m *message.Inbound, body string) error {
+	d := decoder{src: body}
+	d.inboundBody(m)
+	if err := d.end(); err != nil {
+		return fmt.Errorf("inbound message %s: %w", m.ID, err)
+	}
+	return nil
 }
 
 func (d *decoder) inboundBody(m *message.Inbound) {

@@ -42,6 +42,15 @@ func Alone(ctx context.Context) context.Context {
 	return context.WithValue(ctx, alongsideKey{}, nil)
 }
 
+// EntryAlongside returns the entry that a context's writes carry, and the kind of its log.
+func EntryAlongside(ctx context.Context) (kind string, entry LogEntry, ok bool) {
+	a, ok := ctx.Value(alongsideKey{}).(*alongside)
+	if !ok {
+		return "", entry, false
+	}
+	return a.kind, a.entry(), true
+}
+
 func (a *alongside) with(do func(*database) error) func(*database) error {
 	entry := a.entry()
 	return func(conn *database) error {

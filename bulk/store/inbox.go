@@ -180,7 +180,7 @@ func (m *materialiser) inboundRows() error {
 	page := m.e.inbox.take()
 	for _, msg := range page.put {
 		err := exec(m.conn, "INSERT OR IGNORE INTO inbound VALUES (?,?,?,?,?,?,?)", int64(msg.ID), int64(msg.Account),
-			int64(msg.Status), int64(msg.Route), msg.URL, msg.DoneAt, appendInbound(nil, msg))
+			int64(msg.Status), int64(msg.Route), msg.URL, msg.DoneAt, AppendInbound(nil, msg))
 		if err != nil {
 			return fmt.Errorf("insert inbound message %s: %w", msg.ID, err)
 		}
@@ -206,10 +206,8 @@ func scanInbound(stmt *sqlite.Stmt) (*message.Inbound, error) {
 	m := &message.Inbound{ID: message.ID(stmt.ColumnInt64(0))}
 	m.Account, m.Status = uint32(stmt.ColumnInt64(1)), message.InboundStatus(stmt.ColumnInt64(2))
 	m.Route, m.URL, m.DoneAt = message.ID(stmt.ColumnInt64(3)), stmt.ColumnText(4), stmt.ColumnInt64(5)
-	d := decoder{src: string(columnBytes(stmt, 6))}
-	d.inboundBody(m)
-	if err := d.end(); err != nil {
-		return nil, fmt.Errorf("inbound message %s: %w", m.ID, err)
+	if err := DecodeInbound(m, string(columnBytes(stmt, 6))); err != nil {
+		return nil, err
 	}
 	return m, nil
 }

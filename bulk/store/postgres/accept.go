@@ -13,6 +13,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"protei-bulk/bulk/message"
+	"protei-bulk/bulk/money"
 	"protei-bulk/bulk/store"
 )
 
@@ -138,6 +139,9 @@ type accepting struct {
 	comes  []*owner // by message: in whose lane it comes; nil: it waits in the database
 	claims []*claim // by message
 	fresh  map[*owner]*freshClaim
+	pages  pages                   // what is counted
+	paid   map[uint32]money.Amount // by payer
+	scarce map[uint32]bool         // payers whose requests are charged one by one
 }
 
 type freshClaim struct {
@@ -147,7 +151,7 @@ type freshClaim struct {
 
 // commit takes the requests in, refuses those that must be, and tells all of them.
 func (a *accepting) commit(list []*request) {
-	a.list = list
+	a.list, a.scarce = list, make(map[uint32]bool)
 	for len(a.list) > 0 {
 		err := a.attempt()
 		if err == nil {
@@ -163,7 +167,7 @@ func (a *accepting) commit(list []*request) {
 				}
 				return r.err != nil
 			})
-		case errors.Is(err, store.ErrFenced), transient(err): // again, as things are now
+		case errors.Is(err, store.ErrFenced), errors.Is(err, errScarce), transient(err): // again, as things are now
 		default:
 			for _, r := range a.list {
 				r.done(fmt.Errorf("%w: %w", store.ErrBusy, err))
@@ -176,22 +180,29 @@ func (a *accepting) commit(list []*request) {
 // errRefused: some requests of the transaction have an err, the others may go on.
 var errRefused = errors.New("requests refused")
 
+// errScarce: a purse has too little for all requests together.
+var errScarce = errors.New("a balance does not suffice for all")
+
 // attempt runs the transaction.
 func (a *accepting) attempt() error {
 	a.place()
+	scarce := len(a.scarce)
 	b := a.w.begin()
 	a.fence(b)
 	a.rows.insert(b)
 	for o, f := range a.fresh {
 		b.Queue("INSERT INTO claims (connector, epoch, number, ids) VALUES ($1,$2,$3,$4)", int16(o.connector), o.epoch, f.claim.number, f.ids)
 	}
-	a.s.bookAccepts(b, a.list)
+	a.s.bookAccepts(b, a)
 	began := time.Now()
 	err := a.w.commit(b, func() error {
 		for _, r := range a.list {
 			if r.err != nil {
 				return errRefused
 			}
+		}
+		if len(a.scarce) > scarce {
+			return errScarce
 		}
 		return nil
 	})
@@ -284,6 +295,8 @@ func (a *accepting) learn(cause error) error {
 
 // publish hands the committed messages to the applier.
 func (a *accepting) publish() {
+	a.s.count(a.pages)
+	a.s.paidFor(a.paid)
 	c := committed{}
 	hints := make(map[message.Lane][]message.ID)
 	i := 0
@@ -312,9 +325,6 @@ func (a *accepting) publish() {
 		}
 	}
 }
-
-// bookAccepts adds to the transaction what else is accepted with the messages.
-func (s *Store) bookAccepts(*pgx.Batch, []*request) {}
 
 // token is a number that no other transaction has.
 func token() int64 { return rand.Int64() }

@@ -46,6 +46,8 @@ type Store struct {
 	owners   owners
 	receipts receiptindex.Index
 	parked   parked
+	books    books
+	purses   purses
 
 	accepts acceptQueue
 	settles settleQueue
@@ -97,6 +99,7 @@ func Open(ctx context.Context, opts Options) (*Store, error) {
 	s.writers.Go(s.acceptor)
 	s.writers.Go(s.settler)
 	s.others.Go(s.keeper)
+	s.others.Go(s.refresher)
 	go s.applier()
 	return s, nil
 }
@@ -166,6 +169,9 @@ func (s *Store) SetNode(ctx context.Context, node uint16) error {
 		return fmt.Errorf("read the highest id: %w", err)
 	}
 	s.node.Store(int32(node))
+	if err := s.openBooks(ctx); err != nil {
+		return err
+	}
 	s.ids.Store(message.NewIDSource(node, message.ID(highest), s.opts.Now))
 	return nil
 }

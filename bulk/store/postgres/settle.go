@@ -131,6 +131,8 @@ type settling struct {
 	rows    columns
 	spent   map[*owner][]int64
 	updated []message.ID
+	pages   pages            // what is counted
+	refunds map[uint32]worth // by payer
 }
 
 // touch is a message that the transaction changes.
@@ -140,6 +142,7 @@ type touch struct {
 	changed bool   // its row
 	refused error  // its events change nothing
 	evs     []*message.Event
+	was     before // the events
 	wasTold bool
 	tell    bool // a new entry in the outbox
 	told    bool // the entry ends
@@ -284,6 +287,7 @@ func (g *settling) apply() {
 		sh.mu.Lock()
 		if first {
 			t.wasTold = t.e.told
+			t.was = before{t.e.m.Status, worthOf(t.e.m)}
 		}
 		g.run(t)
 		if t.changed && t.refused == nil {
@@ -341,7 +345,7 @@ func (g *settling) attempt() error {
 			c.queue(b)
 		}
 	}
-	g.s.bookSettles(b, g.touched)
+	g.s.bookSettles(b, g)
 	began := time.Now()
 	err := g.w.commit(b, func() error {
 		if len(g.updated) != len(g.rows.id) {
@@ -456,6 +460,7 @@ func (g *settling) reload() error {
 		if f := there[id]; f != nil {
 			t.e.become(f)
 			t.wasTold = f.teller != nil
+			t.was = before{t.e.m.Status, worthOf(t.e.m)}
 		} else {
 			t.refused = store.ErrNotFound // beyond the retention
 		}
@@ -478,6 +483,8 @@ func (e *entry) become(f *found) {
 
 // publish hands what was committed to the applier.
 func (g *settling) publish() {
+	g.s.count(g.pages)
+	g.s.refunded(g.refunds)
 	c := committed{}
 	hints := make(map[message.Lane][]message.ID)
 	var leaving []*claim
@@ -553,9 +560,6 @@ func (g *settling) collect(ch *change, c *committed) {
 	}
 	c.dones = append(c.dones, settled{ch.done, ch.err})
 }
-
-// bookSettles adds to the transaction what else changes with the messages.
-func (s *Store) bookSettles(*pgx.Batch, []*touch) {}
 
 // Load implements store.Store: the object of a message, which is read when need be.
 func (s *Store) Load(ctx context.Context, id message.ID) (*message.Message, error) {

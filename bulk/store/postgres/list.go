@@ -1,0 +1,139 @@
+package postgres
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"protei-bulk/bulk/message"
+	"protei-bulk/bulk/store"
+)
+
+const (
+	defaultLimit = 20
+	maxLimit     = 1000
+	maxSkip      = 100_000
+	// batchSpan is how long after its batch's id a message of the batch may have come.
+	batchSpan = time.Hour
+)
+
+// where gathers the conditions of a query and their arguments.
+type where struct {
+	text string
+	args []any
+}
+
+// add adds a condition; its ? stands for the value.
+func (w *where) add(condition string, value any) {
+	w.args = append(w.args, value)
+	word := " AND "
+	if w.text == "" {
+		word = " WHERE "
+	}
+	w.text += word + strings.Replace(condition, "?", "$"+strconv.Itoa(len(w.args)), 1)
+}
+
+func (w *where) limit(n int) string { return " LIMIT " + strconv.Itoa(n) }
+
+// List implements store.Store. What it shows is what was committed when it was asked.
+func (s *Store) List(ctx context.Context, q store.Query) (msgs []*message.Message, next message.ID, asOf time.Time, err error) {
+	asOf = s.opts.Now()
+	if q.Limit <= 0 {
+		q.Limit = defaultLimit
+	}
+	q.Limit = min(q.Limit, maxLimit)
+	w := conditions(&q)
+	rest := w.text + " ORDER BY m.id DESC" + w.limit(q.Limit)
+	if q.Cursor == 0 && q.Page > 1 {
+		rest += " OFFSET " + strconv.Itoa(min((q.Page-1)*q.Limit, maxSkip))
+	}
+	list, err := s.query(ctx, rest, w.args...)
+	if err != nil {
+		return nil, 0, asOf, fmt.Errorf("list messages: %w", err)
+	}
+	msgs = make([]*message.Message, len(list))
+	for i := range list {
+		msgs[i] = list[i].m
+	}
+	if len(msgs) == q.Limit {
+		next = msgs[len(msgs)-1].ID
+	}
+	return msgs, next, asOf, nil
+}
+
+func conditions(q *store.Query) *where {
+	w := &where{}
+	low, high := message.ID(0), ^message.ID(0)>>1
+	if !q.Since.IsZero() {
+		low = firstID(q.Since)
+	}
+	if !q.Until.IsZero() {
+		high = firstID(q.Until)
+	}
+	if q.Cursor != 0 {
+		high = min(high, q.Cursor)
+	}
+	if q.Batch != 0 {
+		low, high = max(low, q.Batch), min(high, firstID(q.Batch.Time().Add(batchSpan)))
+		w.add("m.batch = ?", int64(q.Batch))
+	}
+	w.add("m.id >= ?", int64(low))
+	w.add("m.id < ?", int64(high))
+	if q.Account != 0 {
+		w.add("m.account = ?", int64(q.Account))
+	}
+	if q.Status != 0 {
+		w.add("m.status = ?", int16(q.Status))
+		if q.Status != message.Pending && q.Status != message.Delivered {
+			w.text += " AND m.status NOT IN (1, 5)" // as the index says
+		}
+	}
+	if q.To != "" {
+		w.add("m.dest = ?", q.To)
+	}
+	if q.From != "" {
+		w.add("m.source = ?", q.From)
+	}
+	if q.Campaign != 0 {
+		w.add("m.campaign = ?", int64(q.Campaign))
+		w.text += " AND m.campaign <> 0"
+	}
+	return w
+}
+
+// firstID is message.FirstID of a moment that may be beyond what ids can say.
+func firstID(t time.Time) message.ID {
+	const last = 1<<42 - 1
+	if t.UnixMilli() > last {
+		return ^message.ID(0) >> 1
+	}
+	return message.FirstID(t)
+}
+
+// LoadOpen implements store.Store, for messages of this node's connectors.
+func (s *Store) LoadOpen(ctx context.Context, status message.Status, from message.Place, limit int, want func(*message.Message) bool) ([]*message.Message, message.Place, error) {
+	var connectors []int16
+	for _, o := range s.owners.list() {
+		connectors = append(connectors, int16(o.connector))
+	}
+	rest := "WHERE m.status = $1 AND m.status NOT IN (1, 5) AND m.id > $2 AND m.connector = ANY($3) ORDER BY m.id LIMIT $4"
+	if status == message.Pending {
+		rest = "WHERE m.status = $1 AND m.waits AND m.id > $2 AND m.connector = ANY($3) ORDER BY m.id LIMIT $4"
+	}
+	list, err := s.query(ctx, rest, int16(status), int64(from.ID), connectors, limit)
+	if err != nil {
+		return nil, from, fmt.Errorf("load %s messages: %w", status, err)
+	}
+	var msgs []*message.Message
+	for i := range list {
+		if m := s.current(&list[i]); want(m) {
+			msgs = append(msgs, m)
+		}
+	}
+	if len(list) < limit {
+		return msgs, message.Place{}, nil
+	}
+	return msgs, message.Place{ID: list[len(list)-1].m.ID}, nil
+}
