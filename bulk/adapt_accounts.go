@@ -19,13 +19,13 @@ type accountStore struct {
 }
 
 // openAccountStore opens the vault beside the store's accounts.
-func openAccountStore(ctx context.Context, s store.Store, dir string) (accountStore, error) {
-	rows, err := s.Accounts(ctx)
+func (p *Platform) openAccountStore(ctx context.Context) (accountStore, error) {
+	rows, err := p.store.Accounts(ctx)
 	if err != nil {
 		return accountStore{}, err
 	}
-	v, err := openVault(dir, len(rows) == 0)
-	return accountStore{s, v}, err
+	v, err := p.openVault(ctx, len(rows) == 0)
+	return accountStore{p.store, v}, err
 }
 
 // accountSettings is everything of an account that no query looks at.

@@ -104,6 +104,18 @@ func (s campaignStore) CancelWaiting(ctx context.Context, account uint32, id mes
 	r := reader(s)
 	var evs []message.Event
 	for i, id := range ids {
+		if nodes := s.p.node; nodes != nil {
+			asked, err := nodes.elsewhere(ctx, id)
+			if asked && err != nil && !errors.Is(err, api.ErrTooLate) && !errors.Is(err, api.ErrNotFound) {
+				return n, err
+			}
+			if asked {
+				if err == nil {
+					n++
+				}
+				continue
+			}
+		}
 		err := r.takeOut(ctx, id)
 		switch {
 		case err == nil:

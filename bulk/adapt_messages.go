@@ -83,6 +83,16 @@ const scheduledMargin = 5 * time.Second
 
 // Cancel withdraws a message that the SMSC has not been given.
 func (r reader) Cancel(ctx context.Context, id message.ID) error {
+	if n := r.p.node; n != nil {
+		if asked, err := n.elsewhere(ctx, id); asked {
+			return err
+		}
+	}
+	return r.cancelHere(ctx, id)
+}
+
+// cancelHere withdraws a message that is in no lane of another node.
+func (r reader) cancelHere(ctx context.Context, id message.ID) error {
 	err := r.takeOut(ctx, id)
 	if errors.Is(err, errHeld) {
 		return r.cancelHeld(ctx, id)

@@ -22,10 +22,24 @@ import (
 // also after a crash.
 
 func (p *Platform) openCDR(context.Context) error {
+	if p.cfg.Shared() {
+		return nil // see openSharedCDR
+	}
 	dir := filepath.Join(p.cfg.Data, "cdr")
-	if err := setAsideCDR(p.cfg.Data, dir, p.log); err != nil {
+	_, err := os.Stat(filepath.Join(p.cfg.Data, store.DatabaseName))
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		return err
 	}
+	// A new store counts its records from one, and the files would take them for known ones.
+	if err != nil && cdr.Used(dir) {
+		if err := setAside(dir, p.log); err != nil {
+			return err
+		}
+	}
+	return p.openCDRFiles(dir)
+}
+
+func (p *Platform) openCDRFiles(dir string) error {
 	w, err := cdr.Open(cdr.Options{
 		Dir: dir, Format: cdr.Format(p.cfg.CDR.Format), Compression: cdr.Compression(p.cfg.CDR.Compress),
 		RotateBytes: int64(p.cfg.CDR.RotateBytes), RotateEvery: time.Duration(p.cfg.CDR.RotateEvery),
@@ -40,16 +54,8 @@ func (p *Platform) openCDR(context.Context) error {
 	return nil
 }
 
-// setAsideCDR renames the CDR folder of a store that is no more: a new store counts its
-// records from one, and the files would take them for known ones.
-func setAsideCDR(data, dir string, log *slog.Logger) error {
-	_, err := os.Stat(filepath.Join(data, store.DatabaseName))
-	if !errors.Is(err, os.ErrNotExist) {
-		return err
-	}
-	if !cdr.Used(dir) {
-		return nil // there is none, or an empty one, such as a disk of its own
-	}
+// setAside renames the CDR folder of a store that is no more.
+func setAside(dir string, log *slog.Logger) error {
 	base := dir + "-before-" + time.Now().UTC().Format("20060102-150405")
 	aside := base
 	for n := 2; ; n++ {

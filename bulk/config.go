@@ -21,6 +21,8 @@ import (
 	"github.com/goccy/go-yaml/ast"
 
 	"protei-bulk/bulk/cdr"
+	"protei-bulk/bulk/cluster"
+	"protei-bulk/bulk/message"
 	"protei-bulk/internal/nearest"
 )
 
@@ -31,14 +33,18 @@ type Config struct {
 	Data       string   `yaml:"data" doc:"folder of the journal, the database, CDRs and logs"`
 	HTTP       string   `yaml:"http" doc:"listen address of the REST API"`
 	SMPP       string   `yaml:"smpp" doc:"listen address of the SMPP server; \"off\" closes it"`
-	Store      string   `yaml:"store" doc:"embedded"`
-	Queue      string   `yaml:"queue" doc:"memory"`
+	Store      string   `yaml:"store" doc:"embedded, or postgres://user:password@host/database, which several nodes share"`
+	Queue      string   `yaml:"queue" doc:"memory, or redis://:password@host:6379/0, which tells nodes of new messages at once"`
 	Upstream   string   `yaml:"upstream" doc:"default connector, smpp://system_id:password@host:port?binds=2&window=100"`
 	Connectors Seeds    `yaml:"connectors" doc:"connectors that a new data folder begins with: name=URL, or sections with the settings of REST"`
 	Routes     Seeds    `yaml:"routes" doc:"routing rules that a new data folder begins with: sections as REST takes them"`
 	Durability string   `yaml:"durability" doc:"fsync, or none: accepted messages may be lost in a crash"`
-	Node       int      `yaml:"node" doc:"node number in message ids, 0 to 511"`
-	Retention  Duration `yaml:"retention" doc:"how long settled messages are kept, such as 30d"`
+	Node       int      `yaml:"node" doc:"node number in message ids, 0 to 511; -1: a free one of the nodes of the store, 0 with the embedded one"`
+	Roles      []string `yaml:"roles" doc:"what this node of several does: api (REST), esme (SMPP for customers), dispatch (connectors and campaigns)"`
+	// SecretKeyFile lets several nodes open what one of them sealed.
+	SecretKeyFile string   `yaml:"secret_key_file" doc:"file with the 32 octets that seal connector passwords and webhook keys; empty: secret.key in the data folder, or kept in PostgreSQL"`
+	Drain         Duration `yaml:"drain" doc:"how long a node that stops says so to balancers, and still takes everything, before its doors close"`
+	Retention     Duration `yaml:"retention" doc:"how long settled messages are kept, such as 30d"`
 	// MinFreeDisk stops acceptance (503) before the disk is full.
 	MinFreeDisk Size `yaml:"min_free_disk" doc:"free space below which nothing more is accepted"`
 
@@ -53,6 +59,8 @@ type Config struct {
 	OptOut   OptOutConfig   `yaml:"opt_out"`
 	Money    MoneyConfig    `yaml:"money"`
 	Audit    AuditConfig    `yaml:"audit"`
+	Postgres PostgresConfig `yaml:"postgres"`
+	Cluster  ClusterConfig  `yaml:"cluster"`
 }
 
 // Limits bounds what the platform holds in memory.
@@ -117,7 +125,7 @@ type CompatConfig struct {
 func DefaultConfig() Config {
 	return Config{
 		Data: "data", HTTP: "127.0.0.1:8080", SMPP: "127.0.0.1:2775",
-		Store: "embedded", Queue: "memory", Connectors: Seeds{}, Routes: Seeds{}, Durability: "fsync",
+		Store: storeEmbedded, Queue: queueMemory, Connectors: Seeds{}, Routes: Seeds{}, Durability: "fsync", Node: -1, Roles: roles(),
 		Retention: Duration(30 * 24 * time.Hour), MinFreeDisk: 1 << 30,
 		Limits: Limits{
 			MaxParts: 10, LaneMemory: 200_000, MaxBacklog: 400_000,
@@ -134,6 +142,8 @@ func DefaultConfig() Config {
 		Log:      LogConfig{Level: "info", File: "logs/system.log", MaxBytes: 100 << 20, Keep: 10},
 		Validity: ValidityConfig{Default: Duration(24 * time.Hour), Max: Duration(7 * 24 * time.Hour)},
 		Money:    MoneyConfig{Currency: "EUR"},
+		Postgres: PostgresConfig{MaxConns: 16, StatementTimeout: Duration(30 * time.Second)},
+		Cluster:  ClusterConfig{TTL: Duration(cluster.DefaultTTL)},
 	}
 }
 
@@ -255,17 +265,12 @@ func (c *Config) Validate() error {
 			bad(key, "%q is not host:port", addr)
 		}
 	}
-	if c.Store != "embedded" {
-		bad("store", "%q: this version has the embedded store only", redactURL(c.Store))
-	}
-	if c.Queue != "memory" {
-		bad("queue", "%q: this version has the memory queue only", redactURL(c.Queue))
-	}
+	c.validateShared(bad)
 	if c.Durability != "fsync" && c.Durability != "none" {
 		bad("durability", "%q: fsync or none", c.Durability)
 	}
-	if c.Node < 0 || c.Node > 511 {
-		bad("node", "%d is outside 0 to 511", c.Node)
+	if c.Node < -1 || c.Node > message.MaxNode {
+		bad("node", "%d is outside 0 to 511; -1 takes a free one", c.Node)
 	}
 	c.Money.validate(bad)
 	c.validateLimits(bad)

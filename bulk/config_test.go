@@ -106,7 +106,7 @@ func TestConfigEnvironment(t *testing.T) {
 func TestValidateNamesEveryFault(t *testing.T) {
 	c := DefaultConfig()
 	c.HTTP, c.SMPP, c.Durability, c.Node = "nowhere", "off", "maybe", 512
-	c.Store = "postgres://bulk:secret@db/bulk"
+	c.Store = "mysql://bulk:secret@db/bulk"
 	c.Limits.MaxParts, c.Webhooks.Allow, c.TLS.Cert = 256, []string{"everything"}, "cert.pem"
 	err := c.Validate()
 	if err == nil {

@@ -59,6 +59,7 @@ type fleet struct {
 	tables sync.Mutex // one table at a time: the last one is of the last change
 
 	mu     sync.Mutex // one change at a time
+	owned  sync.Map   // connectors whose lanes are this node's, when there are others
 	ended  bool       // guarded by mu
 	cancel context.CancelFunc
 	joined sync.WaitGroup
@@ -119,7 +120,7 @@ func (f *fleet) Stop(ctx context.Context) error {
 				errs <- l.dispatcher.Stop(ctx)
 				return
 			}
-			errs <- f.p.lanes.Connector(id).Close(ctx)
+			errs <- f.p.lanes.Close(ctx, id)
 		}()
 	}
 	var all []error
@@ -139,7 +140,9 @@ func (f *fleet) Apply(ctx context.Context, _, c *connector.Connector) error {
 	if f.ended {
 		return errStopped
 	}
-	f.p.lanes.Connector(c.ID) // before routing sends anything its way
+	if f.mine(c.ID) {
+		f.p.lanes.Connector(c.ID) // before routing sends anything its way
+	}
 	next := &link{c: c, state: new(route.State), trouble: new(trouble)}
 	if old := f.link(c.ID); old != nil {
 		next.state, next.trouble = old.state, old.trouble
@@ -147,7 +150,7 @@ func (f *fleet) Apply(ctx context.Context, _, c *connector.Connector) error {
 			next.group, next.dispatcher = old.group, old.dispatcher
 		}
 	}
-	next.state.Set(next.condition())
+	next.state.Set(f.condition(next))
 	old := f.link(c.ID)
 	f.put(next)
 	if err := f.Reroute(); err != nil {
@@ -166,7 +169,7 @@ func (f *fleet) Apply(ctx context.Context, _, c *connector.Connector) error {
 
 // run gives a link what it lacks.
 func (f *fleet) run(l *link) error {
-	if l.c.Mode == connector.Stopped {
+	if l.c.Mode == connector.Stopped || !f.mine(l.c.ID) {
 		return nil
 	}
 	if l.dispatcher != nil {
@@ -223,10 +226,12 @@ func sameLinks(a, b *connector.Spec) bool {
 	return reflect.DeepEqual(x, y)
 }
 
-func (l *link) condition() route.Condition {
+func (f *fleet) condition(l *link) route.Condition {
 	switch {
 	case l.c.Mode == connector.Stopped:
 		return route.Stopped
+	case l.c.Mode == connector.Running && !f.mine(l.c.ID):
+		return f.elsewhere(l.c.ID)
 	case l.c.Mode == connector.Paused || l.group == nil || !l.group.Up():
 		return route.Down
 	}
@@ -239,7 +244,7 @@ func (f *fleet) watch(ctx context.Context) {
 	defer tick.Stop()
 	for {
 		for _, l := range *f.links.Load() {
-			l.state.Set(l.condition())
+			l.state.Set(f.condition(l))
 		}
 		for _, l := range *f.links.Load() {
 			f.failover(ctx, l)

@@ -14,6 +14,9 @@ var errNoConnector = errors.New("no connector is configured")
 
 // Ready returns why the platform cannot take messages now, or nil.
 func (i insight) Ready() error {
+	if i.p.draining.Load() {
+		return errStopped
+	}
 	if err := i.p.store.Err(); err != nil {
 		return err
 	}

@@ -64,6 +64,7 @@ type Platform struct {
 	tls  *tls.Config
 
 	store      store.Store
+	node       *node // what this process is to others; nil: it is alone
 	vault      *vault
 	accounts   *account.Directory
 	billing    *billing.Desk
@@ -86,6 +87,7 @@ type Platform struct {
 	optOuts    *optOuts
 	first      *FirstSecrets
 	decisions  decisions
+	draining   atomic.Bool                       // balancers are told to go elsewhere
 	syncs      atomic.Pointer[metrics.Histogram] // of the journal; nil until the meter is there
 	cdr        *cdr.Writer
 	cdrFault   atomic.Pointer[error] // set while CDRs cannot be written
@@ -93,6 +95,7 @@ type Platform struct {
 
 	wired  chan struct{} // closed when the hook may use the fields above
 	failed chan error    // 1
+	door   *door
 	web    *api.Server
 	httpLn net.Listener
 	smppLn net.Listener
@@ -152,8 +155,8 @@ func (p *Platform) Start(ctx context.Context) (err error) {
 		}
 	}()
 	for _, start := range []func(context.Context) error{
-		p.openCDR, p.openStore, p.openAccounts, p.openSuppressed, p.wireRoutes, p.openConnectors, p.seedRoutes, p.wireIntake, p.wireOutbox, p.wireSMPP, p.wireInbound, p.wireConnectors,
-		p.goLive, p.startKeyUse, p.startCampaigns, p.startSMPP, p.startHTTP, p.startCompat,
+		p.openDoor, p.openCDR, p.openStore, p.openAccounts, p.openSuppressed, p.wireRoutes, p.openConnectors, p.seedRoutes, p.wireIntake, p.wireOutbox, p.wireSMPP, p.wireInbound, p.wireConnectors,
+		p.goLive, p.startKeyUse, p.startCampaigns, p.startNode, p.startSMPP, p.startHTTP, p.startCompat,
 	} {
 		if err := start(ctx); err != nil {
 			return err
@@ -176,6 +179,7 @@ func (p *Platform) onStopWithin(patience time.Duration, name string, stop func(c
 // Stop closes the front doors, drains the windows, flushes and closes, each step within
 // what is left of ctx. What is not sent by then is in the store. It is idempotent.
 func (p *Platform) Stop(ctx context.Context) error {
+	p.drain(ctx)
 	p.mu.Lock()
 	steps := p.steps
 	p.steps = nil
@@ -221,10 +225,13 @@ func (p *Platform) FirstSecrets() *FirstSecrets { return p.first }
 // HTTPAddr returns the address of REST, valid after Start.
 func (p *Platform) HTTPAddr() string { return p.httpLn.Addr().String() }
 
-func (p *Platform) openStore(context.Context) error {
+func (p *Platform) openStore(ctx context.Context) error {
 	c := p.cfg
+	if c.Shared() {
+		return p.openShared(ctx)
+	}
 	s, err := store.OpenEmbedded(store.Options{
-		Dir: c.Data, Durability: c.Durability, Node: uint16(c.Node),
+		Dir: c.Data, Durability: c.Durability, Node: uint16(max(c.Node, 0)),
 		Retention: time.Duration(c.Retention), AuditRetention: time.Duration(c.Audit.Keep), MinFreeDisk: int64(c.MinFreeDisk), MaxBacklog: c.Limits.MaxBacklog,
 		ReceiptCache: c.Limits.ReceiptCache, LaneCache: c.Limits.LaneMemory + c.Limits.LaneMemory/2,
 		Applied: p.applied, Synced: p.synced, Follower: &cdrFollower{files: p.cdr}, Failed: p.fail, Logger: p.log,
@@ -243,7 +250,7 @@ func (p *Platform) openStore(context.Context) error {
 }
 
 func (p *Platform) openAccounts(ctx context.Context) error {
-	accounts, err := openAccountStore(ctx, p.store, p.cfg.Data)
+	accounts, err := p.openAccountStore(ctx)
 	if err != nil {
 		return err
 	}
@@ -306,7 +313,9 @@ func (p *Platform) wireConnectors(context.Context) error {
 	}
 	p.lanes = lanes
 	for _, c := range p.connector.All() {
-		lanes.Connector(c.ID) // also of those that do not run: what waits for them is kept in memory
+		if p.node == nil {
+			lanes.Connector(c.ID) // also of those that do not run: what waits for them is kept in memory
+		}
 	}
 	states := p.store.Recovery()
 	restore := make([]queue.LaneState, len(states))
@@ -353,9 +362,11 @@ func (p *Platform) goLiveOnce() {
 }
 
 func (p *Platform) startCampaigns(ctx context.Context) error {
-	m, err := campaign.New(campaign.Options{
-		Store: campaignStore{p}, Intake: p.intake, Accounts: p.accounts, IDs: p.store.IDs(), Logger: p.log,
-	})
+	o := campaign.Options{Store: campaignStore{p}, Intake: p.intake, Accounts: p.accounts, IDs: p.store.IDs(), Logger: p.log}
+	if p.node != nil {
+		o.Nodes = campaignNodes{p.node}
+	}
+	m, err := campaign.New(o)
 	if err != nil {
 		return err
 	}
@@ -375,7 +386,7 @@ func (p *Platform) startHTTP(context.Context) error {
 		Accounts: p.accounts, Intake: p.intake, Messages: reader{p}, Answers: answers{p.store}, Billing: p.billing, Insight: insight{p}, Campaigns: p.campaigns, Lists: p.lists, TempDir: p.cfg.Data, Metrics: p.meter,
 		Inbound: inboundReader{p}, InboundRoutes: p.mo, Webhooks: webhookDesk{p},
 		IDs: p.store.IDs(), SMSC: p.connector.Name, Route: p.routes.Name, Connectors: p.connector, Suppressed: p.suppressed, Audit: auditLog{p.store}, Gateways: gateways{p}, Routes: p.routes, Router: p.router,
-		Backup: p.Backup, System: systemDesk{p}, Root: p.opts.Root, Version: p.opts.Version, Logger: p.log,
+		Backup: p.Backup, System: systemDesk{p}, Nodes: nodeList{p}, Root: p.opts.Root, Version: p.opts.Version, Logger: p.log,
 	})
 	if err != nil {
 		return err
@@ -385,16 +396,11 @@ func (p *Platform) startHTTP(context.Context) error {
 		return err
 	}
 	p.rest = handler
-	if p.httpLn, err = net.Listen("tcp", p.cfg.HTTP); err != nil {
-		return fmt.Errorf("http: %w", err)
+	door = p.meter.HTTP(door)
+	if !p.cfg.has(roleAPI) {
+		door = only(door)
 	}
-	p.web = api.NewServer(api.ServerOptions{Handler: p.meter.HTTP(door), TLS: p.tls, Logger: p.log})
-	p.joined.Go(func() {
-		if err := p.web.Serve(p.httpLn); err != nil {
-			p.log.Error("REST server ended", "error", err)
-			p.fail(err)
-		}
-	})
+	p.door.open(door)
 	p.onStopWithin(doorPatience, "REST", p.web.Shutdown)
 	return nil
 }

@@ -28,7 +28,7 @@ func ResetAdmin(dir string) (apiKey, password string, err error) {
 		defer cancel()
 		err = errors.Join(err, s.Stop(ctx))
 	}()
-	rows, err := openAccountStore(context.Background(), s, dir)
+	rows, err := (&Platform{store: s, cfg: Config{Data: dir}}).openAccountStore(context.Background())
 	if err != nil {
 		return "", "", err
 	}

@@ -16,7 +16,7 @@ import (
 const smppOff = "off"
 
 func (p *Platform) wireSMPP(context.Context) error {
-	if p.cfg.SMPP == smppOff {
+	if p.cfg.SMPP == smppOff || !p.cfg.has(roleESME) {
 		return nil
 	}
 	s, err := esme.New(esme.Options{

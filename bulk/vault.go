@@ -1,6 +1,7 @@
 package bulk
 
 import (
+	"context"
 	"crypto/aes"
 	"crypto/cipher"
 	"crypto/rand"
@@ -10,6 +11,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"protei-bulk/bulk/store"
 )
 
 // vault encrypts the secrets that the platform must be able to present, such as the
@@ -25,11 +28,44 @@ const (
 
 var errNotSealed = errors.New("not a sealed secret")
 
-// openVault reads the key file in dir. When there is none it makes one if fresh says that
+// The key of a store that nodes share is one of its objects, unless a file is named: then a
+// copy of the database alone opens what is sealed in it.
+const (
+	vaultObjects = "vault"
+	vaultKey     = "key"
+)
+
+// openVault opens the vault of the store: with the key file that is set, with the one in the
+// data folder, or with the key that the nodes of a store share.
+func (p *Platform) openVault(ctx context.Context, fresh bool) (*vault, error) {
+	switch {
+	case p.cfg.SecretKeyFile != "":
+		return openVault(p.cfg.SecretKeyFile, false)
+	case p.node == nil:
+		return openVault(filepath.Join(p.cfg.Data, vaultFile), fresh)
+	}
+	key, err := p.store.Object(ctx, vaultObjects, vaultKey)
+	if errors.Is(err, store.ErrNotFound) && fresh {
+		key = make([]byte, vaultBytes)
+		_, _ = rand.Read(key)
+		if err := p.node.store.AddObject(ctx, vaultObjects, vaultKey, key); err != nil { // another node may have been first
+			return nil, fmt.Errorf("key of the store's secrets: %w", err)
+		}
+		key, err = p.store.Object(ctx, vaultObjects, vaultKey)
+	}
+	if errors.Is(err, store.ErrNotFound) {
+		return nil, errors.New("the store's secrets were sealed with a key file: name it by secret_key_file")
+	}
+	if err != nil {
+		return nil, fmt.Errorf("key of the store's secrets: %w", err)
+	}
+	return newVault(key)
+}
+
+// openVault reads the key file. When there is none it makes one if fresh says that
 // nothing has been sealed yet; otherwise the file was lost, and with it what it sealed.
 // The file must not be readable by others.
-func openVault(dir string, fresh bool) (*vault, error) {
-	path := filepath.Join(dir, vaultFile)
+func openVault(path string, fresh bool) (*vault, error) {
 	key, err := os.ReadFile(path)
 	if errors.Is(err, os.ErrNotExist) && !fresh {
 		return nil, fmt.Errorf("key file %s is missing, and the database holds secrets that it sealed: put it back from the backup", path)
@@ -52,6 +88,10 @@ func openVault(dir string, fresh bool) (*vault, error) {
 	if len(key) != vaultBytes {
 		return nil, fmt.Errorf("key file %s has %d octets, %d are needed", path, len(key), vaultBytes)
 	}
+	return newVault(key)
+}
+
+func newVault(key []byte) (*vault, error) {
 	block, err := aes.NewCipher(key)
 	if err != nil {
 		return nil, err

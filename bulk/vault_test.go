@@ -9,7 +9,7 @@ import (
 
 func TestVaultKeepsSecrets(t *testing.T) {
 	dir := t.TempDir()
-	v, err := openVault(dir, true)
+	v, err := openVault(filepath.Join(dir, vaultFile), true)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -17,7 +17,7 @@ func TestVaultKeepsSecrets(t *testing.T) {
 	if strings.Contains(sealed, "hidden") || sealed == v.seal("account 7", "whsec_hidden") {
 		t.Errorf("sealed as %q", sealed)
 	}
-	again, err := openVault(dir, true)
+	again, err := openVault(filepath.Join(dir, vaultFile), true)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -27,7 +27,7 @@ func TestVaultKeepsSecrets(t *testing.T) {
 	if _, err := again.open("account 8", sealed); err == nil {
 		t.Error("a secret opened at another place")
 	}
-	other, err := openVault(t.TempDir(), true)
+	other, err := openVault(filepath.Join(t.TempDir(), vaultFile), true)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -43,7 +43,7 @@ func TestVaultKeepsSecrets(t *testing.T) {
 
 func TestLostKeyFileIsNamed(t *testing.T) {
 	dir := t.TempDir()
-	if _, err := openVault(dir, false); err == nil || !strings.Contains(err.Error(), vaultFile) {
+	if _, err := openVault(filepath.Join(dir, vaultFile), false); err == nil || !strings.Contains(err.Error(), vaultFile) {
 		t.Errorf("error %v", err)
 	}
 	if _, err := os.Stat(filepath.Join(dir, vaultFile)); err == nil {
@@ -53,14 +53,14 @@ func TestLostKeyFileIsNamed(t *testing.T) {
 
 func TestVaultRefusesAKeyThatOthersCanRead(t *testing.T) {
 	dir := t.TempDir()
-	if _, err := openVault(dir, true); err != nil {
+	if _, err := openVault(filepath.Join(dir, vaultFile), true); err != nil {
 		t.Fatal(err)
 	}
 	path := filepath.Join(dir, vaultFile)
 	if err := os.Chmod(path, 0o640); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := openVault(dir, true); err == nil || !strings.Contains(err.Error(), "0640") {
+	if _, err := openVault(filepath.Join(dir, vaultFile), true); err == nil || !strings.Contains(err.Error(), "0640") {
 		t.Errorf("error %v", err)
 	}
 	if err := os.WriteFile(path, []byte("short"), 0o600); err != nil {
@@ -69,7 +69,7 @@ func TestVaultRefusesAKeyThatOthersCanRead(t *testing.T) {
 	if err := os.Chmod(path, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := openVault(dir, true); err == nil || !strings.Contains(err.Error(), "5 octets") {
+	if _, err := openVault(filepath.Join(dir, vaultFile), true); err == nil || !strings.Contains(err.Error(), "5 octets") {
 		t.Errorf("error %v", err)
 	}
 }

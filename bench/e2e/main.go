@@ -46,6 +46,9 @@ type options struct {
 	report     time.Duration
 	rate       int
 	features   bool
+	store      string
+	queue      string
+	nodes      int
 }
 
 func main() {
@@ -64,6 +67,9 @@ func main() {
 	flag.DurationVar(&o.report, "report", 0, "also print the rate of every such period")
 	flag.IntVar(&o.rate, "rate", 5000, "messages a second that arrive in mode reads")
 	flag.BoolVar(&o.features, "features", false, "with 1,000 routing rules, prices, a balance and quotas")
+	flag.StringVar(&o.store, "store", "", "postgres: the platform's store is a private PostgreSQL with fsync, not the embedded one")
+	flag.StringVar(&o.queue, "queue", "", "redis: and a private Redis tells the nodes of each other's messages")
+	flag.IntVar(&o.nodes, "nodes", 1, "nodes of the platform over that store; the load goes to all of them in turn")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
@@ -79,7 +85,10 @@ type bench struct {
 	dir         string
 	began       time.Time
 	serve, smsc *exec.Cmd
+	others      []*exec.Cmd // nodes beside serve
+	shared      *shared
 	at          struct{ HTTP, SMPP, Pprof string }
+	doors       []string // addresses of all nodes
 	far         struct{ SMPP, Control string }
 }
 
@@ -102,12 +111,16 @@ func run(ctx context.Context, o options) error {
 		defer os.RemoveAll(b.dir)
 	}
 	defer b.stop()
+	var err error
+	if b.shared, err = startShared(&o, b.dir); err != nil {
+		return err
+	}
 	if err := b.start(ctx); err != nil {
 		return err
 	}
 	c := &drive.Counters{}
 	d, err := drive.New(ctx, drive.Options{
-		HTTP: "http://" + b.at.HTTP, SMPP: b.at.SMPP, Conns: o.conns, Batch: o.batch, Counters: c,
+		HTTP: b.doors, SMPP: b.at.SMPP, Conns: o.conns, Batch: o.batch, Counters: c,
 	})
 	if err != nil {
 		return err
@@ -185,11 +198,31 @@ func (b *bench) start(ctx context.Context) error {
 }
 
 func (b *bench) startServe() (err error) {
-	ready := filepath.Join(b.dir, "serve.json")
-	b.serve, err = b.launch("serve", ready, &b.at, "serve", "--dev", "--http", "127.0.0.1:0", "--smpp", "127.0.0.1:0",
-		"--data", filepath.Join(b.dir, "data"), "--durability", b.opts.durability,
-		"--upstream", "smpp://x:y@"+b.far.SMPP+"?binds=2&window=1000&trace_tlv=1", "--pprof", "127.0.0.1:0", "--parent-death", "--ready-file", ready)
-	return err
+	b.doors = nil
+	for i := range b.opts.nodes {
+		name := fmt.Sprintf("serve%d", i)
+		ready := filepath.Join(b.dir, name+".json")
+		at := &b.at
+		if i > 0 {
+			at = &struct{ HTTP, SMPP, Pprof string }{}
+		}
+		args := append([]string{
+			"serve", "--dev", "--http", "127.0.0.1:0", "--smpp", "127.0.0.1:0",
+			"--data", filepath.Join(b.dir, "data"+strconv.Itoa(i)), "--durability", b.opts.durability,
+			"--upstream", "smpp://x:y@" + b.far.SMPP + "?binds=2&window=1000&trace_tlv=1", "--pprof", "127.0.0.1:0", "--parent-death", "--ready-file", ready,
+		}, b.shared.args...)
+		cmd, err := b.launch(name, ready, at, args...)
+		if i == 0 {
+			b.serve = cmd
+		} else {
+			b.others = append(b.others, cmd)
+		}
+		if err != nil {
+			return err
+		}
+		b.doors = append(b.doors, "http://"+at.HTTP)
+	}
+	return nil
 }
 
 func (b *bench) launch(name, ready string, v any, args ...string) (*exec.Cmd, error) {
@@ -215,7 +248,15 @@ func (b *bench) launch(name, ready string, v any, args ...string) (*exec.Cmd, er
 }
 
 func (b *bench) stop() {
-	for _, cmd := range []*exec.Cmd{b.serve, b.smsc} {
+	defer func() {
+		if b.shared == nil {
+			return
+		}
+		if err := b.shared.stop(); err != nil {
+			fmt.Fprintln(os.Stderr, "e2e:", err)
+		}
+	}()
+	for _, cmd := range append([]*exec.Cmd{b.serve, b.smsc}, b.others...) {
 		if cmd != nil && cmd.Process != nil {
 			_ = cmd.Process.Signal(syscall.SIGTERM)
 			_ = cmd.Wait()
@@ -311,13 +352,19 @@ func (b *bench) wait(ctx context.Context, c *drive.Counters) error {
 type look struct {
 	accepted, receipts, requests int64
 	serve, smsc, self            time.Duration
+	postgres, redis              time.Duration
 }
 
 func (b *bench) look(c *drive.Counters) look {
-	return look{
+	l := look{
 		accepted: c.Accepted.Load(), receipts: c.Receipts.Load(), requests: c.Requests.Load(),
 		serve: cpuOf(b.serve.Process.Pid), smsc: cpuOf(b.smsc.Process.Pid), self: cpuOf(os.Getpid()),
 	}
+	for _, cmd := range b.others {
+		l.serve += cpuOf(cmd.Process.Pid)
+	}
+	l.postgres, l.redis = b.shared.cpu()
+	return l
 }
 
 func (b *bench) print(from, to look, wall time.Duration, latency []time.Duration) {
@@ -332,7 +379,10 @@ func (b *bench) print(from, to look, wall time.Duration, latency []time.Duration
 	for _, row := range []struct {
 		name string
 		cpu  time.Duration
-	}{{"platform", to.serve - from.serve}, {"simulator", to.smsc - from.smsc}, {"generator", to.self - from.self}} {
+	}{{"platform", to.serve - from.serve}, {"simulator", to.smsc - from.smsc}, {"generator", to.self - from.self}, {"PostgreSQL", to.postgres - from.postgres}, {"Redis", to.redis - from.redis}} {
+		if row.cpu == 0 {
+			continue
+		}
 		fmt.Printf("  %-11s  %6.2f cores  %6.1f µs a message\n", row.name, row.cpu.Seconds()/wall.Seconds(), float64(row.cpu.Microseconds())/float64(max(accepted, 1)))
 	}
 	fmt.Printf("  platform memory %d MiB\n", rss(b.serve.Process.Pid)>>20)

@@ -212,3 +212,37 @@ func validatePassword(password string) error {
 	}
 	return nil
 }
+
+// Reload reads accounts and keys anew, after another process has changed them. What was counted
+// against limits stays.
+func (d *Directory) Reload(ctx context.Context) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	rows, keys, err := d.store.LoadAccounts(ctx)
+	if err != nil {
+		return fmt.Errorf("load accounts: %w", err)
+	}
+	before := d.Snapshot()
+	accounts := make([]*Account, len(rows))
+	for i, row := range rows {
+		a := d.newAccount(row)
+		if old := before.byID[row.ID]; old != nil {
+			a.limit, a.quota = old.limit, old.quota
+			a.limit.set(&row.Spec)
+			a.quota.set(&row.Spec)
+		}
+		accounts[i] = a
+	}
+	loaded := make([]*Key, len(keys))
+	for i, row := range keys {
+		loaded[i] = newKeyOf(row, nil, nil)
+		if old := before.byKey[row.Hash]; old != nil {
+			loaded[i].use = old.use
+		}
+	}
+	d.snap.Store(newSnapshot(accounts, loaded))
+	if anon := d.anon.Load(); anon != nil {
+		d.anon.Store(d.ByID(anon.ID))
+	}
+	return nil
+}

@@ -33,7 +33,9 @@ import (
 var (
 	ErrNotFound = errors.New("no such message")
 	ErrTooLate  = errors.New("the message can no longer be cancelled: it is with the SMSC, final, or due within 5 seconds")
-	ErrNotHeld  = errors.New("the message is not held")
+	// ErrUnowned: the message waits in the lane of a node that is being replaced, or does not answer.
+	ErrUnowned = errors.New("the node that has the message in its lane does not answer at the moment")
+	ErrNotHeld = errors.New("the message is not held")
 
 	ErrBackupRuns = errors.New("a backup is being made: wait for its end")
 	ErrNoRoom     = errors.New("the disk has no room for a backup")
@@ -137,6 +139,7 @@ type Options struct {
 	// Backup writes a copy of the store to w while the platform works: ErrBackupRuns,
 	// ErrNoRoom. nil: POST /api/v1/backup answers 404.
 	Backup func(ctx context.Context, w io.Writer) error
+	Nodes  Nodes      // nil: the list of nodes answers 404
 	System SystemDesk // nil: the system calls answer 404
 	// Metrics answers GET /metrics, to requests that need no credentials; nil: 404.
 	Metrics http.Handler

@@ -142,6 +142,9 @@ func (a *API) routes() {
 		a.inboundPaths()
 	}
 	a.systemRoutes()
+	if a.opts.Nodes != nil {
+		a.on("/api/v1/nodes", admins, methods{"GET": (*call).nodes})
+	}
 	if a.opts.Backup != nil {
 		a.on("/api/v1/backup", admins, methods{"POST": (*call).backup})
 	}

@@ -118,6 +118,8 @@ func asProblem(err error) *problem {
 		return wrong("not_found", "there is no such message")
 	case errors.Is(err, ErrTooLate):
 		return wrong("not_cancellable", ErrTooLate.Error())
+	case errors.Is(err, ErrUnowned):
+		return &problem{code: "not_ready", detail: ErrUnowned.Error(), retry: retryBusy}
 	case errors.Is(err, ErrNotHeld):
 		return wrong("not_held", ErrNotHeld.Error())
 	case errors.Is(err, inbound.ErrUnknownRoute):

@@ -19,8 +19,19 @@ type Options struct {
 	Intake   *intake.Intake
 	Accounts *account.Directory
 	IDs      intake.IDs
+	Nodes    Nodes            // nil: this node runs all campaigns
 	Now      func() time.Time // nil: time.Now
 	Logger   *slog.Logger     // nil: silent
+}
+
+// Nodes says which campaigns are this node's, when there are several: one node runs a campaign.
+type Nodes interface {
+	// Mine reports whether this node may run the campaign.
+	Mine(id message.ID) bool
+	// Halt makes another node that runs it stop, and returns when its progress is saved.
+	Halt(ctx context.Context, id message.ID) error
+	// Wanted tells the nodes that the campaign is to be run by one of them.
+	Wanted(id message.ID)
 }
 
 // Manager runs campaigns. It is safe for concurrent use.
@@ -59,6 +70,18 @@ func New(opts Options) (*Manager, error) {
 
 // Start goes on with the campaigns that were running or waiting for their time.
 func (m *Manager) Start(ctx context.Context) error { return m.resumeAll(ctx) }
+
+// Run goes on with a campaign that has become this node's.
+func (m *Manager) Run(ctx context.Context, id message.ID) error {
+	row, err := m.opts.Store.Campaign(ctx, id)
+	if err == nil && (row.Status == Running || row.Status == Scheduled) {
+		m.launch(row, settingsOf(row))
+	}
+	return err
+}
+
+// Halt ends a campaign's goroutine and returns when its progress is saved.
+func (m *Manager) Halt(id message.ID) { m.halt(id) }
 
 // Stop ends the goroutines and waits for them, until ctx ends. Campaigns keep their
 // status and go on at the next Start.

@@ -76,6 +76,10 @@ func (m *Manager) resumeAll(ctx context.Context) error {
 }
 
 func (m *Manager) launch(row Row, set Settings) {
+	if n := m.opts.Nodes; n != nil && !n.Mine(row.ID) {
+		n.Wanted(row.ID)
+		return
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.stopped || m.runs[row.ID] != nil {

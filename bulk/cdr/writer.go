@@ -168,13 +168,7 @@ func (w *Writer) Append(recs []Record, pos Position) error {
 		return nil
 	}
 	before := len(w.buf)
-	for i := range recs {
-		if w.opts.Format == JSON {
-			w.buf = w.enc.jsonLine(w.buf, &recs[i])
-		} else {
-			w.buf = w.enc.line(w.buf, &recs[i])
-		}
-	}
+	w.buf = w.lines(w.buf, recs)
 	w.pos = pos
 	if before < writeBytes && len(w.buf) >= writeBytes || len(w.syncs) > 0 {
 		w.nudge()

@@ -295,10 +295,7 @@ func (d *Directory) replace(ctx context.Context, old, c *Connector) error {
 			return fmt.Errorf("save connector %s: %w", c.Name, err)
 		}
 	}
-	all := slices.DeleteFunc(slices.Clone(*d.all.Load()), func(other *Connector) bool { return other.ID == c.ID })
-	all = append(all, c)
-	slices.SortFunc(all, func(a, b *Connector) int { return int(a.ID) - int(b.ID) })
-	d.all.Store(&all)
+	d.put(c)
 	d.o.Logger.Info("connector changed", "connector", c.Name, "id", c.ID, "mode", c.Mode, "deleted", c.Deleted)
 	if d.runs == nil {
 		return nil
@@ -330,4 +327,41 @@ func (d *Directory) nextID() uint16 {
 		highest = max(highest, c.ID)
 	}
 	return highest + 1
+}
+
+// Reload reads the connectors anew, after another process has changed them, and makes the links
+// follow.
+func (d *Directory) Reload(ctx context.Context) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	rows, err := d.o.Store.LoadConnectors(ctx)
+	if err != nil {
+		return fmt.Errorf("load connectors: %w", err)
+	}
+	var errs []error
+	for i := range rows {
+		c := fromRow(&rows[i])
+		var old *Connector
+		for _, known := range *d.all.Load() {
+			if known.ID == c.ID {
+				old = known
+			}
+		}
+		if old != nil && (old.Fixed || old.UpdatedAt == c.UpdatedAt && same(&old.Spec, &c.Spec) && old.Deleted == c.Deleted) {
+			continue
+		}
+		d.put(c)
+		if d.runs != nil {
+			errs = append(errs, d.runs.Apply(ctx, old, c))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// put makes c the connector of its number. It needs d.mu.
+func (d *Directory) put(c *Connector) {
+	all := slices.DeleteFunc(slices.Clone(*d.all.Load()), func(other *Connector) bool { return other.ID == c.ID })
+	all = append(all, c)
+	slices.SortFunc(all, func(a, b *Connector) int { return int(a.ID) - int(b.ID) })
+	d.all.Store(&all)
 }

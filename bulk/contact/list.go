@@ -259,3 +259,24 @@ func (l *Lists) known(ctx context.Context, im *Importer, row *List) error {
 		}
 	}
 }
+
+// Reload reads the lists anew, after another process has changed them.
+func (l *Lists) Reload(ctx context.Context) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	rows, err := l.opts.Store.LoadLists(ctx)
+	if err != nil {
+		return fmt.Errorf("load contact lists: %w", err)
+	}
+	all := make(map[message.ID]List, len(rows))
+	for _, row := range rows {
+		all[row.ID] = row
+	}
+	for id := range l.busy { // what is being added here, only this process knows
+		if row, ok := l.all[id]; ok {
+			all[id] = row
+		}
+	}
+	l.all = all
+	return nil
+}

@@ -129,3 +129,14 @@ func (r *Routes) swap(all []Route) error {
 	r.table.Store(t)
 	return nil
 }
+
+// Reload reads the routes anew, after another process has changed them.
+func (r *Routes) Reload(ctx context.Context) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	all, err := r.store.LoadInboundRoutes(ctx)
+	if err != nil {
+		return fmt.Errorf("read inbound routes: %w", err)
+	}
+	return r.swap(all)
+}

@@ -126,6 +126,40 @@ func (l *Lanes) Connector(id uint16) *Queue {
 	return next[id]
 }
 
+// Close closes the queue of a connector, if there is one: see Queue.Close.
+func (l *Lanes) Close(ctx context.Context, id uint16) error {
+	if q := (*l.queues.Load())[id]; q != nil {
+		return q.Close(ctx)
+	}
+	return nil
+}
+
+// Drop forgets the queue of a connector, which another process takes over. It must have been
+// closed. What waits in it is in the store.
+func (l *Lanes) Drop(id uint16) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	next := maps.Clone(*l.queues.Load())
+	delete(next, id)
+	l.queues.Store(&next)
+}
+
+// Room is how many more items a lane holds in memory at this moment; 0 for a connector without
+// a queue.
+func (l *Lanes) Room(lane message.Lane) int {
+	q := (*l.queues.Load())[lane.Connector]
+	if q == nil {
+		return 0
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	ln := &q.lanes[lane.Priority]
+	if q.closed || ln.disk {
+		return 0
+	}
+	return max(0, q.capacity(ln)-ln.memory())
+}
+
 // Restore puts lanes where the store left them. Call it before Start and before the
 // first Applied: their messages are then loaded from the store as room permits, and
 // those up to the horizon come out of Take marked Suspect.
@@ -183,7 +217,7 @@ func (l *Lanes) Applied(evs []message.Event) {
 func ours(ev *message.Event) bool {
 	switch ev.Kind {
 	case message.Accept, message.Requeue:
-		return true
+		return ev.Seq != 0 || ev.Msg.Status == message.Scheduled // without a place it waits elsewhere
 	case message.Settle:
 		return ev.Status == message.Cancelled || ev.Status == message.Expired
 	}

@@ -214,3 +214,22 @@ func (b *Book) Complete() bool {
 	rows := b.Rows()
 	return len(rows) == 0 || slices.ContainsFunc(rows, func(r Row) bool { return !r.Disabled && r.Match.conditions() == 0 })
 }
+
+// Reload reads the rules anew, after another process has changed them, and puts them in force.
+func (b *Book) Reload(ctx context.Context) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	rows, err := b.o.Store.LoadRoutes(ctx)
+	if err != nil {
+		return fmt.Errorf("load routes: %w", err)
+	}
+	slices.SortFunc(rows, func(a, b Row) int { return int(int64(a.ID) - int64(b.ID)) })
+	b.rows.Store(&rows)
+	if len(rows) > 0 {
+		b.last = max(b.last, rows[len(rows)-1].ID)
+	}
+	if b.o.Changed == nil {
+		return nil
+	}
+	return b.o.Changed()
+}

@@ -156,8 +156,9 @@ type Shared interface {
 	// what waits follows by Applied. The lanes must be ready for it when Own returns.
 	Own(ctx context.Context, connector uint16, epoch int64) ([]LaneState, error)
 	// Disown gives the lanes of a connector up, after nobody sends from them any more. What waits
-	// is in the database. Events for its messages are ErrFenced from then on.
-	Disown(connector uint16)
+	// is in the database. Events for messages that wait there are ErrFenced from then on. clean:
+	// all that was sent has been recorded, so that the next owner need not suspect anything.
+	Disown(ctx context.Context, connector uint16, clean bool) error
 	// Hinted tells that messages of a lane were committed by another node. It may be wrong,
 	// repeated or missing: what is not hinted is found by looking, a few seconds later. taken runs
 	// when those that wait are claimed (nil: the hint has done its work), or cannot be now.

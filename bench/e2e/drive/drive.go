@@ -69,20 +69,20 @@ func (l *Latency) Sorted() []time.Duration {
 
 // Options of a Driver.
 type Options struct {
-	HTTP     string // URL of the platform
-	SMPP     string // its SMPP address
-	Conns    int    // connections or binds
-	Batch    int    // messages of one bulk request
+	HTTP     []string // URLs of the platform's nodes, which the connections share
+	SMPP     string   // its SMPP address
+	Conns    int      // connections or binds
+	Batch    int      // messages of one bulk request
 	Counters *Counters
 }
 
 // Driver drives one platform.
 type Driver struct {
-	opts   Options
-	target *httpload.Target
-	hook   *fasthttp.Server
-	url    string // of the webhook
-	seq    atomic.Uint64
+	opts    Options
+	targets []*httpload.Target
+	hook    *fasthttp.Server
+	url     string // of the webhook
+	seq     atomic.Uint64
 
 	closed atomic.Bool // the webhook answers 503
 	events atomic.Int64
@@ -98,11 +98,14 @@ func (d *Driver) Webhooks() (events, requests int64) { return d.events.Load(), d
 // New starts the webhook's listener.
 func New(ctx context.Context, opts Options) (*Driver, error) {
 	d := &Driver{opts: opts}
-	var err error
-	if d.target, err = httpload.NewTarget(ctx, opts.HTTP, httpload.Options{Header: []string{
-		"X-API-Key: dev-api-key", "Content-Type: application/json",
-	}}); err != nil {
-		return nil, err
+	for _, url := range opts.HTTP {
+		target, err := httpload.NewTarget(ctx, url, httpload.Options{Header: []string{
+			"X-API-Key: dev-api-key", "Content-Type: application/json",
+		}})
+		if err != nil {
+			return nil, err
+		}
+		d.targets = append(d.targets, target)
 	}
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -137,14 +140,15 @@ func (d *Driver) Close() { _ = d.hook.Shutdown() }
 func (d *Driver) Run(ctx context.Context, mode string) {
 	var all sync.WaitGroup
 	defer all.Wait()
-	for range d.opts.Conns {
+	for i := range d.opts.Conns {
+		target := d.targets[i%len(d.targets)]
 		switch mode {
 		case "smpp":
 			all.Go(func() { d.overSMPP(ctx) })
 		case "bulk":
-			all.Go(func() { d.overHTTP(ctx, d.target.Head("POST", "/api/v1/messages/bulk"), d.bulk, d.opts.Batch) })
+			all.Go(func() { d.overHTTP(ctx, target, "/api/v1/messages/bulk", d.bulk, d.opts.Batch) })
 		default:
-			all.Go(func() { d.overHTTP(ctx, d.target.Head("POST", "/api/v1/messages"), d.single, 1) })
+			all.Go(func() { d.overHTTP(ctx, target, "/api/v1/messages", d.single, 1) })
 		}
 	}
 }
@@ -161,11 +165,12 @@ func (d *Driver) Pace(ctx context.Context, rate int) {
 		}
 		return d.bulk(b)
 	}
-	d.overHTTP(ctx, d.target.Head("POST", "/api/v1/messages/bulk"), body, d.opts.Batch)
+	d.overHTTP(ctx, d.targets[0], "/api/v1/messages/bulk", body, d.opts.Batch)
 }
 
-func (d *Driver) overHTTP(ctx context.Context, head *httpload.Head, body func([]byte) []byte, messages int) {
-	c := d.target.NewClient(ctx)
+func (d *Driver) overHTTP(ctx context.Context, target *httpload.Target, path string, body func([]byte) []byte, messages int) {
+	head := target.Head("POST", path)
+	c := target.NewClient(ctx)
 	defer c.Close()
 	count := d.opts.Counters
 	for ctx.Err() == nil {

@@ -253,3 +253,24 @@ func (l *Lists) change(ctx context.Context, entries []Entry, next func(has, want
 
 // List returns entries in the order of their keys.
 func (l *Lists) List(ctx context.Context, q Query) ([]Entry, error) { return l.store.Listed(ctx, q) }
+
+// Learn takes in entries that another process has saved; those without kinds are gone.
+func (l *Lists) Learn(entries []Entry) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for i := range entries {
+		l.set(&entries[i])
+	}
+}
+
+// Reload reads all entries anew, after changes of another process may have been missed. Entries
+// that were deleted meanwhile go with the next start.
+func (l *Lists) Reload(ctx context.Context) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	err := l.store.EachListed(ctx, func(e Entry) { l.set(&e) })
+	if err != nil {
+		return fmt.Errorf("read blacklists and opt-outs: %w", err)
+	}
+	return nil
+}

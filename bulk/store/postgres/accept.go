@@ -222,7 +222,6 @@ func (a *accepting) place() {
 	a.fresh = make(map[*owner]*freshClaim)
 	for _, r := range a.list {
 		for _, m := range r.msgs {
-			a.rows.add(m)
 			o := a.s.owners.of(m.Connector)
 			comes, claimed := false, false
 			if o != nil && m.Waits() {
@@ -246,6 +245,7 @@ func (a *accepting) place() {
 				c = f.claim
 			}
 			a.claims = append(a.claims, c)
+			a.rows.add(m, c != nil)
 		}
 	}
 }

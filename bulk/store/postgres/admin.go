@@ -64,10 +64,13 @@ func (s *Store) PutAccount(ctx context.Context, row *store.AccountRow) error {
 				return err
 			}
 		}
-		_, err := tx.Exec(ctx, `INSERT INTO accounts (id, name, system_id, password_hash, settings, created_at) VALUES ($1,$2,nullif($3, ''),$4,$5,$6)
+		tag, err := tx.Exec(ctx, `INSERT INTO accounts (id, name, system_id, password_hash, settings, created_at) VALUES ($1,$2,nullif($3, ''),$4,$5,$6)
 ON CONFLICT (id) DO UPDATE SET name = excluded.name, system_id = excluded.system_id,
-password_hash = excluded.password_hash, settings = excluded.settings, created_at = excluded.created_at`,
+password_hash = excluded.password_hash, settings = excluded.settings WHERE accounts.created_at = excluded.created_at`,
 			id, row.Name, row.SystemID, row.PasswordHash, row.Settings, row.CreatedAt)
+		if err == nil && tag.RowsAffected() == 0 {
+			return store.ErrTaken // another node has made an account of this number meanwhile
+		}
 		return err
 	})
 	if err = taken(err); err == nil {

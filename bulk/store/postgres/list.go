@@ -85,9 +85,11 @@ func conditions(q *store.Query) *where {
 		w.add("m.account = ?", int64(q.Account))
 	}
 	if q.Status != 0 {
-		w.add("m.status = ?", int16(q.Status))
-		if q.Status != message.Pending && q.Status != message.Delivered {
-			w.text += " AND m.status NOT IN (1, 5)" // as the index says
+		if r := rare(q.Status); r != 0 {
+			w.add("m.rare = ?", r)
+			w.text += " AND m.rare <> 0" // as the index says
+		} else {
+			w.add("m.status = ?", int16(q.Status))
 		}
 	}
 	if q.To != "" {
@@ -112,13 +114,14 @@ func firstID(t time.Time) message.ID {
 	return message.FirstID(t)
 }
 
-// LoadOpen implements store.Store, for messages of this node's connectors.
+// LoadOpen implements store.Store, for messages of this node's connectors. Those that are claimed
+// it leaves out: their lanes have them in memory.
 func (s *Store) LoadOpen(ctx context.Context, status message.Status, from message.Place, limit int, want func(*message.Message) bool) ([]*message.Message, message.Place, error) {
 	var connectors []int16
 	for _, o := range s.owners.list() {
 		connectors = append(connectors, int16(o.connector))
 	}
-	rest := "WHERE m.status = $1 AND m.status NOT IN (1, 5) AND m.id > $2 AND m.connector = ANY($3) ORDER BY m.id LIMIT $4"
+	rest := "WHERE m.rare = $1 AND m.rare <> 0 AND m.id > $2 AND m.connector = ANY($3) ORDER BY m.id LIMIT $4"
 	if status == message.Pending {
 		rest = "WHERE m.status = $1 AND m.waits AND m.id > $2 AND m.connector = ANY($3) ORDER BY m.id LIMIT $4"
 	}

@@ -17,6 +17,12 @@ func (s *Store) PutObject(ctx context.Context, kind, key string, value []byte) e
 	return wrap(s.exec(ctx, putObject, kind, key, notNil(value)), "save %s %q", kind, key)
 }
 
+// AddObject stores a value unless there is one.
+func (s *Store) AddObject(ctx context.Context, kind, key string, value []byte) error {
+	err := s.exec(ctx, "INSERT INTO objects (kind, key, value) VALUES ($1,$2,$3) ON CONFLICT (kind, key) DO NOTHING", kind, key, notNil(value))
+	return wrap(err, "add %s %q", kind, key)
+}
+
 func notNil(value []byte) []byte {
 	if value == nil {
 		return []byte{}

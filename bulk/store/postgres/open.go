@@ -8,6 +8,7 @@ package postgres
 
 import (
 	"context"
+	"crypto/rand"
 	"embed"
 	"errors"
 	"fmt"
@@ -19,6 +20,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/pressly/goose/v3"
@@ -176,6 +178,16 @@ func (s *Store) SetNode(ctx context.Context, node uint16) error {
 	return nil
 }
 
+// Name returns what tells this database from all others.
+func (s *Store) Name(ctx context.Context) (string, error) {
+	const kind, key = "store", "name"
+	if err := s.AddObject(ctx, kind, key, []byte(rand.Text())); err != nil {
+		return "", err
+	}
+	name, err := s.Object(ctx, kind, key)
+	return string(name), err
+}
+
 // IDs implements store.Store. It is nil before SetNode.
 func (s *Store) IDs() *message.IDSource { return s.ids.Load() }
 
@@ -216,6 +228,17 @@ func (s *Store) Stats() store.Stats {
 		Receipts: s.receipts.Len(), Parked: s.parked.len(), Groups: s.groups.Load(), Events: s.events.Load(),
 		Redirected: s.reloads.Load(), DBTime: time.Duration(s.dbTime.Load()), DBRows: s.rows.Load(), Failed: s.Err(),
 	}
+}
+
+// Unreachable reports whether an error of Open says that nobody answers at the address, or not
+// yet: it may be tried again.
+func Unreachable(err error) bool {
+	var pg *pgconn.PgError
+	if errors.As(err, &pg) {
+		return connectionFailed(err)
+	}
+	var connect *pgconn.ConnectError
+	return errors.As(err, &connect) || connectionFailed(err)
 }
 
 // attempt keeps in mind whether PostgreSQL can be reached.

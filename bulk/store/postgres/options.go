@@ -31,6 +31,9 @@ type Options struct {
 	Hint func(lane message.Lane, ids []message.ID)
 	// Room says how many messages a lane of this node has room for; nil: 10,000.
 	Room func(lane message.Lane) int
+	// Records, when set, makes what is kept of events apart from the messages (CDRs): it is stored
+	// in the same transaction, and read with LoadRecords.
+	Records func([]message.Event) []byte
 	// Committed, when set, is told how long each transaction with messages took.
 	Committed func(time.Duration)
 	// Failed is called when the store cannot go on: the database is not what it was.

@@ -61,7 +61,7 @@ func (s *Store) takeClaims(ctx context.Context, o *owner) (suspects []found, err
 		if err := tx.SendBatch(ctx, b).Close(); err != nil {
 			return err
 		}
-		rows, err := tx.Query(ctx, selectRow+"WHERE m.waits AND m.connector = $1 AND m.id IN (SELECT unnest(ids) FROM claims WHERE connector = $1 AND epoch < $2)", int16(o.connector), o.epoch)
+		rows, err := tx.Query(ctx, selectRow+"WHERE m.connector = $1 AND m.id IN (SELECT unnest(ids) FROM claims WHERE connector = $1 AND epoch <= $2)", int16(o.connector), o.epoch)
 		if err != nil {
 			return err
 		}
@@ -69,7 +69,7 @@ func (s *Store) takeClaims(ctx context.Context, o *owner) (suspects []found, err
 		var ids []int64
 		_, err = pgx.ForEachRow(rows, r.columns(), func() error {
 			m, err := r.message()
-			if err == nil {
+			if err == nil && m.Waits() {
 				suspects = append(suspects, found{m, r.version, r.teller})
 				ids = append(ids, int64(m.ID))
 			}
@@ -91,10 +91,13 @@ func (s *Store) takeClaims(ctx context.Context, o *owner) (suspects []found, err
 }
 
 // Disown implements store.Shared.
-func (s *Store) Disown(connector uint16) {
+func (s *Store) Disown(ctx context.Context, connector uint16, clean bool) (err error) {
 	o := s.owners.remove(connector)
 	if o == nil {
-		return
+		return nil
+	}
+	if clean && !o.lost.Load() {
+		err = wrap(s.unclaim(ctx, o), "give back what was claimed for connector %d", connector)
 	}
 	o.lost.Store(true)
 	o.cancel()
@@ -115,6 +118,19 @@ func (s *Store) Disown(connector uint16) {
 		s.release(sh, e)
 		sh.mu.Unlock()
 	}
+	return err
+}
+
+// unclaim makes messages that wait of those that are claimed and were not sent.
+func (s *Store) unclaim(ctx context.Context, o *owner) error {
+	return pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
+		b := &pgx.Batch{}
+		s.fence(b, []*owner{o})
+		b.Queue(`UPDATE messages SET waits = true, version = version + 1 WHERE NOT waits AND status = $3 AND id IN
+(SELECT unnest(ids) FROM claims WHERE connector = $1 AND epoch = $2)`, int16(o.connector), o.epoch, int16(message.Pending))
+		b.Queue("DELETE FROM claims WHERE connector = $1 AND epoch = $2", int16(o.connector), o.epoch)
+		return tx.SendBatch(ctx, b).Close()
+	})
 }
 
 // Recovery implements store.Store: this node has no lanes before Own.
@@ -143,8 +159,7 @@ func (s *Store) LoadLane(_ context.Context, key message.Lane, after uint64, limi
 }
 
 // RecordHorizon implements store.Store: the messages that stand in the lane up to seq are claimed;
-// what is granted is the last place of which all before it are. A lower one than before gives
-// back the claims above it.
+// what is granted is the last place of which all before it are.
 func (s *Store) RecordHorizon(key message.Lane, seq uint64, done func(granted uint64, err error)) {
 	o := s.owners.of(key.Connector)
 	if o == nil {
@@ -212,6 +227,18 @@ func (s *Store) unclaimed(o *owner, p message.Priority, seq uint64) (fresh []*en
 	return fresh, granted
 }
 
+// held returns the messages that stand in the lanes, and some that did.
+func (o *owner) held() (msgs []*message.Message) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for p := range o.lanes {
+		for _, pl := range o.lanes[p].places {
+			msgs = append(msgs, pl.e.m)
+		}
+	}
+	return msgs
+}
+
 // LoadDue implements store.Store, for the connectors of this node.
 func (s *Store) LoadDue(ctx context.Context, before int64, limit int) ([]*message.Message, error) {
 	var connectors []int16
@@ -221,7 +248,7 @@ func (s *Store) LoadDue(ctx context.Context, before int64, limit int) ([]*messag
 	if len(connectors) == 0 {
 		return nil, nil
 	}
-	list, err := s.query(ctx, "WHERE m.connector = ANY($1) AND m.status = 2 AND m.due < $2 ORDER BY m.due LIMIT $3", connectors, before, limit)
+	list, err := s.query(ctx, "WHERE m.connector = ANY($1) AND m.rare = 2 AND m.due < $2 ORDER BY m.due LIMIT $3", connectors, before, limit)
 	if err != nil {
 		return nil, fmt.Errorf("read what is due: %w", err)
 	}
@@ -249,6 +276,11 @@ const waitingPage = 5000
 // EachWaiting implements store.Store, for the connectors of this node.
 func (s *Store) EachWaiting(ctx context.Context, want func(*message.Message) bool, f func(*message.Message)) error {
 	for _, o := range s.owners.list() {
+		for _, m := range o.held() {
+			if want(m) {
+				s.View(m, f)
+			}
+		}
 		for p := range o.lanes {
 			for after := int64(0); ; {
 				list, err := s.query(ctx, "WHERE m.waits AND m.connector = $1 AND m.priority = $2 AND m.id > $3 ORDER BY m.id LIMIT $4", int16(o.connector), int16(p), after, waitingPage)

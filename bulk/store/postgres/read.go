@@ -25,7 +25,14 @@ func (s *Store) Message(ctx context.Context, id message.ID) (*message.Message, e
 	if len(list) == 0 {
 		return nil, store.ErrNotFound
 	}
-	return list[0].m, nil
+	m := list[0].m
+	sh := s.live.shard(id)
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	if e := sh.m[id]; e != nil && e.m.Waits() {
+		m.LaneSeq = e.m.LaneSeq // its place is only here
+	}
+	return m, nil
 }
 
 // LoadNotify implements store.Store, for what this node tells.

@@ -81,7 +81,7 @@ func ids64(ids []message.ID) []int64 {
 // columns are rows of messages as arrays, one for each column, for unnest.
 type columns struct {
 	id, account, due, campaign, ordinal, batch []int64
-	connector, priority, status                []int16
+	connector, priority, status, rare          []int16
 	waits                                      []bool
 	version                                    []int32
 	source, dest                               []string
@@ -95,27 +95,36 @@ func (c *columns) reset() {
 	clear(c.body)
 	*c = columns{
 		id: c.id[:0], account: c.account[:0], due: c.due[:0], campaign: c.campaign[:0], ordinal: c.ordinal[:0], batch: c.batch[:0],
-		connector: c.connector[:0], priority: c.priority[:0], status: c.status[:0], waits: c.waits[:0], version: c.version[:0],
+		connector: c.connector[:0], priority: c.priority[:0], status: c.status[:0], rare: c.rare[:0], waits: c.waits[:0], version: c.version[:0],
 		source: c.source[:0], dest: c.dest[:0], body: c.body[:0], buf: c.buf[:0],
 	}
 }
 
 // change adds what changes of a row. The message's shard must be locked.
-func (c *columns) change(m *message.Message, version int32) {
+func (c *columns) change(m *message.Message, version int32, claimed bool) {
 	c.id = append(c.id, int64(m.ID))
 	c.version = append(c.version, version)
 	c.connector = append(c.connector, int16(m.Connector))
 	c.status = append(c.status, int16(m.Status))
-	c.waits = append(c.waits, m.Waits())
+	c.rare = append(c.rare, rare(m.Status))
+	c.waits = append(c.waits, m.Waits() && !claimed)
 	c.due = append(c.due, m.DueAt)
 	from := len(c.buf)
 	c.buf = store.AppendMessage(c.buf, m)
 	c.body = append(c.body, c.buf[from:len(c.buf):len(c.buf)])
 }
 
+// rare is what a status is found by.
+func rare(status message.Status) int16 {
+	if status == message.Pending || status == message.Delivered {
+		return 0
+	}
+	return int16(status)
+}
+
 // add adds a new row.
-func (c *columns) add(m *message.Message) {
-	c.change(m, 0)
+func (c *columns) add(m *message.Message, claimed bool) {
+	c.change(m, 0, claimed)
 	c.account = append(c.account, int64(m.Account))
 	c.priority = append(c.priority, int16(m.Priority))
 	c.campaign = append(c.campaign, int64(m.Campaign))
@@ -125,18 +134,18 @@ func (c *columns) add(m *message.Message) {
 	c.dest = append(c.dest, m.Dest.Addr)
 }
 
-const insertRows = `INSERT INTO messages (id, account, connector, priority, status, waits, version, due, campaign, ordinal, batch, source, dest, body)
-SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::smallint[], $4::smallint[], $5::smallint[], $6::boolean[], $7::integer[], $8::bigint[], $9::bigint[], $10::bigint[], $11::bigint[], $12::text[], $13::text[], $14::bytea[])`
+const insertRows = `INSERT INTO messages (id, account, connector, priority, status, rare, waits, version, due, campaign, ordinal, batch, source, dest, body)
+SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::smallint[], $4::smallint[], $5::smallint[], $6::smallint[], $7::boolean[], $8::integer[], $9::bigint[], $10::bigint[], $11::bigint[], $12::bigint[], $13::text[], $14::text[], $15::bytea[])`
 
 func (c *columns) insert(b *pgx.Batch) {
-	b.Queue(insertRows, c.id, c.account, c.connector, c.priority, c.status, c.waits, c.version, c.due, c.campaign, c.ordinal, c.batch, c.source, c.dest, c.body)
+	b.Queue(insertRows, c.id, c.account, c.connector, c.priority, c.status, c.rare, c.waits, c.version, c.due, c.campaign, c.ordinal, c.batch, c.source, c.dest, c.body)
 }
 
 // updateRows changes rows that have the version they are thought to have, and returns their ids.
-const updateRows = `UPDATE messages m SET version = m.version + 1, connector = u.connector, status = u.status, waits = u.waits, due = u.due, body = u.body
-FROM unnest($1::bigint[], $2::integer[], $3::smallint[], $4::smallint[], $5::boolean[], $6::bigint[], $7::bytea[]) AS u(id, version, connector, status, waits, due, body)
+const updateRows = `UPDATE messages m SET version = m.version + 1, connector = u.connector, status = u.status, rare = u.rare, waits = u.waits, due = u.due, body = u.body
+FROM unnest($1::bigint[], $2::integer[], $3::smallint[], $4::smallint[], $5::smallint[], $6::boolean[], $7::bigint[], $8::bytea[]) AS u(id, version, connector, status, rare, waits, due, body)
 WHERE m.id = u.id AND m.version = u.version RETURNING m.id`
 
 func (c *columns) update(b *pgx.Batch) *pgx.QueuedQuery {
-	return b.Queue(updateRows, c.id, c.version, c.connector, c.status, c.waits, c.due, c.body)
+	return b.Queue(updateRows, c.id, c.version, c.connector, c.status, c.rare, c.waits, c.due, c.body)
 }

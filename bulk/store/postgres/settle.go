@@ -36,14 +36,53 @@ type change struct {
 
 // settleQueue is what waits for the settle writer.
 type settleQueue struct {
-	mu     sync.Mutex
-	list   []*change // guarded by mu
-	closed bool      // guarded by mu
+	mu     sync.Mutex // guards what follows
+	list   []*change
+	young  map[message.ID]*sent // Submitted alone: its receipt is likely to come soon
+	ages   []*sent              // of young, oldest first; some have left it
+	closed bool
 	wake   chan struct{}
 	size   atomic.Int64 // events that wait or are being written
 }
 
-func (q *settleQueue) init() { q.wake = make(chan struct{}, 1) }
+// sent is a part that an SMSC took and nothing else is known of yet.
+type sent struct {
+	c  *change
+	at time.Time
+}
+
+// receiptLinger is how long a submit_sm_resp waits for its receipt, so that both are one change
+// of the row. What a crash loses of it is sent again: max_unsynced_settles bounds that.
+const receiptLinger = 100 * time.Millisecond
+
+func (q *settleQueue) init() {
+	q.wake = make(chan struct{}, 1)
+	q.young = make(map[message.ID]*sent)
+}
+
+// alone reports whether c is a Submitted that may wait for its receipt.
+func (c *change) alone() bool {
+	return len(c.evs) == 1 && c.evs[0].Kind == message.Submitted && c.queue == nil && len(c.evs[0].Msg.Parts) == 1 && c.evs[0].Msg.Flags&message.WantReceipt != 0
+}
+
+// grow puts what is young and belongs to the messages of c before it, and what is too old. It
+// needs mu.
+func (q *settleQueue) grow(c *change, now time.Time) {
+	for i := range c.evs {
+		q.ripe(c.evs[i].Msg.ID)
+	}
+	for len(q.ages) > 0 && (now.Sub(q.ages[0].at) >= receiptLinger || q.closed) {
+		q.ripe(q.ages[0].c.evs[0].Msg.ID)
+		q.ages = q.ages[1:]
+	}
+}
+
+func (q *settleQueue) ripe(id message.ID) {
+	if s := q.young[id]; s != nil {
+		delete(q.young, id)
+		q.list = append(q.list, s.c)
+	}
+}
 
 func (q *settleQueue) put(c *change) {
 	q.mu.Lock()
@@ -54,8 +93,17 @@ func (q *settleQueue) put(c *change) {
 		}
 		return
 	}
-	q.list = append(q.list, c)
+	now := time.Now()
+	q.grow(c, now)
 	q.size.Add(int64(len(c.evs)))
+	if c.alone() {
+		s := &sent{c, now}
+		q.young[c.evs[0].Msg.ID] = s
+		q.ages = append(q.ages, s)
+		q.mu.Unlock()
+		return
+	}
+	q.list = append(q.list, c)
 	q.mu.Unlock()
 	signal(q.wake)
 }
@@ -63,6 +111,7 @@ func (q *settleQueue) put(c *change) {
 func (q *settleQueue) take() (list []*change, closed bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	q.grow(&change{}, time.Now())
 	n, sum := 0, 0
 	for n < len(q.list) && (n == 0 || sum+len(q.list[n].evs)+1 <= maxSettled) {
 		sum += len(q.list[n].evs) + 1
@@ -100,15 +149,18 @@ func (s *Store) settler() {
 	w := &writer{s: s, number: settleWriter}
 	defer w.close()
 	g := &settling{s: s, w: w}
+	tick := time.NewTicker(receiptLinger / 2)
+	defer tick.Stop()
 	for {
 		list, closed := s.settles.take()
 		if len(list) == 0 {
 			if closed {
 				return
 			}
-			<-s.settles.wake
-			if !closed {
+			select {
+			case <-s.settles.wake:
 				_ = sleep(s.working, settleLinger)
+			case <-tick.C: // what is young may have become old
 			}
 			continue
 		}
@@ -291,7 +343,7 @@ func (g *settling) apply() {
 		}
 		g.run(t)
 		if t.changed && t.refused == nil {
-			g.rows.change(t.e.m, t.e.version)
+			g.rows.change(t.e.m, t.e.version, t.e.claim != nil && t.e.claim.o.connector == t.e.m.Connector)
 		}
 		sh.mu.Unlock()
 	}
@@ -346,6 +398,7 @@ func (g *settling) attempt() error {
 		}
 	}
 	g.s.bookSettles(b, g)
+	g.noteRecords(b)
 	began := time.Now()
 	err := g.w.commit(b, func() error {
 		if len(g.updated) != len(g.rows.id) {
