@@ -107,12 +107,11 @@ func parseInboundRoute(text string) (r inbound.Route, accountName string, err er
 // deliverInbound offers a message to whoever tells its customer. What is not taken is read
 // from the store later.
 func (p *Platform) deliverInbound(m *message.Inbound) {
-	switch {
-	case m.URL != "":
+	if m.URL != "" {
 		p.webhooks.Push(p.inboundNotice(m))
-	case p.esme != nil:
-		p.esme.Push(esme.NoticeOfInbound(m))
+		return
 	}
+	p.tellSMPP(esme.NoticeOfInbound(m))
 }
 
 func (p *Platform) inboundNotice(m *message.Inbound) callback.Notice {

@@ -28,6 +28,7 @@ type node struct {
 	store  *postgres.Store
 	member *cluster.Member
 	bus    *cluster.Bus
+	binds  *binds
 
 	campaigns sync.Map // message.ID of those that this node runs
 }
@@ -51,6 +52,7 @@ func (p *Platform) openShared(ctx context.Context) error {
 	p.onStop("store", s.Stop)
 	p.onStop("wiring", func(context.Context) error { p.goLiveOnce(); return nil })
 	n := &node{p: p, store: s}
+	n.binds = newBinds(n)
 	n.member, err = cluster.Join(ctx, cluster.Options{
 		Store: s, Node: p.cfg.Node, Name: p.nodeName(), Session: newSession(), TTL: time.Duration(p.cfg.Cluster.TTL),
 		Takes: p.cfg.has(roleDispatch), Wanted: n.wanted, Gained: n.gained, Losing: n.losing, Lost: n.lost, Gone: n.gone,
@@ -141,12 +143,16 @@ func (p *Platform) startNode(context.Context) error {
 	news := newChanges(p)
 	n.bus.On(topicChanged, news.hear)
 	n.bus.On(topicListed, news.learn)
+	n.bus.On(topicBinds, n.binds.hear)
+	n.bus.On(topicHanded, n.binds.handed)
 	n.bus.OnGap(news.all)
 	news.start()
 	p.onStop("changes", func(context.Context) error { news.end(); return nil })
 	n.bus.Start()
 	news.all() // what was changed between the reading at the start and now
 	p.onStop("bus", func(context.Context) error { n.bus.Stop(); return nil })
+	n.binds.start()
+	p.onStop("binds", func(context.Context) error { n.binds.end(); return nil })
 	n.member.Start()
 	p.onStopWithin(windowPatience, "leases", n.member.Drain)
 	return nil
@@ -221,6 +227,7 @@ func (n *node) gone(ctx context.Context, number uint16) {
 		return
 	}
 	n.p.log.Info("node is gone", "node", number, "its_outbox", count)
+	n.binds.adopted()
 	n.store.AdoptRecords(number, func(err error) {
 		if err != nil {
 			n.p.log.Error("take over the CDR records of a node that is gone", "node", number, "error", err)

@@ -3,7 +3,6 @@ package bulk
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 	"strconv"
 	"strings"
 	"sync"
@@ -58,6 +57,16 @@ func (n *node) announce(topic, payload string) {
 	}
 }
 
+// announceJSON announces something whose type can be written as JSON.
+func (n *node) announceJSON(topic string, payload any) {
+	text, err := json.Marshal(payload)
+	if err != nil {
+		n.p.log.Error("announce to other nodes", "topic", topic, "error", err)
+		return
+	}
+	n.announce(topic, string(text))
+}
+
 func (a announcing) PutAccount(ctx context.Context, row *store.AccountRow) error {
 	return a.told(a.Store.PutAccount(ctx, row), accountChanges)
 }
@@ -105,11 +114,7 @@ func (a announcing) SaveListed(ctx context.Context, rows []store.ListedRow) erro
 	}
 	for len(rows) > 0 {
 		n := min(len(rows), listedChunk)
-		text, err := json.Marshal(listedNews{Node: a.n.member.Number(), Rows: rows[:n]})
-		if err != nil {
-			return fmt.Errorf("announce listed numbers: %w", err)
-		}
-		a.n.announce(topicListed, string(text))
+		a.n.announceJSON(topicListed, listedNews{Node: a.n.member.Number(), Rows: rows[:n]})
 		rows = rows[n:]
 	}
 	return nil

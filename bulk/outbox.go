@@ -33,13 +33,21 @@ func (p *Platform) webhookSecret(id uint32) string {
 // open in the store and is read again from there.
 func (p *Platform) notify(m *message.Message) {
 	if m.Flags&message.ViaSMPP != 0 {
-		if p.esme != nil {
-			p.esme.Push(esme.NoticeOf(m))
-		}
+		p.tellSMPP(esme.NoticeOf(m))
 		return
 	}
 	if n, ok := p.notice(m); ok {
 		p.webhooks.Push(n)
+	}
+}
+
+// tellSMPP offers a notice to the sessions of its account, here or on another node.
+func (p *Platform) tellSMPP(n esme.Notice) {
+	if p.esme != nil && p.esme.Push(n) {
+		return
+	}
+	if p.node != nil {
+		p.node.binds.elsewhere(&n)
 	}
 }
 

@@ -22,7 +22,7 @@ func (p *Platform) wireSMPP(context.Context) error {
 	s, err := esme.New(esme.Options{
 		Accounts: p.accounts, Intake: p.intake, Outbox: smppOutbox{p}, TLS: p.tls,
 		Messages: smppMessages{p}, IDs: p.store.IDs(), Congestion: p.congestion,
-		MaxConns: p.cfg.Limits.MaxBinds, GiveUp: time.Duration(p.cfg.Webhooks.GiveUp), Logger: p.log,
+		Receivers: p.receivers, MaxConns: p.cfg.Limits.MaxBinds, GiveUp: time.Duration(p.cfg.Webhooks.GiveUp), Logger: p.log,
 	})
 	p.esme = s
 	return err

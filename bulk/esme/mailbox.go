@@ -3,6 +3,7 @@ package esme
 import (
 	"container/heap"
 	"errors"
+	"slices"
 	"sync"
 	"time"
 
@@ -114,22 +115,18 @@ func (b *mailbox) add(n *Notice) {
 }
 
 // leave takes a session off. With the last receiver the waiting receipts go too: the
-// outbox has them.
-func (b *mailbox) leave(of *bind, sess *smpp.Session) {
+// outbox has them. It reports whether that was now.
+func (b *mailbox) leave(of *bind, sess *smpp.Session) (last bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if of.counted {
 		of.counted = false
 		b.bound--
 	}
-	for i, r := range b.receivers {
-		if r.sess == sess {
-			b.receivers = append(b.receivers[:i], b.receivers[i+1:]...)
-			break
-		}
-	}
+	before := len(b.receivers)
+	b.receivers = slices.DeleteFunc(b.receivers, func(r *receiver) bool { return r.sess == sess })
 	if len(b.receivers) != 0 {
-		return
+		return false
 	}
 	b.queue, b.retries = fifo{}, nil
 	b.pause, b.pauses, b.restart = time.Time{}, 0, true
@@ -138,6 +135,7 @@ func (b *mailbox) leave(of *bind, sess *smpp.Session) {
 			delete(b.entries, id)
 		}
 	}
+	return before > 0
 }
 
 const (

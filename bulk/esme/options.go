@@ -54,6 +54,9 @@ type Options struct {
 	IDs      IDs         // nil: submit_multi fails
 	TLS      *tls.Config // for StartTLS's listener only
 
+	// Receivers, when set, is told when an account's first receiver is there, and when its last one
+	// has gone. It must not block, nor call the server.
+	Receivers func(account uint32)
 	// Congestion, when set, says how busy the platform is, from 0 to 99, to ESMEs of SMPP 5.0. It
 	// must be quick.
 	Congestion func() uint8

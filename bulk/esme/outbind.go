@@ -41,11 +41,7 @@ func (s *Server) outbind(ctx context.Context) {
 
 // wantsOutbind reports whether something waits for a and nobody is there to take it.
 func (s *Server) wantsOutbind(ctx context.Context, a *account.Account) bool {
-	b := s.mailbox(a.ID)
-	b.mu.Lock()
-	there := len(b.receivers) > 0
-	b.mu.Unlock()
-	if there {
+	if s.Receiving(a.ID) {
 		return false
 	}
 	page, err := s.opts.Outbox.OpenReceipts(ctx, a.ID, 0, 1)

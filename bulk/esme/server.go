@@ -249,8 +249,12 @@ func (s *Server) bound(sess *smpp.Session) {
 	b.box.mu.Lock()
 	b.box.receivers = append(b.box.receivers, &receiver{sess: sess})
 	b.box.wantSweep = true
+	first := len(b.box.receivers) == 1
 	b.box.mu.Unlock()
 	s.requestSweep()
+	if first && s.opts.Receivers != nil {
+		s.opts.Receivers(b.account)
+	}
 }
 
 // unbound runs when a session has ended, bound or not, after its requests are completed.
@@ -260,8 +264,11 @@ func (s *Server) unbound(sess *smpp.Session, err error) {
 		return
 	}
 	s.log.Info("esme: session ended", "system_id", sess.SystemID(), "peer", sess.RemoteAddr(), "reason", err)
-	b.box.leave(b, sess)
+	last := b.box.leave(b, sess)
 	s.courier.kick(b.box)
+	if last && s.opts.Receivers != nil {
+		s.opts.Receivers(b.account)
+	}
 }
 
 // mailbox returns the account's mailbox, made at its first bind.

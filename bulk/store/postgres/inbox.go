@@ -17,21 +17,21 @@ func (s *Store) RecordInbound(m *message.Inbound, done func(error)) {
 	}
 	body := store.AppendInbound(nil, m)
 	s.write(func(b *pgx.Batch) {
-		b.Queue("INSERT INTO inbound (id, account, status, route, url, done_at, body) VALUES ($1,$2,$3,$4,$5,$6,$7) ON CONFLICT (id) DO NOTHING",
-			int64(m.ID), int64(m.Account), int16(m.Status), int64(m.Route), m.URL, m.DoneAt, body)
+		b.Queue("INSERT INTO inbound (id, node, account, status, route, url, done_at, body) VALUES ($1,$2,$3,$4,$5,$6,$7,$8) ON CONFLICT (id) DO NOTHING",
+			int64(m.ID), int16(s.node.Load()), int64(m.Account), int16(m.Status), int64(m.Route), m.URL, m.DoneAt, body)
 		if len(m.Consumed) > 0 {
 			b.Queue("DELETE FROM inbound WHERE id = ANY($1)", ids64(m.Consumed))
 		}
 	}, nil, done)
 }
 
-// ChangeInbound implements store.Store.
+// ChangeInbound implements store.Store. This node tells the customer what is open again.
 func (s *Store) ChangeInbound(changes []message.InboundChange, done func(error)) {
 	s.write(func(b *pgx.Batch) {
 		for i := range changes {
 			c := &changes[i]
-			b.Queue("UPDATE inbound SET account = $2, status = $3, route = $4, url = $5, done_at = $6 WHERE id = $1",
-				int64(c.ID), int64(c.Account), int16(c.Status), int64(c.Route), c.URL, c.DoneAt)
+			b.Queue("UPDATE inbound SET node = $2, account = $3, status = $4, route = $5, url = $6, done_at = $7 WHERE id = $1",
+				int64(c.ID), int16(s.node.Load()), int64(c.Account), int16(c.Status), int64(c.Route), c.URL, c.DoneAt)
 		}
 	}, nil, done)
 }
@@ -65,9 +65,10 @@ func (s *Store) Inbound(ctx context.Context, id message.ID) (*message.Inbound, e
 	return list[0], nil
 }
 
-// InboundWaiting implements store.Store.
+// InboundWaiting implements store.Store, for what this node tells.
 func (s *Store) InboundWaiting(ctx context.Context, status message.InboundStatus, account uint32, after message.ID, limit int) ([]*message.Inbound, error) {
 	w := where{}
+	w.add("node = ?", int16(s.node.Load()))
 	w.add("status = ?", int16(status))
 	w.add("id > ?", int64(after))
 	if account != 0 {

@@ -47,9 +47,3 @@ func (s *Store) LoadNotify(ctx context.Context, after message.ID, limit int) ([]
 	}
 	return msgs, nil
 }
-
-// AdoptOutbox makes what another node had to tell this node's. It returns how much that is.
-func (s *Store) AdoptOutbox(ctx context.Context, from uint16) (int64, error) {
-	tag, err := s.pool.Exec(ctx, "UPDATE outbox SET node = $1 WHERE node = $2", int16(s.node.Load()), int16(from))
-	return tag.RowsAffected(), wrap(err, "take over the outbox of node %d", from)
-}

@@ -49,6 +49,7 @@ CREATE TABLE listed (
 );
 CREATE TABLE inbound (
     id      bigint   PRIMARY KEY,
+    node    smallint NOT NULL, -- that tells the customer
     account bigint   NOT NULL, -- 0: nobody's
     status  smallint NOT NULL,
     route   bigint   NOT NULL,
@@ -56,7 +57,7 @@ CREATE TABLE inbound (
     done_at bigint   NOT NULL,
     body    bytea    NOT NULL
 );
-CREATE INDEX inbound_waiting ON inbound (status, id) WHERE status < 3;
+CREATE INDEX inbound_waiting ON inbound (node, status, id) WHERE status < 3;
 CREATE INDEX inbound_account ON inbound (account, id);
 
 -- What requests with an Idempotency-Key were answered.
