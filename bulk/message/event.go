@@ -32,7 +32,8 @@ const ToldSent = 2
 const AllParts = 0xFFFF
 
 // FarDue is how far ahead, in milliseconds, a retry may be due and stay PENDING: lanes
-// keep those in memory. A later one is SCHEDULED and comes back by its due time.
+// keep those in memory. A later one is SCHEDULED and comes back by its due time, unless a part
+// of its message is SENT.
 const FarDue = 60_000
 
 // Event is one change of one message: the unit of the journal, of apply and of the
@@ -156,7 +157,8 @@ func (m *Message) settle(e *Event) bool {
 }
 
 func (m *Message) requeue(e *Event) bool {
-	if e.Connector != 0 && m.anySent() {
+	sent := m.anySent()
+	if e.Connector != 0 && sent {
 		return false
 	}
 	changed := m.each(e.Part, func(p *Part) bool {
@@ -168,7 +170,9 @@ func (m *Message) requeue(e *Event) bool {
 			p.Error = e.Error
 		}
 		p.Status = Pending
-		if e.Due-e.At > FarDue {
+		// A message of which a part is SENT stays in its lane however late its retry is: it would
+		// become SCHEDULED by the receipt of that part, and be both there and in the lane.
+		if e.Due-e.At > FarDue && !sent {
 			p.Status = Scheduled
 		}
 		return true
