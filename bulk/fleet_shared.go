@@ -3,7 +3,10 @@ package bulk
 import (
 	"context"
 	"encoding/json"
+	"time"
 
+	"protei-bulk/bulk/api"
+	"protei-bulk/bulk/connector"
 	"protei-bulk/bulk/queue"
 	"protei-bulk/bulk/route"
 	"protei-bulk/bulk/store"
@@ -68,19 +71,48 @@ func (f *fleet) disown(ctx context.Context, s store.Shared, id uint16) {
 // elsewhere is how a connector does that another node has. One that nobody has at the moment is
 // soon somebody's: what is accepted for it waits.
 func (f *fleet) elsewhere(id uint16) route.Condition {
-	for _, n := range f.p.node.member.Nodes() {
-		if !n.Alive {
-			continue
-		}
-		var h nodeHealth
-		if json.Unmarshal(n.Health, &h) != nil {
-			continue
-		}
-		for _, c := range h.Connectors {
-			if c.ID == id && c.State == "down" {
-				return route.Down
-			}
-		}
+	if c, ok := f.p.node.foreign()[id]; ok && c.State == "down" {
+		return route.Down
 	}
 	return route.Up
+}
+
+// figures are what other nodes last said of the connectors that they have.
+type figures struct {
+	read time.Time
+	by   map[uint16]api.Connector
+}
+
+// foreign returns the connectors of other nodes by number, up to lookEvery old.
+func (n *node) foreign() map[uint16]api.Connector {
+	if last := n.figures.Load(); last != nil && time.Since(last.read) < lookEvery {
+		return last.by
+	}
+	next := &figures{read: time.Now(), by: make(map[uint16]api.Connector)}
+	for _, m := range n.member.Nodes() {
+		var h nodeHealth
+		if !m.Alive || m.Node == n.member.Number() || json.Unmarshal(m.Health, &h) != nil {
+			continue // a node of another version may say something else
+		}
+		for _, c := range h.Connectors {
+			owner := int(m.Node)
+			c.Node = &owner
+			next.by[c.ID] = c
+		}
+	}
+	n.figures.Store(next)
+	return next.by
+}
+
+// borrow fills in what the node that has the connector says of it.
+func (n *node) borrow(view *api.Connector) {
+	c, ok := n.foreign()[view.ID]
+	switch {
+	case ok:
+		wanted := *view
+		*view = c
+		view.Name, view.Address, view.TPS, view.Mode, view.Fixed = wanted.Name, wanted.Address, wanted.TPS, wanted.Mode, wanted.Fixed
+	case view.Mode != string(connector.Stopped):
+		view.State, view.LastError = "down", "no node has it at the moment"
+	}
 }

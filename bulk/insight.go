@@ -66,6 +66,14 @@ func (i insight) Connectors() []api.Connector {
 		if l := i.p.fleet.link(c.ID); l != nil && l.group != nil {
 			l.describe(&view)
 		}
+		switch n := i.p.node; {
+		case n == nil:
+		case i.p.fleet.mine(c.ID):
+			own := int(n.member.Number())
+			view.Node = &own
+		default:
+			n.borrow(&view)
+		}
 		all = append(all, view)
 	}
 	return all

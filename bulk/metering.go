@@ -38,6 +38,7 @@ func (p *Platform) metering() (*metrics.Metrics, error) {
 	all = append(all, p.quotaReadings()...)
 	all = append(all, p.moneyReadings()...)
 	all = append(all, p.inboundReadings()...)
+	all = append(all, p.nodeReadings()...)
 	for _, r := range all {
 		register := m.Gauges
 		if r.counter {

@@ -13,6 +13,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"protei-bulk/bulk/api"
@@ -30,7 +31,8 @@ type node struct {
 	bus    *cluster.Bus
 	binds  *binds
 
-	campaigns sync.Map // message.ID of those that this node runs
+	campaigns sync.Map                // message.ID of those that this node runs
+	figures   atomic.Pointer[figures] // as read last
 }
 
 // Names of leases begin with what they are of; a number or an id follows.
@@ -73,6 +75,14 @@ func (p *Platform) openShared(ctx context.Context) error {
 	p.node, p.store = n, announcing{s, n}
 	p.log.Info("node of the store", "node", n.member.Number(), "name", p.nodeName())
 	return nil
+}
+
+// Node returns this node's number, valid after Start.
+func (p *Platform) Node() int {
+	if p.node == nil {
+		return max(p.cfg.Node, 0)
+	}
+	return int(p.node.member.Number())
 }
 
 // reachPostgres opens the store, and tries again while nobody answers there.
@@ -271,6 +281,26 @@ func (n *node) health() any {
 	return h
 }
 
+// The states of a node.
+const (
+	nodeUp       = "up"
+	nodeDraining = "draining"
+	nodeLost     = "lost" // not seen any more
+	nodeLeft     = "left" // it said so
+)
+
+func nodeState(n *cluster.Node) string {
+	switch {
+	case n.Session == "":
+		return nodeLeft
+	case !n.Alive:
+		return nodeLost
+	case n.Draining:
+		return nodeDraining
+	}
+	return nodeUp
+}
+
 // nodeList is the nodes as package api wants them.
 type nodeList struct{ p *Platform }
 
@@ -279,7 +309,7 @@ func (l nodeList) Nodes(ctx context.Context) ([]api.Node, error) {
 	p := l.p
 	if p.node == nil {
 		ready := (insight{p}).Ready()
-		n := api.Node{Node: max(p.cfg.Node, 0), Name: p.nodeName(), State: "up", Version: p.opts.Version, Roles: roles(), HTTP: p.HTTPAddr(), SMPP: p.SMPPAddr(), Ready: ready == nil, This: true}
+		n := api.Node{Node: p.Node(), Name: p.nodeName(), State: nodeUp, Version: p.opts.Version, Roles: roles(), HTTP: p.HTTPAddr(), SMPP: p.SMPPAddr(), Ready: ready == nil, This: true}
 		if ready != nil {
 			n.Reason = ready.Error()
 		}
@@ -290,16 +320,8 @@ func (l nodeList) Nodes(ctx context.Context) ([]api.Node, error) {
 		var h nodeHealth
 		_ = json.Unmarshal(m.Health, &h) // a node of another version may say less
 		n := api.Node{
-			Node: int(m.Node), Name: m.Name, State: "up", Version: h.Version, Roles: h.Roles, HTTP: h.HTTP, SMPP: h.SMPP,
+			Node: int(m.Node), Name: m.Name, State: nodeState(&m), Version: h.Version, Roles: h.Roles, HTTP: h.HTTP, SMPP: h.SMPP,
 			Ready: h.Ready && m.Alive, Reason: h.Reason, Started: m.Started.UTC(), Seen: m.Seen.UTC(), Leases: m.Leases, This: m.Node == p.node.member.Number(),
-		}
-		switch {
-		case m.Session == "":
-			n.State = "left"
-		case !m.Alive:
-			n.State = "lost"
-		case m.Draining:
-			n.State = "draining"
 		}
 		all = append(all, n)
 	}

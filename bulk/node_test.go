@@ -149,5 +149,13 @@ func TestChangesReachTheOtherNode(t *testing.T) {
 		return strings.Contains(text, `"name":"a"`) && strings.Contains(text, `"name":"b"`)
 	})
 	b.must(200, "POST", "/connectors/one/stop", "")
-	within("the stop", func() bool { _, text := a.call("GET", "/connectors/one", ""); return strings.Contains(text, "stopped") })
+	within("the stop", func() bool {
+		_, text := a.call("GET", "/connectors/one", "")
+		return strings.Contains(text, `"state":"stopped"`)
+	})
+	eventually(t, "the links are closed", func() bool { return sim.Counters().Binds.Current == 0 })
+	b.must(200, "POST", "/connectors/one/start", "")
+	for _, s := range []*site{a, b} { // one of them has it
+		s.waitState("one", "up")
+	}
 }

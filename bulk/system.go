@@ -20,7 +20,7 @@ func (d systemDesk) System() (api.System, error) {
 	p := d.p
 	s := api.System{
 		Version: p.opts.Version, Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH,
-		PID: os.Getpid(), Node: p.cfg.Node, Dev: p.opts.Dev, LogLevel: p.cfg.Log.Level,
+		PID: os.Getpid(), Node: p.Node(), Dev: p.opts.Dev, LogLevel: p.cfg.Log.Level,
 	}
 	if p.opts.LogLevel != nil {
 		s.LogLevel = strings.ToLower(p.opts.LogLevel.Level().String())

@@ -16,8 +16,9 @@ type Connector struct {
 	Mode      string  `json:"mode"`  // what is wanted: running, paused, stopped
 	State     string  `json:"state"` // what is: up, degraded, down, stopped
 	Fixed     bool    `json:"fixed,omitempty"`
-	Binds     int     `json:"binds"` // wanted
-	Bound     int     `json:"bound"` // up now
+	Node      *int    `json:"node,omitempty"` // that sends for it, of several; what follows is what it says
+	Binds     int     `json:"binds"`          // wanted
+	Bound     int     `json:"bound"`          // up now
 	Window    int     `json:"window"`
 	InFlight  int     `json:"in_flight"`
 	TPS       float64 `json:"tps"`                 // limit, 0: none

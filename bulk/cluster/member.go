@@ -154,6 +154,18 @@ func (m *Member) Holds(lease string) bool {
 	return h != nil && h.running
 }
 
+// Held returns the leases that this node works with.
+func (m *Member) Held() (leases []store.Lease) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, h := range m.holds {
+		if h.running {
+			leases = append(leases, h.lease)
+		}
+	}
+	return leases
+}
+
 // Drain gives all leases up in order and takes no more. It returns when that is done.
 func (m *Member) Drain(ctx context.Context) error {
 	m.mu.Lock()

@@ -15,6 +15,7 @@ type configFlags struct {
 	file                                                 string
 	data, http, smpp, store, queue, upstream, durability string
 	logLevel                                             string
+	roles                                                []string
 }
 
 func (f *configFlags) register(cmd *cobra.Command) {
@@ -24,8 +25,9 @@ func (f *configFlags) register(cmd *cobra.Command) {
 	flags.StringVar(&f.data, "data", d.Data, "`folder` of journal, database, CDRs and logs")
 	flags.StringVar(&f.http, "http", d.HTTP, "listen `address` of REST")
 	flags.StringVar(&f.smpp, "smpp", d.SMPP, "listen `address` of SMPP for customers, or off")
-	flags.StringVar(&f.store, "store", d.Store, "where messages live: embedded")
-	flags.StringVar(&f.queue, "queue", d.Queue, "where lanes live: memory")
+	flags.StringVar(&f.store, "store", d.Store, "where messages live: embedded, or `URL` postgres://user:password@host/database that several nodes share")
+	flags.StringVar(&f.queue, "queue", d.Queue, "how nodes hear of new messages: memory (they look), or `URL` redis://:password@host:6379/0")
+	flags.StringSliceVar(&f.roles, "roles", d.Roles, "what this node of several does: api, esme, dispatch")
 	flags.StringVar(&f.upstream, "upstream", "", "default connector, `URL` smpp://system_id:password@host:port?binds=2&window=100")
 	flags.StringVar(&f.durability, "durability", d.Durability, "fsync, or none (accepted messages may be lost in a crash)")
 	flags.StringVar(&f.logLevel, "log-level", d.Log.Level, "debug, info, warn or error")
@@ -54,6 +56,9 @@ func (f *configFlags) load(env *environment, cmd *cobra.Command) (bulk.Config, e
 		if cmd.Flags().Changed(name) {
 			*to.dst = *to.value
 		}
+	}
+	if cmd.Flags().Changed("roles") {
+		c.Roles = f.roles
 	}
 	if err := c.Validate(); err != nil {
 		return c, fmt.Errorf("settings:\n%w", err)

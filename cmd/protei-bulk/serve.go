@@ -130,7 +130,7 @@ func serve(ctx context.Context, env *environment, cfg bulk.Config, opts *serveOp
 		return &exitError{code: 2, err: err}
 	}
 	defer func() {
-		timeout := stopTimeout
+		timeout := stopTimeout + time.Duration(cfg.Drain)
 		if opts.removeOnExit != "" && errors.Is(context.Cause(ctx), errParentGone) {
 			timeout = discardTimeout
 		}
@@ -168,8 +168,12 @@ func startDevSimulator(logger *slog.Logger) (*smsc.Simulator, error) {
 // greet tells the person at the terminal where the platform is and, on the first
 // start of a store, the secrets that are shown this once.
 func greet(w io.Writer, cfg bulk.Config, opts *serveOptions, p *bulk.Platform) {
-	fmt.Fprintf(w, "protei-bulk %s serving\n  REST  http://%s\n  SMPP  %s\n  data  %s (durability %s)\n",
-		version, p.HTTPAddr(), cmp.Or(p.SMPPAddr(), "off"), cfg.Data, cfg.Durability)
+	fmt.Fprintf(w, "protei-bulk %s serving\n  REST  http://%s\n  SMPP  %s\n", version, p.HTTPAddr(), cmp.Or(p.SMPPAddr(), "off"))
+	if cfg.Shared() {
+		fmt.Fprintf(w, "  node  %d of %s\n  data  %s (CDRs and logs)\n", p.Node(), cfg.Redacted().Store, cfg.Data)
+	} else {
+		fmt.Fprintf(w, "  data  %s (durability %s)\n", cfg.Data, cfg.Durability)
+	}
 	switch first := p.FirstSecrets(); {
 	case opts.dev:
 		fmt.Fprintf(w, "  development mode: account dev, API key dev-api-key, SMPP password devpass1\n")
