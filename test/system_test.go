@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -68,5 +69,24 @@ func TestSystemIsForAdmins(t *testing.T) {
 		if a := p.do(method, path, strings.NewReader(`{"level":"debug"}`), "X-API-Key", key.Key); a.code != http.StatusForbidden {
 			t.Errorf("%s %s: %d %s", method, path, a.code, a.body)
 		}
+	}
+}
+
+// TestHealthCommand: the exit code says whether a platform answers, and whether it is ready.
+func TestHealthCommand(t *testing.T) {
+	p := serveDev(t)
+	health := func(args ...string) (string, error) {
+		cmd := exec.CommandContext(t.Context(), binary, append([]string{"health", "--url", p.url()}, args...)...)
+		out, err := cmd.CombinedOutput()
+		return string(out), err
+	}
+	for args, want := range map[string]string{"": "is healthy", "--ready": "is ready"} {
+		if out, err := health(strings.Fields(args)...); err != nil || !strings.Contains(out, want) {
+			t.Errorf("health %s: %v\n%s", args, err, out)
+		}
+	}
+	free := freePort(t)
+	if out, err := exec.CommandContext(t.Context(), binary, "health", "--url", "http://"+free).CombinedOutput(); err == nil {
+		t.Errorf("nobody listens there, yet: %s", out)
 	}
 }
