@@ -10,9 +10,9 @@ import (
 // The cell that is planned with: machines of clouds that can be had everywhere. A core of them
 // is taken for as fast as the one measured; what is faster needs fewer.
 const (
-	nodesOfCell   = 6
-	coresOfNode   = 8
-	coresOfServer = 32
+	nodesOfCell   = 4
+	coresOfNode   = 4
+	coresOfServer = 16
 	coresOfRedis  = 2
 	// Beyond this share of its processors a component has no room for a failed neighbour.
 	fullAt = 0.7
