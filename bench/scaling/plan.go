@@ -88,7 +88,7 @@ func limit(r Result) string {
 	for _, c := range []struct {
 		name string
 		busy float64
-	}{{"PostgreSQL", r.Postgres}, {"Redis", r.Redis}, {"WAL", r.WAL}} {
+	}{{"the one connection of a node that settles", r.Writer}, {"PostgreSQL", r.Postgres}, {"Redis", r.Redis}, {"WAL", r.WAL}} {
 		if c.busy > most {
 			name, most = c.name, c.busy
 		}
@@ -106,11 +106,11 @@ func report(w io.Writer, c *Costs, rate float64) {
 	most, at := capacity(c, cell)
 	fmt.Fprintf(w, "A cell of %d nodes with %d cores, PostgreSQL with %d, one Redis carries %s messages/s; the limit is %s.\n\n",
 		cell.Nodes, cell.NodeCores, cell.PostgresCores, thousands(most), limit(at))
-	fmt.Fprintf(w, "| messages/s in a cell | accept p95 | p99 | delivered p95 | nodes | PostgreSQL | Redis | log's disk |\n|---|---|---|---|---|---|---|---|\n")
+	fmt.Fprintf(w, "| messages/s in a cell | accept p95 | p99 | delivered p95 | nodes | PostgreSQL | Redis | log's disk | settling connection |\n|---|---|---|---|---|---|---|---|---|\n")
 	for _, share := range []float64{0.25, 0.5, 0.75, 1, 1.25, 1.5} {
 		r := simulate(c, cell, Load{Rate: share * most, Seconds: 6})
-		fmt.Fprintf(w, "| %s | %s | %s | %s | %.0f %% | %.0f %% | %.0f %% | %.0f %% |\n", thousands(share*most),
-			ms(r.AcceptP95), ms(r.AcceptP99), ms(r.DeliverP95), r.Node*100, r.Postgres*100, r.Redis*100, r.WAL*100)
+		fmt.Fprintf(w, "| %s | %s | %s | %s | %.0f %% | %.0f %% | %.0f %% | %.0f %% | %.0f %% |\n", thousands(share*most),
+			ms(r.AcceptP95), ms(r.AcceptP99), ms(r.DeliverP95), r.Node*100, r.Postgres*100, r.Redis*100, r.WAL*100, r.Writer*100)
 	}
 	fmt.Fprintf(w, "\n| messages/s | cells | machines | cores | WAL of a cell | stored a day | dollars a month |\n|---|---|---|---|---|---|---|\n")
 	for _, n := range []float64{rate / 100, rate / 10, rate} {

@@ -39,6 +39,7 @@ type Result struct {
 	AcceptP95, AcceptP99    float64
 	DeliverP95              float64
 	Node, Postgres, Redis   float64 // share of the time that the cores work
+	Writer                  float64 // share of the time that a node's connection that settles works
 	WAL                     float64 // share of what the disk of the log can take
 	Backlog                 int     // messages accepted and not delivered at the end
 	Groups                  float64 // messages of a transaction that accepts, on average
@@ -121,6 +122,7 @@ func (s *sim) result(span float64) Result {
 	r.AcceptP95, r.AcceptP99, r.DeliverP95 = quantile(r.acceptTimes, 0.95), quantile(r.acceptTimes, 0.99), quantile(r.dlvryTimes, 0.95)
 	r.Offered, r.Rate = s.came/span*1000, s.got/span*1000
 	for _, n := range s.nodes {
+		r.Writer += n.settle.work / span / float64(len(s.nodes))
 		r.Node += n.cpu.busy / span / float64(n.cpu.cores) / float64(len(s.nodes))
 	}
 	r.Postgres = s.pg.busy / span / float64(s.pg.cores)
@@ -201,6 +203,7 @@ type writer struct {
 	linger  float64 // ms between the first that waits and the transaction
 	waiting []*batch
 	busy    bool
+	work    float64 // ms of transactions, from the first statement to the answer
 	done    func(*batch)
 }
 
@@ -223,12 +226,16 @@ func (w *writer) begin() {
 	group := slices.Clone(w.waiting[:n])
 	w.waiting = slices.Delete(w.waiting, 0, n)
 	s := w.s
+	began := s.now
 	if w.linger == 0 {
 		s.rows, s.txns = s.rows+float64(rows), s.txns+1
 	}
 	s.pg.do(s.us(s.c.Commit+w.cost*float64(rows)), func() {
 		s.wal.flush(s, float64(rows)*s.c.WAL/2, func() {
 			s.after(2*s.cell.RTT, func() {
+				if began >= s.from {
+					w.work += s.now - began
+				}
 				for _, b := range group {
 					w.done(b)
 				}
