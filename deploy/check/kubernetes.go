@@ -29,7 +29,9 @@ type cluster struct {
 	errs        []error
 }
 
-func (c *cluster) fault(format string, args ...any) { c.errs = append(c.errs, fmt.Errorf(format, args...)) }
+func (c *cluster) fault(format string, args ...any) {
+	c.errs = append(c.errs, fmt.Errorf(format, args...))
+}
 
 // kubernetes checks every manifest that the kustomization of dir names.
 func kubernetes(dir string) error {
