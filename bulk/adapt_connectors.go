@@ -98,6 +98,9 @@ const defaultConnector = "default"
 // that has none.
 func (p *Platform) openConnectors(ctx context.Context) error {
 	o := connector.Options{Store: connectorStore{p.store, p.vault}, InUse: p.usedBy, Logger: p.log}
+	if p.node != nil {
+		o.Alone, o.Mode = p.node.creating, modeStore{p.store}
+	}
 	if p.cfg.Upstream != "" {
 		spec, err := connector.FromURL(defaultConnector, p.cfg.Upstream)
 		if err != nil {

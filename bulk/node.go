@@ -30,6 +30,7 @@ type node struct {
 	member *cluster.Member
 	bus    *cluster.Bus
 	binds  *binds
+	ready  func() // gives firstStartLock back
 
 	campaigns sync.Map                // message.ID of those that this node runs
 	figures   atomic.Pointer[figures] // as read last

@@ -222,6 +222,7 @@ func (c *changes) reload(ctx context.Context) {
 	}{
 		{accountChanges, p.accounts.Reload},
 		{connectorObjects, p.connector.Reload},
+		{modeObjects, p.connector.Reload},
 		{routeObjects, p.routes.Reload},
 		{inboundRouteKind, p.mo.Reload},
 		{listObjects, p.lists.Reload},

@@ -2,8 +2,11 @@ package bulk
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"os"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -13,19 +16,38 @@ import (
 	"protei-bulk/smsc"
 )
 
-// sharedStore starts a PostgreSQL for one test and returns the URL of an empty database.
+// server is the PostgreSQL of this process's tests, which the first one that needs it starts.
+var server struct {
+	once sync.Once
+	dir  string
+	pg   *servers.Postgres
+	err  error
+}
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if server.pg != nil {
+		server.err = server.pg.Stop()
+	}
+	if err := errors.Join(server.err, os.RemoveAll(server.dir)); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		code = 1
+	}
+	os.Exit(code)
+}
+
+// sharedStore returns the URL of an empty database.
 func sharedStore(t *testing.T) string {
 	t.Helper()
-	pg, err := servers.NewPostgres(t.TempDir())
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := pg.Stop(); err != nil {
-			t.Error(err)
+	server.once.Do(func() {
+		if server.dir, server.err = os.MkdirTemp("", "protei-bulk-nodes-"); server.err == nil {
+			server.pg, server.err = servers.NewPostgres(server.dir)
 		}
 	})
-	url, err := pg.NewDatabase()
+	if server.err != nil {
+		t.Fatal(server.err)
+	}
+	url, err := server.pg.NewDatabase()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -157,5 +179,80 @@ func TestChangesReachTheOtherNode(t *testing.T) {
 	b.must(200, "POST", "/connectors/one/start", "")
 	for _, s := range []*site{a, b} { // one of them has it
 		s.waitState("one", "up")
+	}
+}
+
+// TestNodesBeginTogether: two nodes over an empty database agree on what is in it, and give each
+// account and connector a number of its own when both are asked at once.
+func TestNodesBeginTogether(t *testing.T) {
+	url := sharedStore(t)
+	seeded := func(c *Config) {
+		c.Connectors = Seeds{"one=smpp://x:y@127.0.0.1:1"}
+		c.Routes = Seeds{`{"name":"all","targets":[{"connector":"one"}]}`}
+	}
+	nodes := make([]*site, 2)
+	var joined sync.WaitGroup
+	for i := range nodes {
+		joined.Go(func() { nodes[i] = openNode(t, url, fmt.Sprint("n", i), seeded) })
+	}
+	joined.Wait()
+	if t.Failed() {
+		return
+	}
+	const each = 4
+	for i, s := range nodes {
+		joined.Go(func() {
+			for k := range each {
+				s.must(201, "POST", "/accounts", fmt.Sprintf(`{"name":"a%d-%d"}`, i, k))
+				s.must(201, "POST", "/connectors", fmt.Sprintf(`{"name":"c%d-%d","url":"smpp://x:y@127.0.0.1:1"}`, i, k))
+			}
+		})
+	}
+	joined.Wait()
+	for _, s := range nodes {
+		eventually(t, "all accounts and connectors on each node", func() bool {
+			return len(s.accounts.Snapshot().All()) == 2*each+1 && len(s.connector.All()) == 2*each+1
+		})
+		if rules := s.routes.Rows(); len(rules) != 1 {
+			t.Errorf("the settings were carried out more than once: %v", rules)
+		}
+	}
+}
+
+// TestTheModeOfTheFixedConnector: it is set on one node, holds on the other, and outlives both.
+func TestTheModeOfTheFixedConnector(t *testing.T) {
+	url := sharedStore(t)
+	sim := simulate(t, smsc.Behaviour{})
+	fixed := func(c *Config) { c.Upstream = "smpp://x:y@" + sim.Addr() }
+	a, b := openNode(t, url, "a", fixed), openNode(t, url, "b", fixed)
+	eventually(t, "one of them has it", func() bool { return sim.Counters().Binds.Current > 0 })
+	a.must(200, "POST", "/connectors/default/stop", "")
+	b.waitState("default", "stopped")
+	eventually(t, "the links are closed", func() bool { return sim.Counters().Binds.Current == 0 })
+	openNode(t, url, "c", fixed).waitState("default", "stopped")
+	b.must(200, "POST", "/connectors/default/start", "")
+	a.waitState("default", "up")
+}
+
+// TestWhatANodeRefuses: a number in use, and a database that does not let it in.
+func TestWhatANodeRefuses(t *testing.T) {
+	url := sharedStore(t)
+	openNode(t, url, "a", func(c *Config) { c.Node = 7 })
+	for what, change := range map[string]func(*Config){
+		"node 7":         func(c *Config) { c.Node = 7 },
+		"does not exist": func(c *Config) { c.Store = strings.Replace(url, "?", "x?", 1) },
+	} {
+		c := DefaultConfig()
+		c.Data, c.HTTP, c.SMPP, c.Store = t.TempDir(), "127.0.0.1:0", "off", url
+		change(&c)
+		p, err := New(Options{Config: c})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+		if err := p.Start(ctx); err == nil || !strings.Contains(err.Error(), what) || ctx.Err() != nil {
+			t.Errorf("%s: %v", what, err)
+		}
+		cancel()
 	}
 }

@@ -155,7 +155,7 @@ func (p *Platform) Start(ctx context.Context) (err error) {
 		}
 	}()
 	for _, start := range []func(context.Context) error{
-		p.openDoor, p.openCDR, p.openStore, p.openAccounts, p.openSuppressed, p.wireRoutes, p.openConnectors, p.seedRoutes, p.wireIntake, p.wireOutbox, p.wireSMPP, p.wireInbound, p.wireConnectors,
+		p.openDoor, p.openCDR, p.openStore, p.lockFirstStart, p.openAccounts, p.openSuppressed, p.wireRoutes, p.openConnectors, p.seedRoutes, p.wireIntake, p.wireOutbox, p.wireSMPP, p.wireInbound, p.unlockFirstStart, p.wireConnectors,
 		p.goLive, p.startKeyUse, p.startCampaigns, p.startNode, p.startSMPP, p.startHTTP, p.startCompat,
 	} {
 		if err := start(ctx); err != nil {
@@ -254,7 +254,11 @@ func (p *Platform) openAccounts(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	d, err := account.Open(ctx, account.Options{Store: accounts, Meter: p.store, Logger: p.log})
+	o := account.Options{Store: accounts, Meter: p.store, Logger: p.log}
+	if p.node != nil {
+		o.Alone = p.node.creating
+	}
+	d, err := account.Open(ctx, o)
 	if err != nil {
 		return err
 	}

@@ -24,6 +24,16 @@ func (d *Directory) create(ctx context.Context, spec Spec, s Secrets) (*Account,
 	if err := errors.Join(spec.Validate(), validatePassword(s.Password)); err != nil {
 		return nil, Secrets{}, err
 	}
+	if d.alone != nil {
+		release, err := d.alone(ctx)
+		if err != nil {
+			return nil, Secrets{}, err
+		}
+		defer release()
+		if err := d.Reload(ctx); err != nil {
+			return nil, Secrets{}, err
+		}
+	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if err := errors.Join(d.free(spec, 0), d.related(&spec, 0)); err != nil {

@@ -26,8 +26,10 @@ type Store interface {
 
 // Options of a Directory.
 type Options struct {
-	Store  Store
-	Meter  Meter            // nil: quotas are not looked at
+	Store Store
+	Meter Meter // nil: quotas are not looked at
+	// Alone, when others use the Store too, keeps them from creating accounts until release.
+	Alone  func(context.Context) (release func(), err error)
 	Now    func() time.Time // nil: time.Now
 	Logger *slog.Logger     // nil: silent
 }
@@ -57,6 +59,7 @@ type Directory struct {
 	meter Meter
 	now   func() time.Time
 	log   *slog.Logger
+	alone func(context.Context) (release func(), err error) // nil: it is
 	snap  atomic.Pointer[Snapshot]
 	anon  atomic.Pointer[Account] // whom requests without credentials act as, or nil
 	check verifier
@@ -66,7 +69,7 @@ type Directory struct {
 
 // Open loads the directory from the store.
 func Open(ctx context.Context, opts Options) (*Directory, error) {
-	d := &Directory{store: opts.Store, meter: opts.Meter, now: opts.Now, log: opts.Logger}
+	d := &Directory{store: opts.Store, meter: opts.Meter, now: opts.Now, log: opts.Logger, alone: opts.Alone}
 	if d.now == nil {
 		d.now = time.Now
 	}

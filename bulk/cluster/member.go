@@ -87,6 +87,7 @@ type Member struct {
 	gone     map[string]bool
 
 	poke   chan struct{} // 1: look again now
+	locks  sync.Map      // of goroutines of this node, by name: chan struct{} of 1, full while one has it
 	ctx    context.Context
 	cancel context.CancelFunc
 	loop   sync.WaitGroup

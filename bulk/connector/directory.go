@@ -1,6 +1,7 @@
 package connector
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -73,12 +74,22 @@ const Max = 1000
 
 // Options of a Directory.
 type Options struct {
-	Store  Store
-	Fixed  *Spec                // the connector of the settings, which gets FixedID; nil: none
-	InUse  func(*Connector) int // how many routes name the connector; nil: none do
-	Taken  uint16               // highest number that messages may carry already
-	Now    func() time.Time     // nil: time.Now
-	Logger *slog.Logger         // nil: silent
+	Store Store
+	Fixed *Spec                // the connector of the settings, which gets FixedID; nil: none
+	InUse func(*Connector) int // how many routes name the connector; nil: none do
+	Taken uint16               // highest number that messages may carry already
+	// When others use the Store too: Alone keeps them from creating connectors until release, and
+	// Mode keeps the mode of Fixed, which then outlives a restart.
+	Alone  func(context.Context) (release func(), err error)
+	Mode   ModeStore
+	Now    func() time.Time // nil: time.Now
+	Logger *slog.Logger     // nil: silent
+}
+
+// ModeStore keeps the mode of the connector of the settings. LoadMode returns "" when none was set.
+type ModeStore interface {
+	LoadMode(ctx context.Context) (Mode, error)
+	SaveMode(ctx context.Context, m Mode) error
 }
 
 // FixedID is the number of the connector of the settings.
@@ -114,6 +125,13 @@ func Open(ctx context.Context, opts Options) (*Directory, error) {
 	}
 	if opts.Fixed != nil {
 		now := opts.Now().UnixMilli()
+		if opts.Mode != nil {
+			mode, err := opts.Mode.LoadMode(ctx)
+			if err != nil {
+				return nil, fmt.Errorf("load connectors: %w", err)
+			}
+			opts.Fixed.Mode = cmp.Or(mode, opts.Fixed.Mode)
+		}
 		all = append(all, &Connector{ID: FixedID, Spec: *opts.Fixed, Fixed: true, CreatedAt: now, UpdatedAt: now})
 	}
 	slices.SortFunc(all, func(a, b *Connector) int { return int(a.ID) - int(b.ID) })
@@ -193,6 +211,16 @@ func (d *Directory) Find(key string) (*Connector, error) {
 func (d *Directory) Create(ctx context.Context, spec Spec) (*Connector, error) {
 	if err := spec.Validate(); err != nil {
 		return nil, err
+	}
+	if d.o.Alone != nil {
+		release, err := d.o.Alone(ctx)
+		if err != nil {
+			return nil, err
+		}
+		defer release()
+		if err := d.Reload(ctx); err != nil {
+			return nil, err
+		}
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -290,10 +318,15 @@ func same(a, b *Spec) bool { return reflect.DeepEqual(a, b) }
 // The functions below need d.mu.
 
 func (d *Directory) replace(ctx context.Context, old, c *Connector) error {
-	if !c.Fixed {
-		if err := d.o.Store.SaveConnector(ctx, c.row()); err != nil {
-			return fmt.Errorf("save connector %s: %w", c.Name, err)
-		}
+	var err error
+	switch {
+	case !c.Fixed:
+		err = d.o.Store.SaveConnector(ctx, c.row())
+	case d.o.Mode != nil:
+		err = d.o.Mode.SaveMode(ctx, c.Mode)
+	}
+	if err != nil {
+		return fmt.Errorf("save connector %s: %w", c.Name, err)
 	}
 	d.put(c)
 	d.o.Logger.Info("connector changed", "connector", c.Name, "id", c.ID, "mode", c.Mode, "deleted", c.Deleted)
@@ -355,7 +388,30 @@ func (d *Directory) Reload(ctx context.Context) error {
 			errs = append(errs, d.runs.Apply(ctx, old, c))
 		}
 	}
-	return errors.Join(errs...)
+	return errors.Join(append(errs, d.reloadMode(ctx))...)
+}
+
+// reloadMode reads the mode of the connector of the settings anew. It needs d.mu.
+func (d *Directory) reloadMode(ctx context.Context) error {
+	if d.o.Fixed == nil || d.o.Mode == nil {
+		return nil
+	}
+	mode, err := d.o.Mode.LoadMode(ctx)
+	if err != nil {
+		return fmt.Errorf("load connectors: %w", err)
+	}
+	i := slices.IndexFunc(*d.all.Load(), func(c *Connector) bool { return c.Fixed })
+	old := (*d.all.Load())[i]
+	if mode == "" || mode == old.Mode {
+		return nil
+	}
+	next := *old
+	next.Mode = mode
+	d.put(&next)
+	if d.runs == nil {
+		return nil
+	}
+	return d.runs.Apply(ctx, old, &next)
 }
 
 // put makes c the connector of its number. It needs d.mu.
