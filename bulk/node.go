@@ -230,20 +230,22 @@ func (n *node) lost(l store.Lease) {
 	})
 }
 
-// gone takes over what a node that is no more had to tell customers.
-func (n *node) gone(ctx context.Context, number uint16) {
+// gone takes over what a node that is no more had to tell customers, and its CDR records.
+func (n *node) gone(ctx context.Context, number uint16) error {
 	count, err := n.store.AdoptOutbox(ctx, number)
 	if err != nil {
-		n.p.log.Error("take over the outbox of a node that is gone", "node", number, "error", err)
-		return
+		return err
 	}
 	n.p.log.Info("node is gone", "node", number, "its_outbox", count)
 	n.binds.adopted()
-	n.store.AdoptRecords(number, func(err error) {
-		if err != nil {
-			n.p.log.Error("take over the CDR records of a node that is gone", "node", number, "error", err)
-		}
-	})
+	adopted := make(chan error, 1)
+	n.store.AdoptRecords(number, func(err error) { adopted <- err })
+	select {
+	case err := <-adopted:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 func connectorOf(lease string) (id uint16, ok bool) {

@@ -26,7 +26,7 @@ func (m *Member) Lock(ctx context.Context, name string) (unlock func(), err erro
 		l, err := m.o.Store.Acquire(ctx, name, m.row.Node, m.row.Session, m.o.TTL)
 		if err == nil {
 			return func() {
-				m.release(l)
+				_ = m.free(l) // it runs out
 				<-here
 			}, nil
 		}
@@ -37,5 +37,16 @@ func (m *Member) Lock(ctx context.Context, name string) (unlock func(), err erro
 			<-here
 			return nil, fmt.Errorf("wait for %s: %w", name, err)
 		}
+	}
+}
+
+func sleep(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
 	}
 }

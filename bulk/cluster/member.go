@@ -11,7 +11,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"hash/fnv"
 	"log/slog"
 	"slices"
 	"sync"
@@ -40,8 +39,9 @@ type Options struct {
 	Gained func(ctx context.Context, l store.Lease) error
 	Losing func(ctx context.Context, l store.Lease)
 	Lost   func(l store.Lease)
-	// Gone is told of nodes that ended or are not seen any more, once each, on one of the others.
-	Gone func(ctx context.Context, node uint16)
+	// Gone is told of each life of a node that ended or is not seen any more, on one of the others;
+	// again at the next look after an error. At the start of a node it is told of all within a day.
+	Gone func(ctx context.Context, node uint16) error
 	// Health is what the other nodes are told of this one; nil: nothing.
 	Health func() any
 	// Evicted is told when another process has this one's number: it has to end.
@@ -65,13 +65,6 @@ type Node struct {
 	Leases []string
 }
 
-// hold is a lease that this node has.
-type hold struct {
-	lease   store.Lease
-	busy    bool // its work begins or ends
-	running bool
-}
-
 // Member is this node. Start and Stop it once.
 type Member struct {
 	o   Options
@@ -81,12 +74,15 @@ type Member struct {
 	mu       sync.Mutex // guards what follows
 	holds    map[string]*hold
 	draining bool
-	renewed  time.Time // when the last heartbeat that was answered was sent
-	lost     bool      // the leases ran out
-	nodes    []Node    // as last seen
-	gone     map[string]bool
+	nodes    []Node          // as last seen
+	gone     map[string]bool // lives of nodes that Gone was told of, or is being told of
+
+	// fence ends the work of all leases when they were not renewed in time. It does not wait for
+	// the loop, which may hang in a heartbeat that nobody answers.
+	fence *time.Timer
 
 	poke   chan struct{} // 1: look again now
+	ended  chan struct{} // 1: a lease is not held any more
 	locks  sync.Map      // of goroutines of this node, by name: chan struct{} of 1, full while one has it
 	ctx    context.Context
 	cancel context.CancelFunc
@@ -102,15 +98,16 @@ func Join(ctx context.Context, opts Options) (*Member, error) {
 	if opts.Logger == nil {
 		opts.Logger = slog.New(slog.DiscardHandler)
 	}
-	m := &Member{o: opts, log: opts.Logger, holds: make(map[string]*hold), gone: make(map[string]bool), poke: make(chan struct{}, 1)}
+	m := &Member{o: opts, log: opts.Logger, holds: make(map[string]*hold), gone: make(map[string]bool), poke: make(chan struct{}, 1), ended: make(chan struct{}, 1)}
 	m.row = store.NodeRow{Name: opts.Name, Session: opts.Session, Info: m.info()}
 	began := time.Now()
 	row, err := opts.Store.Register(ctx, opts.Node, m.row, opts.TTL)
 	if err != nil {
 		return nil, err
 	}
-	m.row, m.renewed = row, began
+	m.row = row
 	m.ctx, m.cancel = context.WithCancel(context.WithoutCancel(ctx))
+	m.fence = time.AfterFunc(m.surely(began), m.loseAll)
 	return m, nil
 }
 
@@ -122,10 +119,7 @@ func (m *Member) Start() { m.loop.Go(m.run) }
 
 // Look makes the member look at once at what there is to hold.
 func (m *Member) Look() {
-	select {
-	case m.poke <- struct{}{}:
-	default:
-	}
+	signal(m.poke)
 }
 
 // Nodes returns the nodes as last seen, this one included, by number.
@@ -172,26 +166,28 @@ func (m *Member) Drain(ctx context.Context) error {
 	m.mu.Lock()
 	m.draining = true
 	m.mu.Unlock()
-	m.Look()
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		for {
-			m.mu.Lock()
-			for name, h := range m.holds {
-				if !h.busy {
-					m.end(name, h)
-				}
-			}
-			left := len(m.holds)
-			m.mu.Unlock()
-			if left == 0 || sleep(ctx, 20*time.Millisecond) != nil {
-				return
+	// The others must know before the first lease is free, or they leave it to this node.
+	if _, err := m.o.Store.Heartbeat(ctx, m.beatRow(), m.o.TTL); err != nil {
+		m.log.Warn("the other nodes do not know yet that this one ends", "error", err)
+	}
+	for {
+		m.mu.Lock()
+		for _, h := range m.holds {
+			if !h.busy {
+				m.end(h)
 			}
 		}
-	}()
-	<-done
-	return ctx.Err()
+		left := len(m.holds)
+		m.mu.Unlock()
+		if left == 0 {
+			return nil
+		}
+		select {
+		case <-m.ended:
+		case <-ctx.Done():
+			return fmt.Errorf("%d leases were not given up in order: %w", left, ctx.Err())
+		}
+	}
 }
 
 // Stop ends the membership: what it still holds is free for the others at once.
@@ -199,6 +195,7 @@ func (m *Member) Stop(ctx context.Context) error {
 	m.cancel()
 	m.loop.Wait()
 	m.work.Wait()
+	m.fence.Stop()
 	return m.o.Store.Leave(ctx, m.row.Node, m.row.Session)
 }
 
@@ -219,8 +216,10 @@ func (m *Member) info() []byte {
 	return text
 }
 
-// run renews the leases three times within their time, and watches the clock: what could not
-// be renewed in time is lost before another node may take it.
+// retryBeat is the longest pause after a heartbeat that failed.
+const retryBeat = 500 * time.Millisecond
+
+// run renews the leases three times within their time.
 func (m *Member) run() {
 	beat := m.o.TTL / 3
 	timer := time.NewTimer(0)
@@ -232,29 +231,37 @@ func (m *Member) run() {
 		case <-m.ctx.Done():
 			return
 		}
-		began := time.Now()
-		ctx, cancel := context.WithTimeout(m.ctx, beat)
-		leases, err := m.o.Store.Heartbeat(ctx, m.beatRow(), m.o.TTL)
-		if err == nil {
-			err = m.look(ctx, began, leases)
-		}
-		cancel()
-		switch {
-		case errors.Is(err, store.ErrFenced):
-			err = m.again()
-			fallthrough
-		case err != nil && m.ctx.Err() == nil:
-			if err != nil {
-				m.log.Warn("cannot renew this node's leases", "node", m.row.Node, "error", err)
-			}
-			m.expire()
-		}
 		wait := beat
-		if err != nil {
-			wait = min(beat, 500*time.Millisecond)
+		if err := m.renew(beat); err != nil && m.ctx.Err() == nil {
+			m.log.Warn("cannot renew this node's leases", "node", m.row.Node, "error", err)
+			wait = min(beat, retryBeat)
 		}
 		timer.Reset(wait)
 	}
+}
+
+func (m *Member) renew(patience time.Duration) error {
+	ctx, cancel := context.WithTimeout(m.ctx, patience)
+	defer cancel()
+	began := time.Now()
+	leases, err := m.o.Store.Heartbeat(ctx, m.beatRow(), m.o.TTL)
+	if errors.Is(err, store.ErrFenced) {
+		return m.again(ctx)
+	}
+	if err != nil {
+		return err
+	}
+	m.fence.Reset(m.surely(began))
+	return m.look(ctx, leases)
+}
+
+// margin is the part of the time of a lease that is left when this node stops by itself: for
+// clocks that run at different speeds, and for what is being sent at that moment.
+const margin = 5
+
+// surely is how long from now on leases that were renewed at a moment are surely held.
+func (m *Member) surely(renewed time.Time) time.Duration {
+	return m.o.TTL - m.o.TTL/margin - time.Since(renewed)
 }
 
 func (m *Member) beatRow() store.NodeRow {
@@ -265,84 +272,16 @@ func (m *Member) beatRow() store.NodeRow {
 
 // again registers the node anew after others took it for gone, under the number that its ids
 // have. When another process has that, this one has to end.
-func (m *Member) again() error {
+func (m *Member) again(ctx context.Context) error {
 	m.loseAll()
-	ctx, cancel := context.WithTimeout(m.ctx, m.o.TTL)
-	defer cancel()
 	_, err := m.o.Store.Register(ctx, int(m.row.Node), m.beatRow(), m.o.TTL)
 	if errors.Is(err, store.ErrTaken) && m.o.Evicted != nil {
 		m.o.Evicted(fmt.Errorf("this node was not seen for a while, and its number is in use: %w", err))
 	}
+	if err == nil {
+		m.Look()
+	}
 	return err
-}
-
-// margin is the part of the time of a lease that is left when this node stops by itself.
-const margin = 5
-
-func (m *Member) expire() {
-	m.mu.Lock()
-	late := time.Since(m.renewed) > m.o.TTL-m.o.TTL/margin
-	m.mu.Unlock()
-	if late {
-		m.loseAll()
-	}
-}
-
-// loseAll ends all work of leases at once.
-func (m *Member) loseAll() {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	for name, h := range m.holds {
-		delete(m.holds, name)
-		m.log.Warn("lease lost", "lease", name, "epoch", h.lease.Epoch)
-		m.o.Lost(h.lease)
-	}
-}
-
-// look compares what this node holds with what it should.
-func (m *Member) look(ctx context.Context, renewed time.Time, leases []store.Lease) error {
-	rows, err := m.o.Store.ListNodes(ctx)
-	if err != nil {
-		return err
-	}
-	all, err := m.o.Store.ListLeases(ctx)
-	if err != nil {
-		return err
-	}
-	m.see(rows, all)
-	wanted := m.o.Wanted()
-	m.mu.Lock()
-	m.renewed = renewed
-	for name, h := range m.holds {
-		if !slices.ContainsFunc(leases, func(l store.Lease) bool { return l.Name == name && l.Epoch == h.lease.Epoch }) && !h.busy {
-			delete(m.holds, name) // somebody took it
-			m.o.Lost(h.lease)
-		}
-	}
-	for name, h := range m.holds {
-		if !h.busy && (m.draining || !slices.Contains(wanted, name) || m.preferred(name) != m.row.Node) {
-			m.end(name, h)
-		}
-	}
-	var take []string
-	for _, name := range wanted {
-		if m.holds[name] == nil && !m.draining && m.preferred(name) == m.row.Node {
-			take = append(take, name)
-		}
-	}
-	m.mu.Unlock()
-	for _, name := range take {
-		l, err := m.o.Store.Acquire(ctx, name, m.row.Node, m.row.Session, m.o.TTL)
-		if errors.Is(err, store.ErrTaken) {
-			continue
-		}
-		if err != nil {
-			return err
-		}
-		m.begin(l)
-	}
-	m.bury(ctx)
-	return nil
 }
 
 // see notes how the nodes are.
@@ -368,111 +307,40 @@ func (m *Member) see(rows []store.NodeRow, leases []store.Lease) {
 	m.mu.Unlock()
 }
 
-// preferred is the node that a lease belongs to: all nodes come to the same answer, and one that
-// joins or leaves moves no more than its share. It needs mu.
-func (m *Member) preferred(lease string) uint16 {
-	best, most := m.row.Node, uint64(0)
-	for i := range m.nodes {
-		n := &m.nodes[i]
-		if !n.Alive || !n.Takes || n.Draining {
-			continue
-		}
-		h := fnv.New64a()
-		fmt.Fprintf(h, "%s %s", lease, n.Session)
-		if score := h.Sum64() * 0x9E3779B97F4A7C15; score >= most {
-			best, most = n.Node, score
-		}
-	}
-	return best
-}
-
-// begin starts the work of a lease.
-func (m *Member) begin(l store.Lease) {
-	h := &hold{lease: l, busy: true}
-	m.mu.Lock()
-	m.holds[l.Name] = h
-	m.mu.Unlock()
-	m.work.Go(func() {
-		m.log.Info("lease taken", "lease", l.Name, "epoch", l.Epoch)
-		err := m.o.Gained(m.ctx, l)
-		m.mu.Lock()
-		defer m.mu.Unlock()
-		h.busy, h.running = false, err == nil
-		if err == nil && m.holds[l.Name] != h { // lost meanwhile
-			m.o.Lost(l)
-			return
-		}
-		if err != nil && m.ctx.Err() == nil {
-			m.log.Error("cannot begin what a lease is for", "lease", l.Name, "error", err)
-			delete(m.holds, l.Name)
-			m.release(l)
-		}
-	})
-}
-
-// end ends the work of a lease in order and gives it back. It needs mu.
-func (m *Member) end(name string, h *hold) {
-	h.busy = true
-	m.work.Go(func() {
-		m.o.Losing(context.WithoutCancel(m.ctx), h.lease)
-		m.mu.Lock()
-		defer m.mu.Unlock()
-		if m.holds[name] == h {
-			delete(m.holds, name)
-		}
-		m.release(h.lease)
-		m.log.Info("lease given back", "lease", name, "epoch", h.lease.Epoch)
-	})
-}
-
-func (m *Member) release(l store.Lease) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(m.ctx), m.o.TTL)
-	defer cancel()
-	if err := m.o.Store.Release(ctx, l.Name, m.row.Node, l.Epoch); err != nil {
-		m.log.Warn("cannot give back a lease; it runs out", "lease", l.Name, "error", err)
-		return
-	}
-	_ = m.o.Store.Announce(ctx, TopicNodes, l.Name) // the others look at once; without it, soon
-}
-
 // bury tells of nodes that are no more, on the live node with the lowest number.
-func (m *Member) bury(ctx context.Context) {
+func (m *Member) bury() {
 	if m.o.Gone == nil {
 		return
 	}
 	m.mu.Lock()
-	var dead []Node
-	lowest := m.row.Node
+	defer m.mu.Unlock()
 	for _, n := range m.nodes {
-		switch {
-		case n.Alive:
-			lowest = min(lowest, n.Node)
-		case !m.gone[n.key()]:
-			dead = append(dead, n)
+		if n.Alive && n.Node < m.row.Node {
+			return
 		}
 	}
-	m.mu.Unlock()
-	if lowest != m.row.Node {
-		return
-	}
-	for _, n := range dead {
-		m.o.Gone(ctx, n.Node)
-		m.mu.Lock()
+	for _, n := range m.nodes {
+		if n.Alive || m.gone[n.key()] {
+			continue
+		}
 		m.gone[n.key()] = true
-		m.mu.Unlock()
+		m.work.Go(func() {
+			if err := m.o.Gone(m.ctx, n.Node); err != nil && m.ctx.Err() == nil {
+				m.log.Error("take over what a node that is gone has left", "node", n.Node, "error", err)
+				m.mu.Lock()
+				delete(m.gone, n.key())
+				m.mu.Unlock()
+			}
+		})
 	}
 }
 
 // key names one life of a node.
 func (n *Node) key() string { return fmt.Sprintf("%d %d", n.Node, n.Started.UnixNano()) }
 
-func sleep(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
+func signal(c chan struct{}) {
 	select {
-	case <-t.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
+	case c <- struct{}{}:
+	default:
 	}
 }
