@@ -42,7 +42,9 @@ func (s *Store) tell(c *committed) {
 		c.before()
 	}
 	for _, a := range c.comes {
-		c.evs[a.event].Seq = s.give(a.o, a.e, a.coming)
+		if c.evs[a.event].Seq = s.give(a.o, a.e, a.coming); c.evs[a.event].Seq == 0 {
+			s.letGo(a.e) // it ended meanwhile, or the lane is not ours any more
+		}
 	}
 	if len(c.evs) > 0 {
 		s.groups.Add(1)
@@ -64,4 +66,12 @@ func (s *Store) tell(c *committed) {
 		s.release(sh, e)
 		sh.mu.Unlock()
 	}
+}
+
+// letGo releases a message that has no place in a lane.
+func (s *Store) letGo(e *entry) {
+	sh := s.live.shard(e.m.ID)
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	s.release(sh, e)
 }

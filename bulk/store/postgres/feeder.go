@@ -11,9 +11,12 @@ import (
 
 const (
 	// feedBatch is how many rows a feeder reads at once.
-	feedBatch = 2000
-	// lookEvery is how often a feeder looks for what nobody hinted at.
+	feedBatch = 5000
+	// lookEvery is how often a feeder looks for what nobody hinted at, but it pauses at least
+	// lookPause times as long as the look before took: many messages in the lanes are many rows
+	// to pass over.
 	lookEvery = time.Second
+	lookPause = 20
 	// maxHints bounds the hints that wait for the feeder of a connector, in messages: what does
 	// not fit is found by looking.
 	maxHints = 100_000
@@ -86,10 +89,10 @@ func (f *feed) takeHint() (h hint, ok bool) {
 // hinted at, and what was missed. It is the only one that reads for these lanes.
 func (s *Store) feeder(ctx context.Context, o *owner) {
 	defer close(o.done)
-	tick := time.NewTicker(lookEvery)
-	defer tick.Stop()
+	timer := time.NewTimer(lookEvery)
+	defer timer.Stop()
 	var cursors [message.NumPriorities]message.ID // how far this look came
-	look := true
+	look, began := true, time.Now()
 	for {
 		more, err := s.feedHints(ctx, o)
 		for p := range o.lanes {
@@ -107,19 +110,22 @@ func (s *Store) feeder(ctx context.Context, o *owner) {
 			s.log.Error("read what waits for a connector", "connector", o.connector, "error", err)
 			more = false
 		}
-		look = false
 		if more {
 			if ctx.Err() != nil {
 				return
 			}
 			continue
 		}
+		if look {
+			timer.Reset(max(lookEvery, lookPause*time.Since(began)))
+			look = false
+		}
 		select {
 		case <-ctx.Done():
 			return
 		case <-o.feed.wake:
-		case <-tick.C:
-			look = true
+		case <-timer.C:
+			look, began = true, time.Now()
 		}
 	}
 }
@@ -159,44 +165,59 @@ func (s *Store) feedHints(ctx context.Context, o *owner) (more bool, err error) 
 	return true, nil
 }
 
-// look reads the lane's next rows that wait, from the cursor on. At the end it begins again.
+// look brings the lane's next rows that wait, from the cursor on. At the end it begins again.
+// While it reads, what this node accepts may overtake what is read: otherwise a lane with a
+// steady flow would never catch up.
 func (s *Store) look(ctx context.Context, o *owner, p message.Priority, cursor *message.ID) (more bool, err error) {
 	room := s.room(o, p)
 	if room <= 0 {
+		o.fallBehind(p)
 		return false, nil
 	}
-	limit := max(room, 100)
 	o.mu.Lock()
-	o.lanes[p].behind = o.lanes[p].behind && *cursor != 0 // what is committed from now on and not brought sets it again
+	o.lanes[p].behind = false
 	o.mu.Unlock()
-	list, err := s.query(ctx, "WHERE m.waits AND m.connector = $1 AND m.priority = $2 AND m.id > $3 ORDER BY m.id LIMIT $4", int16(o.connector), int16(p), int64(*cursor), limit)
+	ids, err := s.waiting(ctx, o, p, *cursor)
 	if err != nil {
 		o.fallBehind(p)
 		return false, err
 	}
-	full := len(list) == limit
-	fresh := list[:0]
-	for i := range list {
-		if !s.live.has(list[i].m.ID) {
-			fresh = append(fresh, list[i])
+	full := len(ids) == feedBatch
+	var last message.ID
+	fresh := ids[:0]
+	for _, id := range ids {
+		if s.live.has(id) {
+			last = id
+			continue
 		}
+		if len(fresh) == room {
+			full = true
+			break
+		}
+		fresh, last = append(fresh, id), id
 	}
-	if len(fresh) > room {
-		fresh, full = fresh[:room], true
+	if len(fresh) > 0 {
+		list, err := s.query(ctx, "WHERE m.id = ANY($1) AND m.waits AND m.connector = $2 ORDER BY m.id", ids64(fresh), int16(o.connector))
+		if err != nil {
+			o.fallBehind(p)
+			return false, err
+		}
+		s.bring(o, list)
 	}
-	s.bring(o, fresh)
-	switch {
-	case !full:
+	if *cursor = last; !full {
 		*cursor = 0
-	case len(fresh) > 0:
-		*cursor = fresh[len(fresh)-1].m.ID
-	default:
-		*cursor = list[len(list)-1].m.ID
+		return false, nil
 	}
-	if full {
-		o.fallBehind(p)
-	}
-	return full, nil
+	o.fallBehind(p)
+	return true, nil
+}
+
+// waiting returns the ids of a lane's rows that wait, above one.
+func (s *Store) waiting(ctx context.Context, o *owner, p message.Priority, after message.ID) (ids []message.ID, err error) {
+	var id int64
+	err = s.each(ctx, "SELECT id FROM messages WHERE waits AND connector = $1 AND priority = $2 AND id > $3 ORDER BY id LIMIT $4",
+		[]any{int16(o.connector), int16(p), int64(after), feedBatch}, []any{&id}, func() error { ids = append(ids, message.ID(id)); return nil })
+	return ids, err
 }
 
 // bring gives messages that were read places in their lanes.

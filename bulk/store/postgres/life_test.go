@@ -146,10 +146,39 @@ func TestHorizon(t *testing.T) {
 	if got := grant(500); got != 500 || claimed() != claimAhead {
 		t.Errorf("granted %d, claimed %d", got, claimed())
 	}
-	if got := grant(1200); got != 1200 || claimed() != 1200 {
+	if got := grant(claimAhead + 200); got != claimAhead+200 || claimed() != claimAhead+200 {
 		t.Errorf("granted %d, claimed %d", got, claimed())
 	}
-	if got := grant(5000); got != uint64(len(msgs)) || claimed() != len(msgs) {
+	if got := grant(2 * claimAhead); got != uint64(len(msgs)) || claimed() != len(msgs) {
 		t.Errorf("granted %d, claimed %d", got, claimed())
+	}
+}
+
+// TestLaneForgetsWhoLeft: places of messages that ended do not add up, so that those that come
+// are claimed at once.
+func TestLaneForgetsWhoLeft(t *testing.T) {
+	n := open(t, database(t), 1)
+	n.own(1)
+	o := n.owners.of(1)
+	n.until("the feeder has looked", func() bool { return !n.behind(o, int(message.Normal)) })
+	const bulk, rounds = 500, 20
+	for i := range rounds {
+		msgs := n.make(bulk, 1)
+		n.accept(msgs)
+		n.until("all are in the lane", func() bool { return len(n.lane) == (i+1)*bulk })
+		var evs []message.Event
+		for _, m := range msgs {
+			evs = append(evs, submitted(m, m.ID.String()), delivered(m))
+		}
+		n.must(evs...)
+	}
+	o.mu.Lock()
+	places := len(o.lanes[message.Normal].places)
+	o.mu.Unlock()
+	if places > bulk+trimEvery {
+		t.Errorf("%d places are kept for %d messages", places, bulk)
+	}
+	if late := n.count("SELECT count(*) FROM messages WHERE waits"); late != 0 {
+		t.Errorf("%d messages wait", late)
 	}
 }

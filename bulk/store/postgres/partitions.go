@@ -29,7 +29,7 @@ func (s *Store) makePartitions(ctx context.Context) error {
 		for _, table := range partitioned {
 			name := partitionName(table, from)
 			_, err := s.pool.Exec(ctx, fmt.Sprintf(
-				"CREATE TABLE IF NOT EXISTS %s PARTITION OF %s FOR VALUES FROM (%d) TO (%d) WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.1)",
+				"CREATE TABLE IF NOT EXISTS %s PARTITION OF %s FOR VALUES FROM (%d) TO (%d) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0.1)",
 				name, table, message.FirstID(from), message.FirstID(from.AddDate(0, 0, 1))))
 			if err != nil && !alreadyThere(err) {
 				return fmt.Errorf("make partition %s: %w", name, err)
