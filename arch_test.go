@@ -54,6 +54,7 @@ var ours = map[string][]string{
 	"bulk/journal/faultfs":     {"bulk/journal"},
 	"bulk/store":               {"bulk/message", "bulk/money", "bulk/journal", "bulk/journal/faultfs", "bulk/store/receiptindex", "internal/servers"},
 	"bulk/store/receiptindex":  {"bulk/message"},
+	"bulk/queue/redisq":        {"bulk/message", "internal/servers"},
 	"bulk/cluster":             {"bulk/message", "bulk/store"},
 	"bulk/store/postgres":      {"bulk/message", "bulk/money", "bulk/store", "bulk/store/receiptindex", "internal/servers"},
 	"load":                     {"load/...", "gsm", "smpp", "internal/nearest", "internal/web"},

@@ -56,8 +56,12 @@ func (p *Platform) openShared(ctx context.Context) error {
 	p.onStop("wiring", func(context.Context) error { p.goLiveOnce(); return nil })
 	n := &node{p: p, store: s}
 	n.binds = newBinds(n)
+	session := newSession()
+	if err := p.openHints(ctx, n, session); err != nil {
+		return err
+	}
 	n.member, err = cluster.Join(ctx, cluster.Options{
-		Store: s, Node: p.cfg.Node, Name: p.nodeName(), Session: newSession(), TTL: time.Duration(p.cfg.Cluster.TTL),
+		Store: s, Node: p.cfg.Node, Name: p.nodeName(), Session: session, TTL: time.Duration(p.cfg.Cluster.TTL),
 		Takes: p.cfg.has(roleDispatch), Wanted: n.wanted, Gained: n.gained, Losing: n.losing, Lost: n.lost, Gone: n.gone,
 		Health: n.health, Evicted: p.fail, Logger: p.log,
 	})
@@ -138,9 +142,6 @@ func (p *Platform) room(lane message.Lane) int {
 		return 0
 	}
 }
-
-// hint tells the owner of a lane of new messages in it.
-func (p *Platform) hint(message.Lane, []message.ID) {}
 
 // startNode begins to take leases and to hear the others.
 func (p *Platform) startNode(context.Context) error {

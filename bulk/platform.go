@@ -33,6 +33,7 @@ import (
 	"protei-bulk/bulk/metrics"
 	"protei-bulk/bulk/money"
 	"protei-bulk/bulk/queue"
+	"protei-bulk/bulk/queue/redisq"
 	"protei-bulk/bulk/route"
 	"protei-bulk/bulk/store"
 	"protei-bulk/smpp"
@@ -64,7 +65,8 @@ type Platform struct {
 	tls  *tls.Config
 
 	store      store.Store
-	node       *node // what this process is to others; nil: it is alone
+	node       *node         // what this process is to others; nil: it is alone
+	hints      *redisq.Queue // nil: without Redis
 	vault      *vault
 	accounts   *account.Directory
 	billing    *billing.Desk

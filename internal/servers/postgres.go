@@ -24,6 +24,10 @@ func NewPostgres(dir string, settings ...string) (*Postgres, error) {
 	if err != nil {
 		return nil, err
 	}
+	// What belongs to it lies beside the program itself. (Redis looks at the name it is called by.)
+	if path, err = filepath.EvalSymlinks(path); err != nil {
+		return nil, err
+	}
 	p := &Postgres{bin: filepath.Dir(path)}
 	if p.as, err = unprivileged("postgres"); err != nil {
 		return nil, err

@@ -3,6 +3,8 @@ package servers
 import (
 	"fmt"
 	"os"
+	"path/filepath"
+	"strings"
 	"syscall"
 )
 
@@ -42,4 +44,33 @@ func (r *Redis) Stop() error {
 		return err
 	}
 	return os.RemoveAll(r.Dir)
+}
+
+// NewSentinel starts a Sentinel that watches a Redis under the name main, alone: its word is
+// enough for a failover to a replica. settings are lines of its configuration.
+func NewSentinel(dir string, watched *Redis, settings ...string) (*Redis, error) {
+	path, err := program("redis-server", "redis-server")
+	if err != nil {
+		return nil, err
+	}
+	s := &Redis{}
+	if s.Port, err = freePort(); err != nil {
+		return nil, err
+	}
+	if s.Dir, err = os.MkdirTemp(dir, "sentinel-"); err != nil {
+		return nil, err
+	}
+	s.Addr = fmt.Sprintf("127.0.0.1:%d", s.Port)
+	conf := append([]string{
+		fmt.Sprintf("port %d", s.Port), "bind 127.0.0.1", "dir " + s.Dir,
+		fmt.Sprintf("sentinel monitor main 127.0.0.1 %d 1", watched.Port),
+		"sentinel down-after-milliseconds main 500", "sentinel failover-timeout main 2000",
+	}, settings...)
+	file := filepath.Join(s.Dir, "sentinel.conf")
+	if err := os.WriteFile(file, []byte(strings.Join(conf, "\n")+"\n"), 0o644); err != nil {
+		return nil, err
+	}
+	s.program, s.args = path, []string{file, "--sentinel"}
+	s.answers = func() error { return dial(s.Addr) }
+	return s, s.Start()
 }

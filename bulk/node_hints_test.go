@@ -1,0 +1,48 @@
+package bulk
+
+import (
+	"testing"
+
+	"protei-bulk/internal/servers"
+	"protei-bulk/smsc"
+)
+
+// TestHintsBetweenNodes: the node that accepts tells the owner over Redis, and after Redis died
+// all messages still come through.
+func TestHintsBetweenNodes(t *testing.T) {
+	url := sharedStore(t)
+	redis, err := servers.NewRedis(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := redis.Stop(); err != nil {
+			t.Error(err)
+		}
+	})
+	hints := func(c *Config) { c.Queue = redis.URL() }
+	sim := simulate(t, smsc.Behaviour{})
+	a := openNode(t, url, "a", hints)
+	a.addConnector("one", sim, "binds=1")
+	a.must(201, "POST", "/routes", `{"name":"all","targets":[{"connector":"one"}]}`)
+	id := a.connector.All()[0].ID
+	eventually(t, "the first node has the connector", func() bool { return a.fleet.mine(id) })
+	a.waitState("one", "up")
+	b := openNode(t, url, "b", func(c *Config) {
+		hints(c)
+		c.Roles = []string{roleAPI, roleESME}
+	})
+	const n = 20
+	c := b.bind()
+	c.submit(t, n)
+	eventually(t, "receipts", func() bool { return c.receipts.Load() == n })
+	eventually(t, "the hints of all", func() bool { return b.hints.Stats().Published == n && a.hints.Stats().Read == n })
+	if err := redis.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	c.submit(t, n)
+	eventually(t, "receipts without Redis", func() bool { return c.receipts.Load() == 2*n })
+	if s := b.hints.Stats(); s.Dropped != n || s.Up {
+		t.Errorf("%+v", s)
+	}
+}
