@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"time"
 
 	"protei-bulk/bulk/api"
@@ -94,25 +95,47 @@ func (s campaignStore) CampaignCounts(account uint32, id message.ID) campaign.Co
 	return campaign.Counts(s.p.store.CampaignLedger(account, id))
 }
 
-// CancelWaiting takes the messages out of their lanes one by one, which decides between us
-// and dispatch, and makes their end durable together.
-func (s campaignStore) CancelWaiting(ctx context.Context, account uint32, id message.ID) (n int, err error) {
+// CancelWaiting withdraws the messages here, and asks the owners of the other lanes for theirs.
+func (s campaignStore) CancelWaiting(ctx context.Context, account uint32, id message.ID) (int, error) {
+	n, foreign, err := s.cancelHere(ctx, account, id, math.MaxInt)
+	if err != nil || len(foreign) == 0 {
+		return n, err
+	}
+	others, err := s.p.node.withdrawElsewhere(ctx, account, id, foreign)
+	return n + others, err
+}
+
+// cancelChunk is how many messages have their end made durable together.
+const cancelChunk = 1000
+
+// cancelHere takes up to limit messages out of their lanes one by one, which decides between us
+// and dispatch, and makes their end durable together. It returns the connectors of other nodes
+// that have some.
+func (s campaignStore) cancelHere(ctx context.Context, account uint32, id message.ID, limit int) (n int, foreign map[uint16]bool, err error) {
 	ids, err := s.p.store.WaitingMessages(ctx, account, id)
 	if err != nil {
-		return 0, err
+		return 0, nil, err
 	}
 	r := reader(s)
+	foreign = make(map[uint16]bool)
 	var evs []message.Event
-	for i, id := range ids {
-		if nodes := s.p.node; nodes != nil {
-			asked, err := nodes.elsewhere(ctx, id)
-			if asked && err != nil && !errors.Is(err, api.ErrTooLate) && !errors.Is(err, api.ErrNotFound) {
-				return n, err
-			}
-			if asked {
-				if err == nil {
-					n++
-				}
+	flush := func() error {
+		if len(evs) == 0 {
+			return nil
+		}
+		done := make(chan error, 1)
+		s.p.store.RecordMany(evs, func(err error) { done <- err })
+		n += len(evs)
+		evs = nil
+		return <-done
+	}
+	for _, id := range ids {
+		if n+len(evs) >= limit {
+			break
+		}
+		if s.p.node != nil {
+			if m, err := r.Message(ctx, id); err == nil && m.Status == message.Pending && !s.p.fleet.mine(m.Connector) {
+				foreign[m.Connector] = true
 				continue
 			}
 		}
@@ -121,7 +144,8 @@ func (s campaignStore) CancelWaiting(ctx context.Context, account uint32, id mes
 		case err == nil:
 			m, err := s.p.store.Load(ctx, id)
 			if err != nil {
-				return n, err
+				err = errors.Join(err, flush())
+				return n, nil, err
 			}
 			evs = append(evs, message.Event{
 				Kind: message.Settle, Msg: m, Part: message.AllParts, Status: message.Cancelled, At: time.Now().UnixMilli(),
@@ -130,22 +154,21 @@ func (s campaignStore) CancelWaiting(ctx context.Context, account uint32, id mes
 			if err := r.cancelHeld(ctx, id); err == nil {
 				n++
 			} else if !errors.Is(err, api.ErrTooLate) {
-				return n, err
+				err = errors.Join(err, flush())
+				return n, nil, err
 			}
 		case !errors.Is(err, api.ErrTooLate) && !errors.Is(err, api.ErrNotFound):
-			return n, err
+			err = errors.Join(err, flush())
+			return n, nil, err
 		}
-		if len(evs) == 1000 || i == len(ids)-1 && len(evs) > 0 {
-			done := make(chan error, 1)
-			s.p.store.RecordMany(evs, func(err error) { done <- err })
-			if err := <-done; err != nil {
-				return n, err
+		if len(evs) == cancelChunk {
+			if err := flush(); err != nil {
+				return n, nil, err
 			}
-			n += len(evs)
-			evs = nil
 		}
 	}
-	return n, nil
+	err = flush()
+	return n, foreign, err
 }
 
 // listObjects is the kind of object that a contact list is.

@@ -84,7 +84,7 @@ const scheduledMargin = 5 * time.Second
 // Cancel withdraws a message that the SMSC has not been given.
 func (r reader) Cancel(ctx context.Context, id message.ID) error {
 	if n := r.p.node; n != nil {
-		if asked, err := n.elsewhere(ctx, id); asked {
+		if asked, err := n.elsewhere(ctx, id, nil); asked {
 			return err
 		}
 	}
@@ -110,7 +110,7 @@ var errHeld = fmt.Errorf("%w: it is held", api.ErrTooLate)
 // message that waits for its time is in no lane, and nothing but its time puts it into one.
 // Nothing is recorded yet.
 func (r reader) takeOut(ctx context.Context, id message.ID) error {
-	for {
+	for try := 0; ; try++ {
 		now, err := r.Message(ctx, id)
 		if err != nil {
 			return err
@@ -131,6 +131,12 @@ func (r reader) takeOut(ctx context.Context, id message.ID) error {
 			}
 			if again.LaneSeq != now.LaneSeq || again.Status != now.Status {
 				continue // it moved meanwhile
+			}
+			if n := r.p.node; n != nil && again.Status == message.Pending && again.LaneSeq == 0 {
+				if taken, err := n.takeWaiting(ctx, id, try); taken || err != nil {
+					return err
+				}
+				continue
 			}
 			return api.ErrTooLate
 		}

@@ -150,7 +150,8 @@ func (p *Platform) startNode(context.Context) error {
 		return nil
 	}
 	n.bus.On(cluster.TopicNodes, func(string) { n.member.Look() })
-	n.bus.OnAsk(askCancel, n.answerCancel)
+	n.bus.OnAsk(askWithdraw, n.answerWithdraw)
+	n.bus.OnAsk(askCampaign, n.answerCampaign)
 	n.bus.OnAsk(askHalt, n.answerHalt)
 	news := newChanges(p)
 	n.bus.On(topicChanged, news.hear)

@@ -59,18 +59,30 @@ func (c campaignNodes) Mine(id message.ID) bool {
 	return ok
 }
 
-// Halt implements campaign.Nodes. A node that died runs nothing any more.
-func (c campaignNodes) Halt(ctx context.Context, id message.ID) error {
-	holder, ok := c.n.member.Holder(campaignLease + id.String())
-	if !ok || holder == c.n.member.Number() {
-		return nil
+// Halt implements campaign.Nodes. While nobody runs the campaign, its lease is held, so that
+// nobody begins to.
+func (c campaignNodes) Halt(ctx context.Context, id message.ID) (release func(), err error) {
+	lease := campaignLease + id.String()
+	holder, ok, err := c.n.member.HolderNow(ctx, lease)
+	switch {
+	case err != nil:
+		return nil, err
+	case !ok:
+		ctx, cancel := context.WithTimeout(ctx, haltWait)
+		defer cancel()
+		return c.n.member.Lock(ctx, lease)
+	case holder == c.n.member.Number():
+		return func() {}, nil
 	}
 	body, err := json.Marshal(id.String())
 	if err == nil {
 		_, err = c.n.bus.Ask(ctx, holder, askHalt, body)
 	}
-	return err
+	return func() {}, err
 }
+
+// haltWait bounds the wait for a lease that another node has taken in this moment.
+const haltWait = 2 * time.Second
 
 // Wanted implements campaign.Nodes.
 func (c campaignNodes) Wanted(id message.ID) {

@@ -90,6 +90,16 @@ func lateness(err error) error {
 // Replace implements esme.Messages: the new message is accepted before the old one is
 // withdrawn, so that a crash in between loses neither.
 func (s smppMessages) Replace(ctx context.Context, m *message.Message, with *esme.Replacement) error {
+	if n := s.p.node; n != nil {
+		if asked, err := n.elsewhere(ctx, m.ID, with); asked {
+			return lateness(err)
+		}
+	}
+	return s.replaceHere(ctx, m, with)
+}
+
+// replaceHere replaces a message that is in no lane of another node.
+func (s smppMessages) replaceHere(ctx context.Context, m *message.Message, with *esme.Replacement) error {
 	r := reader(s)
 	if err := r.takeOut(ctx, m.ID); err != nil {
 		return lateness(err)

@@ -157,9 +157,11 @@ func (m *Manager) Do(ctx context.Context, who *account.Account, id message.ID, d
 	}
 	m.halt(id)
 	if n := m.opts.Nodes; n != nil && !n.Mine(id) {
-		if err := n.Halt(ctx, id); err != nil {
+		release, err := n.Halt(ctx, id)
+		if err != nil {
 			return Campaign{}, fmt.Errorf("stop campaign %s on its node: %w", id, err)
 		}
+		defer release()
 	}
 	if row, set, err = m.find(ctx, who, id); err != nil { // a run has saved its progress
 		return Campaign{}, err

@@ -28,8 +28,9 @@ type Options struct {
 type Nodes interface {
 	// Mine reports whether this node may run the campaign.
 	Mine(id message.ID) bool
-	// Halt makes another node that runs it stop, and returns when its progress is saved.
-	Halt(ctx context.Context, id message.ID) error
+	// Halt makes another node that runs it stop, and returns when its progress is saved. No other
+	// node begins to run it until release.
+	Halt(ctx context.Context, id message.ID) (release func(), err error)
 	// Wanted tells the nodes that the campaign is to be run by one of them.
 	Wanted(id message.ID)
 }
@@ -73,6 +74,7 @@ func (m *Manager) Start(ctx context.Context) error { return m.resumeAll(ctx) }
 
 // Run goes on with a campaign that has become this node's.
 func (m *Manager) Run(ctx context.Context, id message.ID) error {
+	defer m.lock(id)() // a decision about it may be on its way
 	row, err := m.opts.Store.Campaign(ctx, id)
 	if err == nil && (row.Status == Running || row.Status == Scheduled) {
 		m.launch(row, settingsOf(row))

@@ -129,16 +129,15 @@ func (m *Member) Nodes() []Node {
 	return slices.Clone(m.nodes)
 }
 
-// Holder returns the node that has a lease, as last seen.
-func (m *Member) Holder(lease string) (node uint16, ok bool) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	for i := range m.nodes {
-		if m.nodes[i].Alive && slices.Contains(m.nodes[i].Leases, lease) {
-			return m.nodes[i].Node, true
+// HolderNow returns the node that has a lease, as the store knows it.
+func (m *Member) HolderNow(ctx context.Context, lease string) (node uint16, ok bool, err error) {
+	leases, err := m.o.Store.ListLeases(ctx)
+	for _, l := range leases {
+		if l.Name == lease {
+			return l.Node, true, nil
 		}
 	}
-	return 0, false
+	return 0, false, err
 }
 
 // Holds reports whether this node has a lease and works with it.

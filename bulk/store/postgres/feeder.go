@@ -239,3 +239,15 @@ func (s *Store) bring(o *owner, list []found) {
 		s.commits <- c
 	}
 }
+
+// TakeWaiting takes a message that waits for a connector of this node, and is not in its lane yet,
+// for the caller: it is not brought there any more. False: it is in the lane, or on its way, or
+// does not wait.
+func (s *Store) TakeWaiting(ctx context.Context, id message.ID) (bool, error) {
+	list, err := s.query(ctx, "WHERE m.id = $1 AND m.waits", int64(id))
+	if err != nil || len(list) == 0 || s.owners.of(list[0].m.Connector) == nil {
+		return false, err
+	}
+	f := &list[0]
+	return s.live.adopt(f.m, f.version).m == f.m, nil
+}
