@@ -258,7 +258,7 @@ func (p *Platform) openAccounts(ctx context.Context) error {
 	}
 	o := account.Options{Store: accounts, Meter: p.store, Logger: p.log}
 	if p.node != nil {
-		o.Alone = p.node.creating
+		o.Alone, o.Pool = p.node.creating, p.node.ratePool()
 	}
 	d, err := account.Open(ctx, o)
 	if err != nil {

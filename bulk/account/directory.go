@@ -30,6 +30,7 @@ type Options struct {
 	Meter Meter // nil: quotas are not looked at
 	// Alone, when others use the Store too, keeps them from creating accounts until release.
 	Alone  func(context.Context) (release func(), err error)
+	Pool   Pool             // of rates, when several nodes share them; nil: this one is alone
 	Now    func() time.Time // nil: time.Now
 	Logger *slog.Logger     // nil: silent
 }
@@ -57,6 +58,7 @@ type Snapshot struct {
 type Directory struct {
 	store Store
 	meter Meter
+	pool  Pool
 	now   func() time.Time
 	log   *slog.Logger
 	alone func(context.Context) (release func(), err error) // nil: it is
@@ -69,7 +71,7 @@ type Directory struct {
 
 // Open loads the directory from the store.
 func Open(ctx context.Context, opts Options) (*Directory, error) {
-	d := &Directory{store: opts.Store, meter: opts.Meter, now: opts.Now, log: opts.Logger, alone: opts.Alone}
+	d := &Directory{store: opts.Store, meter: opts.Meter, now: opts.Now, log: opts.Logger, alone: opts.Alone, pool: opts.Pool}
 	if d.now == nil {
 		d.now = time.Now
 	}
@@ -94,7 +96,7 @@ func Open(ctx context.Context, opts Options) (*Directory, error) {
 }
 
 func (d *Directory) newAccount(row Row) *Account {
-	a := &Account{Row: row, limit: newLimiter(&row.Spec), quota: newQuota(row.ID, d.meter, &row.Spec)}
+	a := &Account{Row: row, limit: d.newLimiter(row.ID, &row.Spec), quota: newQuota(row.ID, d.meter, &row.Spec)}
 	a.senders, _ = row.compileSenders() // Validate has seen it
 	return a
 }

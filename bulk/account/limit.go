@@ -42,12 +42,16 @@ func (s *Spec) validateLimits(bad func(field, format string, args ...any)) {
 // limiter is a token bucket over all doors and binds.
 type limiter struct {
 	unlimited atomic.Bool
-	bucket    *rate.Limiter
+	bucket    *rate.Limiter // of this node alone
+	shared    *share        // nil: there are no other nodes
 }
 
-func newLimiter(s *Spec) *limiter {
+func (d *Directory) newLimiter(id uint32, s *Spec) *limiter {
 	l := &limiter{bucket: rate.NewLimiter(rate.Limit(s.TPS), s.burst())} // full
-	l.unlimited.Store(s.TPS <= 0)
+	if d.pool != nil {
+		l.shared = &share{pool: d.pool, account: id}
+	}
+	l.set(s)
 	return l
 }
 
@@ -56,11 +60,19 @@ func (l *limiter) set(s *Spec) {
 	if s.TPS <= 0 {
 		return
 	}
-	if l.bucket.Limit() != rate.Limit(s.TPS) {
-		l.bucket.SetLimit(rate.Limit(s.TPS))
+	if l.shared != nil {
+		l.shared.set(s)
 	}
-	if l.bucket.Burst() != s.burst() {
-		l.bucket.SetBurst(s.burst())
+	l.fit(s.TPS, s.burst())
+}
+
+// fit sets the bucket of this node.
+func (l *limiter) fit(tps float64, burst int) {
+	if l.bucket.Limit() != rate.Limit(tps) {
+		l.bucket.SetLimit(rate.Limit(tps))
+	}
+	if l.bucket.Burst() != burst {
+		l.bucket.SetBurst(burst)
 	}
 }
 
@@ -94,6 +106,11 @@ func (a *Account) Wait(now time.Time) time.Duration {
 	if a.limit == nil || a.limit.unlimited.Load() {
 		return 0
 	}
+	if s := a.limit.shared; s != nil {
+		if wait, ok := s.wait(now); ok {
+			return wait
+		}
+	}
 	tokens := a.limit.bucket.TokensAt(now)
 	if tokens >= 1 {
 		return 0
@@ -108,6 +125,12 @@ func (a *Account) Wait(now time.Time) time.Duration {
 func (a *Account) Take(now time.Time, n int) time.Duration {
 	if n <= 0 || a.limit == nil || a.limit.unlimited.Load() {
 		return 0
+	}
+	if s := a.limit.shared; s != nil {
+		if wait, ok := s.take(now, n); ok {
+			return wait
+		}
+		a.limit.fit(s.part())
 	}
 	bucket := a.limit.bucket
 	if !bucket.AllowN(now, 1) {

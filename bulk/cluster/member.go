@@ -14,6 +14,7 @@ import (
 	"log/slog"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"protei-bulk/bulk/store"
@@ -81,6 +82,7 @@ type Member struct {
 	// the loop, which may hang in a heartbeat that nobody answers.
 	fence *time.Timer
 
+	alive  atomic.Int32  // of nodes
 	poke   chan struct{} // 1: look again now
 	ended  chan struct{} // 1: a lease is not held any more
 	locks  sync.Map      // of goroutines of this node, by name: chan struct{} of 1, full while one has it
@@ -128,6 +130,9 @@ func (m *Member) Nodes() []Node {
 	defer m.mu.Unlock()
 	return slices.Clone(m.nodes)
 }
+
+// Alive returns how many nodes there were when this one looked last, at least itself.
+func (m *Member) Alive() int { return max(1, int(m.alive.Load())) }
 
 // HolderNow returns the node that has a lease, as the store knows it.
 func (m *Member) HolderNow(ctx context.Context, lease string) (node uint16, ok bool, err error) {
@@ -301,6 +306,13 @@ func (m *Member) see(rows []store.NodeRow, leases []store.Lease) {
 			}
 		}
 	}
+	alive := int32(0)
+	for i := range nodes {
+		if nodes[i].Alive {
+			alive++
+		}
+	}
+	m.alive.Store(alive)
 	m.mu.Lock()
 	m.nodes = nodes
 	m.mu.Unlock()

@@ -115,6 +115,9 @@ func TestLeasesAreSharedEvenly(t *testing.T) {
 		if got := w.shares(); got["a"]+got["b"] != 7 || got["a"] < 3 || got["b"] < 3 {
 			t.Errorf("shares %v of 7", got)
 		}
+		if a.Alive() != 2 || b.Alive() != 2 {
+			t.Errorf("%d and %d nodes, want 2", a.Alive(), b.Alive())
+		}
 		before := w.epochs["connector/0"]
 		time.Sleep(10 * ttl)
 		if got := w.epochs["connector/0"]; got != before {
