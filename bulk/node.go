@@ -168,6 +168,7 @@ func (p *Platform) startNode(context.Context) error {
 	p.onStop("binds", func(context.Context) error { n.binds.end(); return nil })
 	n.member.Start()
 	p.onStopWithin(windowPatience, "leases", n.member.Drain)
+	n.announce(cluster.TopicNodes, "") // the others see this one at once
 	return nil
 }
 

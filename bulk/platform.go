@@ -100,7 +100,7 @@ type Platform struct {
 	door   *door
 	web    *api.Server
 	httpLn net.Listener
-	smppLn net.Listener
+	smppAt atomic.Pointer[string] // address of the SMPP server, once it listens; nodes that run are told before
 	joined sync.WaitGroup
 
 	// steps undoes what Start did, last first: front doors, dispatch, webhooks, store.

@@ -36,7 +36,8 @@ func (p *Platform) startSMPP(context.Context) error {
 	if err != nil {
 		return fmt.Errorf("smpp: %w", err)
 	}
-	p.smppLn = ln
+	at := ln.Addr().String()
+	p.smppAt.Store(&at)
 	if p.tls != nil {
 		ln = p.esme.TLSListener(ln)
 	}
@@ -47,10 +48,10 @@ func (p *Platform) startSMPP(context.Context) error {
 
 // SMPPAddr returns the address of the SMPP server, valid after Start; "" when it is off.
 func (p *Platform) SMPPAddr() string {
-	if p.smppLn == nil {
-		return ""
+	if at := p.smppAt.Load(); at != nil {
+		return *at
 	}
-	return p.smppLn.Addr().String()
+	return ""
 }
 
 // smppOutbox is the store's open final states as package esme wants them.

@@ -127,6 +127,10 @@ func serve(ctx context.Context, env *environment, cfg bulk.Config, opts *serveOp
 		return &exitError{code: 2, err: err}
 	}
 	if err := platform.Start(ctx); err != nil {
+		if ctx.Err() != nil { // it was told to end while it waited for its store
+			logger.Info("stopping", "reason", context.Cause(ctx))
+			return nil
+		}
 		return &exitError{code: 2, err: err}
 	}
 	defer func() {
