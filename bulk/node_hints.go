@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"protei-bulk/bulk/api"
 	"protei-bulk/bulk/message"
 	"protei-bulk/bulk/metrics"
 	"protei-bulk/bulk/queue/redisq"
@@ -44,6 +45,29 @@ func (n *node) owned() (ids []uint16) {
 		return true
 	})
 	return ids
+}
+
+// hintDesk is Redis as package api wants it; nil without Redis.
+func (p *Platform) hintDesk() api.Hints {
+	if p.hints == nil {
+		return nil
+	}
+	return hintDesk{p.hints}
+}
+
+type hintDesk struct{ *redisq.Queue }
+
+// Dead implements api.Hints.
+func (d hintDesk) Dead(ctx context.Context, after string, limit int) ([]api.DeadHint, error) {
+	list, err := d.Queue.Dead(ctx, after, limit)
+	dead := make([]api.DeadHint, len(list))
+	for i, h := range list {
+		dead[i] = api.DeadHint{ID: h.ID, At: h.At, Lane: h.Stream, Reason: h.Reason, Raw: h.Raw}
+		for _, id := range h.IDs {
+			dead[i].Messages = append(dead[i].Messages, id.String())
+		}
+	}
+	return dead, err
 }
 
 // hintReadings shows how Redis does; without it there are none.

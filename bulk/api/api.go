@@ -140,6 +140,7 @@ type Options struct {
 	// ErrNoRoom. nil: POST /api/v1/backup answers 404.
 	Backup func(ctx context.Context, w io.Writer) error
 	Nodes  Nodes      // nil: the list of nodes answers 404
+	Hints  Hints      // nil: the calls of /queues/dead answer 404
 	System SystemDesk // nil: the system calls answer 404
 	// Metrics answers GET /metrics, to requests that need no credentials; nil: 404.
 	Metrics http.Handler

@@ -145,6 +145,9 @@ func (a *API) routes() {
 	if a.opts.Nodes != nil {
 		a.on("/api/v1/nodes", admins, methods{"GET": (*call).nodes})
 	}
+	if a.opts.Hints != nil {
+		a.hintPaths()
+	}
 	if a.opts.Backup != nil {
 		a.on("/api/v1/backup", admins, methods{"POST": (*call).backup})
 	}

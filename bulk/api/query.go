@@ -97,6 +97,32 @@ func (q *Query) set(name, v string) (known bool, detail string) {
 	return true, detail
 }
 
+// page reads the parameters of a list that has no others: limit and cursor, which it gives to cursor.
+func (c *call) page(cursor func(v string) (detail string)) (limit int, err error) {
+	values, err := url.ParseQuery(c.r.URL.RawQuery)
+	if err != nil {
+		return 0, wrong("invalid_parameter", "the query is not well-formed")
+	}
+	limit = defaultLimit
+	for name := range values {
+		v := strings.TrimSpace(values.Get(name))
+		var detail string
+		switch name {
+		case "limit":
+			limit, detail = parseCount(v, defaultLimit, maxLimit)
+		case "cursor":
+			detail = cursor(v)
+		default:
+			detail = "is none of limit, cursor"
+		}
+		if detail != "" {
+			f := fault{"?" + shorten(name), "invalid_parameter", detail}
+			return 0, &problem{code: f.code, detail: f.pointer[1:] + " " + detail, faults: []fault{f}}
+		}
+	}
+	return limit, nil
+}
+
 func parseCount(v string, def, most int) (int, string) {
 	n, err := strconv.Atoi(v)
 	if err != nil || n < 1 || n > most {

@@ -3,8 +3,6 @@ package api
 import (
 	"context"
 	"fmt"
-	"net/url"
-	"strings"
 	"time"
 
 	"protei-bulk/bulk/account"
@@ -68,26 +66,13 @@ func (c *call) webhookEndpoints() error {
 
 // failedWebhooks is GET /api/v1/webhooks/failed.
 func (c *call) failedWebhooks() error {
-	values, err := url.ParseQuery(c.r.URL.RawQuery)
+	var below message.ID
+	limit, err := c.page(func(v string) (detail string) {
+		below, detail = parseIDParameter(v)
+		return detail
+	})
 	if err != nil {
-		return wrong("invalid_parameter", "the query is not well-formed")
-	}
-	limit, below := defaultLimit, message.ID(0)
-	for name := range values {
-		v := strings.TrimSpace(values.Get(name))
-		var detail string
-		switch name {
-		case "limit":
-			limit, detail = parseCount(v, defaultLimit, maxLimit)
-		case "cursor":
-			below, detail = parseIDParameter(v)
-		default:
-			detail = "is none of limit, cursor"
-		}
-		if detail != "" {
-			f := fault{"?" + shorten(name), "invalid_parameter", detail}
-			return &problem{code: f.code, detail: f.pointer[1:] + " " + detail, faults: []fault{f}}
-		}
+		return err
 	}
 	failed, err := c.api.opts.Webhooks.Failed(c.r.Context(), c.scope(), below, limit)
 	if err != nil {
