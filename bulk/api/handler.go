@@ -32,6 +32,9 @@ type API struct {
 	repeats repeats
 	started time.Time
 	audited []string // method and path
+
+	endpoints []*endpoint // in the order of their registration
+	described func() (*described, error)
 }
 
 // access says who may call an endpoint.
@@ -87,6 +90,7 @@ func New(opts Options) (*API, error) {
 	}
 	a := &API{opts: opts, mux: http.NewServeMux(), started: opts.Now()}
 	a.calls.New = func() any { return &call{api: a} }
+	a.described = sync.OnceValues(a.describe)
 	a.routes()
 	return a, nil
 }
@@ -99,6 +103,7 @@ func (a *API) routes() {
 	a.on("/api/v1/messages/{id}/release", customers, methods{"POST": (*call).releaseMessage})
 	a.on("/api/v1/health", anybody, methods{"GET": (*call).health})
 	a.on("/api/v1/health/ready", anybody, methods{"GET": (*call).ready})
+	a.on("/api/v1/openapi.json", anybody, methods{"GET": (*call).openAPI})
 	a.on("/api/v1/accounts", customers, methods{"GET": (*call).listAccounts, "POST": (*call).createAccount})
 	a.on("/api/v1/accounts/{id}", customers, methods{"GET": (*call).getAccount, "PATCH": (*call).updateAccount})
 	a.on("/api/v1/accounts/{id}/usage", customers, methods{"GET": (*call).usage})
@@ -215,6 +220,7 @@ func (a *API) on(path string, who access, methods map[string]func(*call) error) 
 			a.audited = append(a.audited, method+" "+path)
 		}
 	}
+	a.endpoints = append(a.endpoints, e)
 	a.mux.Handle(path, a.handler(e))
 }
 

@@ -292,6 +292,7 @@ func (p *platform) send(t testing.TB, req *http.Request) answer {
 			t.Fatalf("%s %s: the answer is not JSON: %v\n%s", req.Method, req.URL.Path, err, text)
 		}
 	}
+	p.checkAnswer(t, req, a)
 	return a
 }
 

@@ -23,14 +23,16 @@ func (c *call) ready() error {
 	return c.document(200, map[string]any{"status": "ready"})
 }
 
+// queueView is a lane as the API shows it.
+type queueView struct {
+	Queue
+	Priority string `json:"priority"`
+}
+
 func (c *call) queues() error {
-	type row struct {
-		Queue
-		Priority string `json:"priority"`
-	}
-	rows := []row{}
+	rows := []queueView{}
 	for _, q := range c.api.opts.Insight.Queues() {
-		rows = append(rows, row{q, q.Priority.String()})
+		rows = append(rows, queueView{q, q.Priority.String()})
 	}
 	return c.document(200, map[string]any{"queues": rows})
 }
