@@ -194,7 +194,8 @@ func (m *Member) Drain(ctx context.Context) error {
 	}
 }
 
-// Stop ends the membership: what it still holds is free for the others at once.
+// Stop ends the membership: what it still holds is free for the others at once, so that its work
+// must have ended, by Drain or otherwise.
 func (m *Member) Stop(ctx context.Context) error {
 	m.cancel()
 	m.loop.Wait()

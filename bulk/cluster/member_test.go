@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -38,7 +39,7 @@ func newWorld(t *testing.T, leases int) *world {
 type peer struct {
 	*cluster.Member
 	link    *link
-	evicted error
+	evicted atomic.Pointer[error]
 }
 
 func (w *world) join(name string, number int) *peer {
@@ -75,7 +76,7 @@ func (w *world) join(name string, number int) *peer {
 			w.gone = append(w.gone, node)
 			return nil
 		},
-		Evicted: func(err error) { p.evicted = err },
+		Evicted: func(err error) { p.evicted.Store(&err) },
 	})
 	if err != nil {
 		w.t.Fatal(err)
@@ -86,7 +87,7 @@ func (w *world) join(name string, number int) *peer {
 
 func (p *peer) leave(t *testing.T) {
 	t.Helper()
-	if err := p.Stop(t.Context()); err != nil {
+	if err := errors.Join(p.Drain(t.Context()), p.Stop(t.Context())); err != nil {
 		t.Error(err)
 	}
 }
@@ -100,6 +101,12 @@ func (w *world) shares() map[string]int {
 		n[who]++
 	}
 	return n
+}
+
+func (w *world) epoch(lease string) int64 {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.epochs[lease]
 }
 
 func TestLeasesAreSharedEvenly(t *testing.T) {
@@ -118,9 +125,9 @@ func TestLeasesAreSharedEvenly(t *testing.T) {
 		if a.Alive() != 2 || b.Alive() != 2 {
 			t.Errorf("%d and %d nodes, want 2", a.Alive(), b.Alive())
 		}
-		before := w.epochs["connector/0"]
+		before := w.epoch("connector/0")
 		time.Sleep(10 * ttl)
-		if got := w.epochs["connector/0"]; got != before {
+		if got := w.epoch("connector/0"); got != before {
 			t.Errorf("a lease changed hands without a reason: epoch %d → %d", before, got)
 		}
 		if err := a.Drain(t.Context()); err != nil {
@@ -135,10 +142,10 @@ func TestLeasesAreSharedEvenly(t *testing.T) {
 			t.Errorf("the one that stays has %d of 7 after a heartbeat", got)
 		}
 		time.Sleep(ttl)
+		b.leave(t)
 		if !slices.Equal(w.gone, []uint16{0}) {
 			t.Errorf("told of the end of %v, want [0] once", w.gone)
 		}
-		b.leave(t)
 	})
 }
 
@@ -183,7 +190,7 @@ func TestStoreThatIsAwayKeepsTheEpochs(t *testing.T) {
 		}
 		a.link.sever(false)
 		time.Sleep(ttl)
-		if got, epoch := w.shares()["a"], w.epochs["connector/0"]; got != 3 || epoch != 1 {
+		if got, epoch := w.shares()["a"], w.epoch("connector/0"); got != 3 || epoch != 1 {
 			t.Errorf("works on %d of 3, epoch %d: want 1", got, epoch)
 		}
 		a.leave(t)
@@ -204,8 +211,8 @@ func TestNodeWhoseNumberIsTakenHasToEnd(t *testing.T) {
 		time.Sleep(ttl)
 		a.link.sever(false)
 		time.Sleep(ttl)
-		if !errors.Is(a.evicted, store.ErrTaken) {
-			t.Errorf("its number is another's, and it was told %v", a.evicted)
+		if err := a.evicted.Load(); err == nil || !errors.Is(*err, store.ErrTaken) {
+			t.Errorf("its number is another's, and it was told %v", err)
 		}
 		if got := w.shares(); got["a"] != 0 || got["b"] != 1 {
 			t.Errorf("shares %v", got)
@@ -218,12 +225,12 @@ func TestNodeWhoseNumberIsTakenHasToEnd(t *testing.T) {
 // TestFailedBeginIsTriedAgainLater: not at once, and over and over.
 func TestFailedBeginIsTriedAgainLater(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		tries := 0
+		var tries atomic.Int32
 		m, err := cluster.Join(t.Context(), cluster.Options{
 			Store: &link{registry: newRegistry()}, Node: -1, Session: "a", TTL: ttl, Takes: true,
 			Wanted: func() []string { return []string{"connector/1"} },
 			Gained: func(context.Context, store.Lease) error {
-				if tries++; tries < 4 {
+				if tries.Add(1) < 4 {
 					return errors.New("not now")
 				}
 				return nil
@@ -235,8 +242,8 @@ func TestFailedBeginIsTriedAgainLater(t *testing.T) {
 		}
 		m.Start()
 		time.Sleep(ttl - time.Millisecond)
-		if tries != 3 || m.Holds("connector/1") {
-			t.Errorf("%d tries within the time of a lease, want 3", tries)
+		if n := tries.Load(); n != 3 || m.Holds("connector/1") {
+			t.Errorf("%d tries within the time of a lease, want 3", n)
 		}
 		time.Sleep(ttl)
 		if !m.Holds("connector/1") {
