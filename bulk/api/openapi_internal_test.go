@@ -5,6 +5,7 @@ import (
 	"io"
 	"maps"
 	"net/http"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -23,11 +24,26 @@ func everything() *API {
 	a := &API{mux: http.NewServeMux(), opts: Options{
 		Campaigns: new(campaign.Manager), Lists: new(contact.Lists), Connectors: new(connector.Directory), Gateways: struct{ Gateways }{},
 		Webhooks: struct{ Webhooks }{}, Inbound: struct{ InboundMessages }{}, Audit: struct{ Audit }{}, Suppressed: new(suppression.Lists),
-		Routes: new(route.Book), System: struct{ SystemDesk }{}, Nodes: noNodes{},
+		Routes: new(route.Book), System: struct{ SystemDesk }{}, Nodes: noNodes{}, Hints: struct{ Hints }{},
 		Backup: func(context.Context, io.Writer) error { return nil },
 	}}
 	a.routes()
 	return a
+}
+
+// TestEverythingIsEverything finds an option that everything lacks: its calls would not be seen.
+func TestEverythingIsEverything(t *testing.T) {
+	withoutCalls := []string{"Accounts", "Intake", "Messages", "Answers", "Insight", "Billing", "IDs", "InboundRoutes", "Router", "Route", "SMSC", "Metrics", "Root", "Now", "Logger"}
+	opts := reflect.ValueOf(everything().opts)
+	for i := range opts.NumField() {
+		name := opts.Type().Field(i).Name
+		switch f := opts.Field(i); f.Kind() {
+		case reflect.Pointer, reflect.Interface, reflect.Func:
+			if f.IsNil() && !slices.Contains(withoutCalls, name) {
+				t.Errorf("option %s is nil in everything: set it, or say that no call depends on it", name)
+			}
+		}
+	}
 }
 
 type noNodes struct{}

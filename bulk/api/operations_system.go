@@ -85,6 +85,7 @@ func connectorOperations() map[string]operation {
 }
 
 func systemOperations() map[string]operation {
+	away := []string{"unavailable"} // Redis
 	return map[string]operation{
 		"GET /health": {
 			id: "getHealth", summary: "Whether the process answers",
@@ -93,8 +94,14 @@ func systemOperations() map[string]operation {
 		"GET /health/ready": {id: "getReady", summary: "Whether messages can be taken", answer: shape{"status": ""}, codes: []string{"not_ready"}},
 		"GET /openapi.json": {id: "getOpenAPI", summary: "This document", answer: map[string]any{}},
 		"GET /queues":       {id: "listQueues", summary: "Lanes and what waits in them", answer: shape{"queues": []queueView{}}},
-		"GET /nodes":        {id: "listNodes", summary: "Nodes that share the store", answer: shape{"nodes": []Node{}}},
-		"GET /system":       {id: "getSystem", summary: "The node that answers and its settings", answer: System{}},
+		"GET /queues/dead": {
+			id: "listDeadHints", summary: "Hints between nodes that were given up, oldest first", query: []parameter{limitParameter, cursorParameter},
+			answer: shape{"dead": []DeadHint{}, "limit": 0, "next_cursor": nullable{""}}, codes: away,
+		},
+		"DELETE /queues/dead":      {id: "purgeDeadHints", summary: "Forget what was given up", answer: shape{"purged": int64(0)}, codes: away},
+		"POST /queues/dead/replay": {id: "replayDeadHints", summary: "Offer what was given up once more", answer: shape{"replayed": int64(0)}, codes: away},
+		"GET /nodes":               {id: "listNodes", summary: "Nodes that share the store", answer: shape{"nodes": []Node{}}},
+		"GET /system":              {id: "getSystem", summary: "The node that answers and its settings", answer: System{}},
 		"PUT /system/log-level": {
 			id: "setLogLevel", summary: "Set the log level until the process ends", body: shape{"level": enum{"debug", "info", "warn", "error"}},
 			answer: shape{"log_level": ""}, example: `{"level":"debug"}`,
