@@ -164,6 +164,9 @@ func TestEachChangeIsInTheLogWithoutSecrets(t *testing.T) {
 	do("/campaigns/{id}/resume", auditStep{200, "POST", c + "/resume", "", "campaign ", `"before":{"status":"PAUSED"`})
 	do("/campaigns/{id}/cancel", auditStep{200, "POST", c + "/cancel", "", "campaign ", `"status":"CANCELLED"`})
 	do("/campaigns/{id}", auditStep{204, "DELETE", c, "", "campaign ", `"after":null`})
+	do("/alerts/rules/{name}", auditStep{200, "PATCH", "/alerts/rules/lane_long", `{"threshold":5000}`, "alert rule lane_long", `"threshold":5000`})
+	do("/alerts/channels/{name}", auditStep{201, "PUT", "/alerts/channels/ops", `{"kind":"webhook","url":"https://example.com/","secret":"hunter2"}`, "alert channel ops", `"secret":"(hidden)"`})
+	do("/alerts/channels/{name}", auditStep{204, "DELETE", "/alerts/channels/ops", "", "alert channel ops", `"after":null`})
 	do("/backup", auditStep{200, "POST", "/backup", "", "", `"/api/v1/backup"`})
 
 	// What fails is no change, and neither is a dry run.

@@ -39,6 +39,7 @@ func (p *Platform) metering() (*metrics.Metrics, error) {
 	all = append(all, p.moneyReadings()...)
 	all = append(all, p.inboundReadings()...)
 	all = append(all, p.nodeReadings()...)
+	all = append(all, p.alertReadings()...)
 	all = append(all, p.hintReadings()...)
 	for _, r := range all {
 		register := m.Gauges

@@ -180,10 +180,14 @@ func (n *node) wanted() (names []string) {
 	for _, c := range n.p.connector.All() {
 		names = append(names, postgres.LeaseOfConnector(c.ID))
 	}
-	return append(names, n.wantedCampaigns()...)
+	return append(append(names, alertLease), n.wantedCampaigns()...)
 }
 
 func (n *node) gained(ctx context.Context, l store.Lease) error {
+	if l.Name == alertLease {
+		n.p.watcher.Start()
+		return nil
+	}
 	if id, ok := campaignOf(l.Name); ok {
 		n.campaigns.Store(id, true)
 		if err := n.store.RefreshBooks(ctx); err != nil { // what the node before had done of it
@@ -199,6 +203,10 @@ func (n *node) gained(ctx context.Context, l store.Lease) error {
 }
 
 func (n *node) losing(ctx context.Context, l store.Lease) {
+	if l.Name == alertLease {
+		n.p.watcher.Stop()
+		return
+	}
 	if id, ok := campaignOf(l.Name); ok {
 		n.p.campaigns.Halt(id)
 		n.campaigns.Delete(id)
@@ -215,6 +223,10 @@ const lostPatience = 500 * time.Millisecond
 
 // lost ends the work of a lease that may be another node's already. It must not wait.
 func (n *node) lost(l store.Lease) {
+	if l.Name == alertLease {
+		n.p.joined.Go(n.p.watcher.Stop)
+		return
+	}
 	if id, ok := campaignOf(l.Name); ok {
 		n.campaigns.Delete(id)
 		n.p.joined.Go(func() { n.p.campaigns.Halt(id) })

@@ -163,7 +163,7 @@ func (c *changes) note(kinds ...string) {
 
 // all notes that announcements may have been missed.
 func (c *changes) all() {
-	c.note(accountChanges, connectorObjects, routeObjects, inboundRouteKind, listObjects, topicListed)
+	c.note(accountChanges, connectorObjects, routeObjects, inboundRouteKind, listObjects, topicListed, alertRuleKind, alertChannelKind)
 	c.p.node.member.Look()
 }
 
@@ -227,6 +227,8 @@ func (c *changes) reload(ctx context.Context) {
 		{inboundRouteKind, p.mo.Reload},
 		{listObjects, p.lists.Reload},
 		{topicListed, p.suppressed.Reload},
+		{alertRuleKind, p.alerts.Reload},
+		{alertChannelKind, p.alerts.Reload},
 	} {
 		if !kinds[k.kind] {
 			continue

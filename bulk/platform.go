@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"protei-bulk/bulk/account"
+	"protei-bulk/bulk/alert"
 	"protei-bulk/bulk/api"
 	"protei-bulk/bulk/billing"
 	"protei-bulk/bulk/callback"
@@ -89,6 +90,8 @@ type Platform struct {
 	optOuts    *optOuts
 	first      *FirstSecrets
 	decisions  decisions
+	alerts     *alert.Book
+	watcher    *alert.Watcher
 	draining   atomic.Bool                       // balancers are told to go elsewhere
 	syncs      atomic.Pointer[metrics.Histogram] // of the journal; nil until the meter is there
 	cdr        *cdr.Writer
@@ -158,7 +161,7 @@ func (p *Platform) Start(ctx context.Context) (err error) {
 	}()
 	for _, start := range []func(context.Context) error{
 		p.openDoor, p.openCDR, p.openStore, p.lockFirstStart, p.openAccounts, p.openSuppressed, p.wireRoutes, p.openConnectors, p.seedRoutes, p.wireIntake, p.wireOutbox, p.wireSMPP, p.wireInbound, p.unlockFirstStart, p.wireConnectors,
-		p.goLive, p.startKeyUse, p.startCampaigns, p.startNode, p.startSMPP, p.startHTTP, p.startCompat,
+		p.goLive, p.startKeyUse, p.startCampaigns, p.openAlerts, p.startNode, p.startSMPP, p.startHTTP, p.startCompat,
 	} {
 		if err := start(ctx); err != nil {
 			return err
@@ -391,7 +394,7 @@ func (p *Platform) startHTTP(context.Context) error {
 	handler, err := api.New(api.Options{
 		Accounts: p.accounts, Intake: p.intake, Messages: reader{p}, Answers: answers{p.store}, Billing: p.billing, Insight: insight{p}, Campaigns: p.campaigns, Lists: p.lists, TempDir: p.cfg.Data, Metrics: p.meter,
 		Inbound: inboundReader{p}, InboundRoutes: p.mo, Webhooks: webhookDesk{p},
-		IDs: p.store.IDs(), SMSC: p.connector.Name, Route: p.routes.Name, Connectors: p.connector, Suppressed: p.suppressed, Audit: auditLog{p.store}, Gateways: gateways{p}, Routes: p.routes, Router: p.router,
+		IDs: p.store.IDs(), SMSC: p.connector.Name, Route: p.routes.Name, Connectors: p.connector, Suppressed: p.suppressed, Audit: auditLog{p.store}, Alerts: alertDesk{p.alerts, p.watcher, alertStore{p.store, p.vault}}, Gateways: gateways{p}, Routes: p.routes, Router: p.router,
 		Backup: p.Backup, System: systemDesk{p}, Nodes: nodeList{p}, Hints: p.hintDesk(), Root: p.opts.Root, Version: p.opts.Version, Logger: p.log,
 	})
 	if err != nil {

@@ -127,6 +127,7 @@ type Options struct {
 	Inbound       InboundMessages    // nil: the inbound endpoints answer 404
 	InboundRoutes *inbound.Routes    // needed with Inbound
 	Audit         Audit              // nil: changes are not logged
+	Alerts        Alerts             // nil: the calls of alerts answer 404
 	Suppressed    *suppression.Lists // nil: the calls of blacklist and optouts answer 404
 	// Routes are the rules, and Router has them in force; nil: there are no calls for them.
 	Routes *route.Book

@@ -153,6 +153,9 @@ func (a *API) routes() {
 	if a.opts.Hints != nil {
 		a.hintPaths()
 	}
+	if a.opts.Alerts != nil {
+		a.alertPaths()
+	}
 	if a.opts.Backup != nil {
 		a.on("/api/v1/backup", admins, methods{"POST": (*call).backup})
 	}

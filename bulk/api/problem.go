@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"protei-bulk/bulk/account"
+	"protei-bulk/bulk/alert"
 	"protei-bulk/bulk/campaign"
 	"protei-bulk/bulk/connector"
 	"protei-bulk/bulk/inbound"
@@ -130,6 +131,10 @@ func asProblem(err error) *problem {
 		return wrong("not_found", "there is no such account")
 	case errors.Is(err, account.ErrUnknownKey):
 		return wrong("not_found", "there is no such API key")
+	case errors.Is(err, alert.ErrUnknown):
+		return wrong("not_found", alert.ErrUnknown.Error())
+	case errors.Is(err, alert.ErrFull):
+		return wrong("conflict", err.Error())
 	case errors.Is(err, route.ErrUnknown):
 		return wrong("not_found", "there is no such route")
 	case errors.Is(err, route.ErrTaken), errors.Is(err, route.ErrFull):
@@ -167,7 +172,10 @@ func fieldFaults(err error) []fault {
 	var k *connector.FieldError
 	var in *inbound.FieldError
 	var r *route.FieldError
+	var al *alert.FieldError
 	switch {
+	case errors.As(err, &al):
+		return []fault{{"/" + al.Field, "invalid_" + al.Field, al.Detail}}
 	case errors.As(err, &r):
 		field, _, _ := strings.Cut(r.Field, "/")
 		return []fault{{"/" + r.Field, "invalid_" + field, r.Detail}}

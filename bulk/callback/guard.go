@@ -70,8 +70,8 @@ func (g *Guard) CheckURL(text string) error {
 	return nil
 }
 
-// dialer returns a dialer that checks each address just before it connects.
-func (g *Guard) dialer(timeout time.Duration) *net.Dialer {
+// Dialer returns a dialer that checks each address just before it connects.
+func (g *Guard) Dialer(timeout time.Duration) *net.Dialer {
 	return &net.Dialer{
 		Timeout: timeout,
 		Control: func(_, address string, _ syscall.RawConn) error {

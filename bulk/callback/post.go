@@ -34,7 +34,7 @@ func newClient(o *Options) *http.Client {
 	return &http.Client{
 		Transport: &http.Transport{
 			Proxy:                  nil, // a proxy would dial for us, past the guard
-			DialContext:            guard.dialer(o.Timeout).DialContext,
+			DialContext:            guard.Dialer(o.Timeout).DialContext,
 			TLSHandshakeTimeout:    o.Timeout,
 			ForceAttemptHTTP2:      true,
 			MaxIdleConns:           512,
@@ -66,7 +66,7 @@ func (s *Sender) post(ctx context.Context, e *endpoint, b *batch) error {
 	req.Header["Webhook-Id"] = []string{b.id}
 	req.Header["Webhook-Timestamp"] = []string{strconv.FormatInt(now, 10)}
 	if secret := s.opts.Secret(e.account); secret != "" {
-		req.Header["Webhook-Signature"] = []string{signature(secret, b.id, now, b.body)}
+		req.Header["Webhook-Signature"] = []string{Signature(secret, b.id, now, b.body)}
 	}
 	resp, err := s.client.Do(req)
 	if err != nil {

@@ -9,9 +9,9 @@ import (
 	"strings"
 )
 
-// signature returns the webhook-signature of Standard Webhooks: HMAC-SHA-256 over
+// Signature returns the webhook-signature of Standard Webhooks: HMAC-SHA-256 over
 // "id.timestamp.body", with the secret's bytes behind whsec_.
-func signature(secret, id string, timestamp int64, body []byte) string {
+func Signature(secret, id string, timestamp int64, body []byte) string {
 	mac := hmac.New(sha256.New, secretKey(secret))
 	mac.Write([]byte(id))
 	mac.Write([]byte{'.'})

@@ -16,11 +16,14 @@ type LogEntry struct {
 
 // logKinds are the kinds of objects that are logs.
 func (o *Options) logKinds() map[string]time.Duration {
-	return map[string]time.Duration{FailedWebhooks: o.Retention, AuditLog: o.AuditRetention}
+	return map[string]time.Duration{FailedWebhooks: o.Retention, AuditLog: o.AuditRetention, AlertLog: o.Retention}
 }
 
 // AuditLog is the kind of administrative changes.
 const AuditLog = "audit"
+
+// AlertLog is the kind of alerts that fired and resolved.
+const AlertLog = "alert"
 
 type alongsideKey struct{}
 

@@ -105,7 +105,7 @@ func (s *Store) Log(ctx context.Context, kind, below string, limit int) (entries
 func (s *Store) purgeLogs(ctx context.Context) error {
 	now := s.opts.Now()
 	b := &pgx.Batch{}
-	for kind, keep := range map[string]time.Duration{store.FailedWebhooks: s.opts.Retention, store.AuditLog: s.opts.AuditRetention} {
+	for kind, keep := range map[string]time.Duration{store.FailedWebhooks: s.opts.Retention, store.AuditLog: s.opts.AuditRetention, store.AlertLog: s.opts.Retention} {
 		if keep > 0 {
 			b.Queue("DELETE FROM objects WHERE kind = $1 AND key < $2", kind, message.FirstID(now.Add(-keep)).String())
 		}
