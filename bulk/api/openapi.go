@@ -171,11 +171,15 @@ func (c *call) openAPI() error {
 		return err
 	}
 	h := c.w.Header()
-	h["Etag"] = []string{d.etag}
+	h["Etag"], h["Cache-Control"], h["X-Content-Type-Options"] = []string{d.etag}, []string{"no-cache"}, noSniff // kept, and asked for again
 	if strings.Contains(c.r.Header.Get("If-None-Match"), d.etag) {
 		c.w.WriteHeader(http.StatusNotModified)
 		return nil
 	}
-	c.reply(200, d.text)
+	h["Content-Type"], h["Content-Length"] = typeJSON, []string{strconv.Itoa(len(d.text))}
+	c.w.WriteHeader(http.StatusOK)
+	if c.r.Method != http.MethodHead {
+		_, _ = c.w.Write(d.text) // the client may be gone; there is nobody else to tell
+	}
 	return nil
 }

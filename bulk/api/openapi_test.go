@@ -167,6 +167,9 @@ func TestOpenAPIIsServed(t *testing.T) {
 	if a.JSON["openapi"] != "3.1.0" || at(a.JSON, "info", "version") != "1.2.3" {
 		t.Errorf("openapi %v, info %v", a.JSON["openapi"], a.JSON["info"])
 	}
+	if cache := a.Header.Get("Cache-Control"); cache != "no-cache" {
+		t.Errorf("Cache-Control %q: a browser must keep it to ask with its ETag", cache)
+	}
 	tag := a.Header.Get("ETag")
 	if again := p.do(t, "GET", "/api/v1/openapi.json", "", "If-None-Match", tag); tag == "" || again.Status != 304 || again.Body != "" {
 		t.Errorf("ETag %q: status %d with %d octets, want 304 with none", tag, again.Status, len(again.Body))
