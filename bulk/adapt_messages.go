@@ -10,10 +10,11 @@ import (
 	"protei-bulk/bulk/api"
 	"protei-bulk/bulk/intake"
 	"protei-bulk/bulk/message"
+	"protei-bulk/bulk/money"
 	"protei-bulk/bulk/store"
 )
 
-// sink is the embedded store as package intake wants it.
+// sink is the store as package intake wants it.
 type sink struct{ store store.Store }
 
 func (s sink) Accept(ctx context.Context, msgs []*message.Message, answer *message.Answer) error {
@@ -37,6 +38,10 @@ func acceptError(err error) error {
 		return intake.ErrDiskFull
 	case errors.Is(err, store.ErrTooLarge):
 		return intake.ErrTooLarge
+	case errors.Is(err, money.ErrInsufficient):
+		return intake.ErrNoMoney
+	case errors.Is(err, store.ErrTaken):
+		return intake.ErrRepeated
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return err
 	}

@@ -2,10 +2,12 @@ package api
 
 import (
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"net/http"
 	"sync"
 
+	"protei-bulk/bulk/intake"
 	"protei-bulk/bulk/message"
 )
 
@@ -31,13 +33,17 @@ func (r *repeats) begin(k repeatKey, body [sha256.Size]byte) error {
 	case ok && other != body:
 		return keyReused()
 	case ok:
-		return wrong("idempotency_in_progress", "the first request with this Idempotency-Key is still being carried out")
+		return keyInProgress()
 	}
 	if r.running == nil {
 		r.running = make(map[repeatKey][sha256.Size]byte)
 	}
 	r.running[k] = body
 	return nil
+}
+
+func keyInProgress() error {
+	return wrong("idempotency_in_progress", "the first request with this Idempotency-Key is still being carried out")
 }
 
 func keyReused() error {
@@ -68,26 +74,37 @@ func (c *call) atMostOnce(text string, work func() error) error {
 		return err
 	}
 	defer c.api.repeats.end(k) // also when work panics
-	earlier, err := c.api.opts.Answers.Answer(c.r.Context(), k.account, k.key)
-	switch {
-	case err != nil:
+	if answered, err := c.answerAgain(k, body); answered || err != nil {
 		return err
-	case earlier != nil && earlier.Body != body:
-		return keyReused()
-	case earlier != nil:
-		c.answerAgain(earlier)
-		return nil
 	}
 	c.once = &message.Answer{Account: k.account, Key: k.key, Body: body, At: c.api.opts.Now().UnixMilli()}
-	return work()
+	err := work()
+	if !errors.Is(err, intake.ErrRepeated) {
+		return err
+	}
+	// Another node has carried out the same request meanwhile, and its answer stands.
+	if answered, err := c.answerAgain(k, body); answered || err != nil {
+		return err
+	}
+	return keyInProgress()
 }
 
-func (c *call) answerAgain(a *message.Answer) {
+// answerAgain sends the answer of an earlier request with this key, if there was one.
+func (c *call) answerAgain(k repeatKey, body [sha256.Size]byte) (answered bool, err error) {
+	a, err := c.api.opts.Answers.Answer(c.r.Context(), k.account, k.key)
+	switch {
+	case err != nil || a == nil:
+		return false, err
+	case a.Body != body:
+		return false, keyReused()
+	}
+	c.w.Header().Del("Location") // of messages that were not accepted
 	if a.Location != "" {
 		c.w.Header().Set("Location", a.Location)
 	}
 	c.w.Header().Set("Idempotency-Replayed", "true")
 	c.reply(a.Status, a.Text)
+	return true, nil
 }
 
 // seal writes the answer and returns it as it is stored.

@@ -73,3 +73,23 @@ func TestIdempotencyKeyOfARequestInPart(t *testing.T) {
 	}
 	p.do(t, "POST", "/api/v1/messages/bulk", `{"messages":[`+hello+`]}`, "Idempotency-Key", "none").want(t, 201, "")
 }
+
+func TestIdempotencyKeyOfAnotherNodeMeanwhile(t *testing.T) {
+	p := start(t, options{})
+	first := p.do(t, "POST", "/api/v1/messages", hello)
+	p.sink.Overtake(first.Body, intake.ErrRepeated)
+	a := p.do(t, "POST", "/api/v1/messages", hello, "Idempotency-Key", "a")
+	a.want(t, 201, "")
+	if a.Body != first.Body || a.Header.Get("Idempotency-Replayed") != "true" || a.Header.Get("Location") != "" {
+		t.Errorf("answer %s with %v, want that of the node that was first", a.Body, a.Header)
+	}
+	if n := len(p.sink.Messages()); n != 1 {
+		t.Errorf("%d messages, want 1", n)
+	}
+}
+
+func TestBalanceSpentByAnotherNodeMeanwhile(t *testing.T) {
+	p := start(t, options{})
+	p.sink.Fail(intake.ErrNoMoney)
+	p.do(t, "POST", "/api/v1/messages", hello).want(t, 402, "insufficient_balance")
+}

@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"protei-bulk/bulk/account"
@@ -137,6 +138,9 @@ func (c *call) missing(p *problem) *problem {
 
 // notAccepted is the answer when a whole request could not be accepted.
 func (c *call) notAccepted(err error) error {
+	if errors.Is(err, intake.ErrRepeated) {
+		return err // atMostOnce knows what to do
+	}
 	if c.r.Context().Err() == nil {
 		c.api.opts.Logger.Warn("messages not accepted", "account", c.who.Name, "err", err)
 	}

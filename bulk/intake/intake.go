@@ -93,7 +93,8 @@ type Outcome struct {
 	SenderReplaced bool
 }
 
-// Sink makes messages durable. Errors: ErrBusy, ErrDiskFull, ErrTooLarge, ErrUnavailable.
+// Sink makes messages durable. Errors: ErrBusy, ErrDiskFull, ErrTooLarge, ErrUnavailable,
+// ErrNoMoney, and with an answer ErrRepeated.
 type Sink interface {
 	// Accept returns when all messages are durable, or none is, and with them the answer of
 	// their request, unless that is nil. It keeps the messages but not the slice. After the
@@ -241,7 +242,7 @@ func (in *Intake) Submit(ctx context.Context, reqs []Request, out []Outcome) err
 // answer that it returns becomes durable with the messages.
 func (in *Intake) SubmitOnce(ctx context.Context, reqs []Request, out []Outcome, seal func() *message.Answer) error {
 	err := in.submit(ctx, reqs, out, seal)
-	if in.opts.Refused == nil {
+	if in.opts.Refused == nil || errors.Is(err, ErrRepeated) { // the customer gets the first answer
 		return err
 	}
 	for i := range reqs {
@@ -313,7 +314,12 @@ func (in *Intake) submit(ctx context.Context, reqs []Request, out []Outcome, sea
 // notTaken reports whether the error of a Sink means that the messages are not accepted and
 // will not be. After the end of a context their parts stay counted.
 func notTaken(err error) bool {
-	return errors.Is(err, ErrBusy) || errors.Is(err, ErrDiskFull) || errors.Is(err, ErrTooLarge) || errors.Is(err, ErrUnavailable)
+	for _, sure := range []error{ErrBusy, ErrDiskFull, ErrTooLarge, ErrUnavailable, ErrNoMoney, ErrRepeated} {
+		if errors.Is(err, sure) {
+			return true
+		}
+	}
+	return false
 }
 
 // quota takes the parts of m from the account's quotas.

@@ -147,6 +147,10 @@ var (
 	ErrDiskFull    = errors.New("the disk is full")
 	ErrTooLarge    = errors.New("the messages of the request cannot be stored in one commit")
 	ErrUnavailable = errors.New("messages cannot be stored now")
+	// ErrNoMoney: other messages of the payer, of another node, have taken what Purse.Reserve saw.
+	ErrNoMoney = errors.New("the balance does not suffice")
+	// ErrRepeated: a request with the same Idempotency-Key was accepted by another node meanwhile.
+	ErrRepeated = errors.New("the Idempotency-Key was used meanwhile")
 )
 
 // AsRefusal turns the error of a whole batch into the refusal of each of its messages.
@@ -157,6 +161,8 @@ func AsRefusal(err error) *Refusal {
 		return r
 	case errors.Is(err, ErrBusy):
 		return &Refusal{Code: QueueFull, Detail: "too many messages are waiting; try again later", Retry: time.Second}
+	case errors.Is(err, ErrNoMoney):
+		return &Refusal{Code: NoMoney, Detail: "the messages cost more than can be spent: top the account up"}
 	case errors.Is(err, ErrTooLarge):
 		return &Refusal{Code: RequestTooLarge, Detail: "the request's messages are too much for one commit, which an Idempotency-Key needs; send fewer in one request"}
 	case errors.Is(err, ErrDiskFull):

@@ -17,6 +17,9 @@ type Sink struct {
 	msgs    []*message.Message
 	answers []*message.Answer
 	err     error
+	// overtake, unless empty, is what another node answers first, and overtaken the error then.
+	overtake  string
+	overtaken error
 }
 
 // Fail makes every following call return err; nil ends that.
@@ -26,12 +29,26 @@ func (s *Sink) Fail(err error) {
 	s.err = err
 }
 
+// Overtake makes the next request with an answer fail with err, because another node accepts one
+// with the same key first, whose answer is the text.
+func (s *Sink) Overtake(text string, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.overtake, s.overtaken = text, err
+}
+
 // Accept implements intake.Sink.
 func (s *Sink) Accept(_ context.Context, msgs []*message.Message, answer *message.Answer) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.err != nil {
 		return s.err
+	}
+	if answer != nil && s.overtake != "" {
+		first := *answer
+		first.Location, first.Text = "", []byte(s.overtake)
+		s.answers, s.overtake = append(s.answers, &first), ""
+		return s.overtaken
 	}
 	if !s.Drop {
 		s.msgs = append(s.msgs, msgs...)
