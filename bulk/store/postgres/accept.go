@@ -104,7 +104,8 @@ func (s *Store) AcceptAsync(msgs []*message.Message, extra store.AcceptExtra, do
 	if s.away.Load() != nil || s.Backlog()+len(msgs) > s.opts.MaxBacklog {
 		return store.ErrBusy
 	}
-	return s.accepts.put(&request{msgs: msgs, extra: extra, done: done})
+	// The slice stays the caller's, who may go away before the commit.
+	return s.accepts.put(&request{msgs: slices.Clone(msgs), extra: extra, done: done})
 }
 
 // acceptor is the accept writer: it commits what has come since its last transaction.

@@ -182,3 +182,23 @@ func TestLaneForgetsWhoLeft(t *testing.T) {
 		t.Errorf("%d messages wait", late)
 	}
 }
+
+// TestAcceptOfOneWhoLeft: who gives up waiting may use his slice again.
+func TestAcceptOfOneWhoLeft(t *testing.T) {
+	n := open(t, database(t), 1)
+	msgs := n.make(3, 1)
+	ids := idsOf(msgs)
+	done := make(chan error, 1)
+	if err := n.AcceptAsync(msgs, store.AcceptExtra{}, func(err error) { done <- err }); err != nil {
+		t.Fatal(err)
+	}
+	clear(msgs)
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	for _, id := range ids {
+		if got := n.row(id); got.Status != message.Pending {
+			t.Errorf("%v is %v", id, got.Status)
+		}
+	}
+}

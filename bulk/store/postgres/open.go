@@ -118,7 +118,7 @@ func connect(ctx context.Context, opts *Options) (*pgxpool.Pool, error) {
 	params["application_name"] = "protei-bulk"
 	params["statement_timeout"] = strconv.FormatInt(opts.StatementTimeout.Milliseconds(), 10)
 	// A node that dies in a transaction must not hold its locks for long.
-	params["idle_in_transaction_session_timeout"] = "10000"
+	params["idle_in_transaction_session_timeout"] = "3000"
 	params["tcp_keepalives_idle"] = "5"
 	params["tcp_user_timeout"] = "10000"
 	pool, err := pgxpool.NewWithConfig(ctx, cfg)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -120,8 +121,10 @@ func connectionFailed(err error) bool {
 	}
 	var pg *pgconn.PgError
 	if errors.As(err, &pg) {
-		// Class 57P0x: the server stops or was restarted; 53300: too many connections.
-		return pg.Code == "57P01" || pg.Code == "57P02" || pg.Code == "57P03" || pg.Code == "53300"
+		// What is FATAL ended the connection: the server stops, or took the node for dead. That the
+		// address is wrong (28: password, 3D: database) is another matter. 53300: too many connections.
+		wrong := strings.HasPrefix(pg.Code, "28") || strings.HasPrefix(pg.Code, "3D")
+		return !wrong && (pg.Severity == "FATAL" || pg.Severity == "PANIC" || pg.Code == "53300" || strings.HasPrefix(pg.Code, "57P"))
 	}
 	var network net.Error
 	return errors.Is(err, errConnection) || errors.As(err, &network) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) ||
