@@ -147,6 +147,7 @@ func (a *API) routes() {
 		a.inboundPaths()
 	}
 	a.systemRoutes()
+	a.profilePaths()
 	if a.opts.Nodes != nil {
 		a.on("/api/v1/nodes", admins, methods{"GET": (*call).nodes})
 	}
