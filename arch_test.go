@@ -56,6 +56,7 @@ var ours = map[string][]string{
 	"bulk/store":               {"bulk/message", "bulk/money", "bulk/journal", "bulk/journal/faultfs", "bulk/store/receiptindex", "internal/servers"},
 	"bulk/store/receiptindex":  {"bulk/message"},
 	"bulk/queue/redisq":        {"bulk/message", "internal/servers"},
+	"bulk/store/storetest":     {"bulk/message", "bulk/money", "bulk/store"},
 	"bulk/cluster":             {"bulk/message", "bulk/store"},
 	"bulk/store/postgres":      {"bulk/message", "bulk/money", "bulk/store", "bulk/store/receiptindex", "internal/servers"},
 	"load":                     {"load/...", "gsm", "smpp", "internal/nearest", "internal/web"},

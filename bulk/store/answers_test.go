@@ -30,24 +30,6 @@ func request(s *store.Embedded, name string, n int) ([]*message.Message, *messag
 	}
 }
 
-func TestAnswerIsFoundBeforeAndAfterSQLite(t *testing.T) {
-	s := open(t, store.Options{})
-	msgs, want := request(s, "a", 3)
-	if err := s.Accept(t.Context(), msgs, store.AcceptExtra{Answer: want}); err != nil {
-		t.Fatal(err)
-	}
-	for range 2 {
-		got, err := s.Answer(t.Context(), 7, want.Key)
-		if err != nil || string(got.Text) != string(want.Text) || got.Status != 201 || got.Location != "/x" || got.Body != want.Body || got.At != want.At {
-			t.Errorf("answer %+v, %v", got, err)
-		}
-		flush(t, s)
-	}
-	if _, err := s.Answer(t.Context(), 8, want.Key); !errors.Is(err, store.ErrNotFound) {
-		t.Errorf("another account's answer: %v", err)
-	}
-}
-
 func TestAnswersGoAfterADay(t *testing.T) {
 	var clock atomic.Int64
 	clock.Store(time.Now().UnixMilli())

@@ -65,32 +65,3 @@ func TestOrdinalsSurviveACrashAtEveryPoint(t *testing.T) {
 		})
 	}
 }
-
-func TestWaitingMessagesOfACampaign(t *testing.T) {
-	s := open(t, store.Options{Settle: time.Millisecond})
-	of := func(n int, campaign message.ID, status message.Status) *message.Message {
-		return newMessage(s, n, func(m *message.Message) {
-			m.Campaign, m.Ordinal, m.Status = campaign, uint32(n), status
-			if status == message.Scheduled {
-				m.ScheduleAt, m.DueAt = time.Now().Add(time.Hour).UnixMilli(), time.Now().Add(time.Hour).UnixMilli()
-			}
-			for i := range m.Parts {
-				m.Parts[i].Status = status
-			}
-		})
-	}
-	waits, later, other, sent := of(1, 99, message.Pending), of(2, 99, message.Scheduled), of(3, 98, message.Pending), of(4, 99, message.Pending)
-	accept(t, s, waits, later, other, sent)
-	record(t, s, submitted(sent, "a"))
-	for range 2 { // in the live table, then in SQLite
-		ids, err := s.WaitingMessages(t.Context(), 7, 99)
-		if err != nil {
-			t.Fatal(err)
-		}
-		slices.Sort(ids)
-		if got := slices.Compact(ids); !slices.Equal(got, []message.ID{waits.ID, later.ID}) {
-			t.Errorf("waiting are %v, want %v and %v", got, waits.ID, later.ID)
-		}
-		flush(t, s)
-	}
-}

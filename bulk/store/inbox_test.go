@@ -1,7 +1,6 @@
 package store_test
 
 import (
-	"errors"
 	"slices"
 	"testing"
 	"time"
@@ -98,48 +97,6 @@ func TestInboundSurvivesCrashes(t *testing.T) {
 				}
 			}
 		})
-	}
-}
-
-func TestInboundListsWhatIsNotInTheDatabaseYet(t *testing.T) {
-	s := open(t, store.Options{})
-	old := newInbound(s)
-	recordInbound(t, s, old)
-	flush(t, s)
-	fresh := newInbound(s, func(m *message.Inbound) { m.Account, m.Dest.Addr = 8, "2000" })
-	recordInbound(t, s, fresh)
-	lost := old.InboundState
-	lost.Status = message.InboundFailed
-	changeInbound(t, s, old.ID, lost)
-	for name, c := range map[string]struct {
-		q    message.InboundQuery
-		want []message.ID
-	}{
-		"all":      {message.InboundQuery{}, []message.ID{fresh.ID, old.ID}},
-		"account":  {message.InboundQuery{Account: 8}, []message.ID{fresh.ID}},
-		"status":   {message.InboundQuery{Status: message.InboundFailed}, []message.ID{old.ID}},
-		"to":       {message.InboundQuery{To: "2000"}, []message.ID{fresh.ID}},
-		"cursor":   {message.InboundQuery{Below: fresh.ID}, []message.ID{old.ID}},
-		"nobody's": {message.InboundQuery{From: "1"}, nil},
-	} {
-		for range 2 {
-			c.q.Limit = 10
-			page, err := s.Inbounds(t.Context(), c.q)
-			var ids []message.ID
-			for _, m := range page {
-				ids = append(ids, m.ID)
-			}
-			if err != nil || !slices.Equal(ids, c.want) {
-				t.Errorf("%s: %v, %v, want %v", name, ids, err, c.want)
-			}
-			flush(t, s)
-		}
-	}
-	if _, err := s.Inbound(t.Context(), 1); !errors.Is(err, store.ErrNotFound) {
-		t.Errorf("an unknown id: %v", err)
-	}
-	if got := waiting(t, s, message.InboundOpen); !slices.Equal(got, []message.ID{fresh.ID}) {
-		t.Errorf("to deliver are %v", got)
 	}
 }
 

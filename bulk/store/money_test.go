@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync"
 	"testing"
 	"time"
 
@@ -36,113 +35,6 @@ func buy(t testing.TB, s *store.Embedded, payer uint32, price int64, parts int, 
 	m := newMessage(s, 1, costs(payer, price, parts))
 	accept(t, s, m)
 	return m
-}
-
-func move(t testing.TB, s *store.Embedded, mv money.Movement, floor money.Amount) (money.Movement, bool) {
-	t.Helper()
-	done, repeated, err := s.Move(context.Background(), mv, floor)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return done, repeated
-}
-
-func TestMessagesAreChargedAndPaidBack(t *testing.T) {
-	s := open(t, store.Options{})
-	move(t, s, money.Movement{Account: 7, Kind: money.TopUp, Amount: 1000}, 0)
-	if buy(t, s, 7, 500, 3, 0) != nil {
-		t.Fatal("a message for 1,500 was bought with 1,000")
-	}
-	m := buy(t, s, 7, 100, 3, 0)
-	want := func(step string, charged, refunded, reserved money.Amount) {
-		t.Helper()
-		b := s.Balance(7)
-		if b.Charged != charged || b.Refunded != refunded || b.Reserved != reserved || b.Held != 0 || b.Left != 1000-charged+refunded || !b.Closes() {
-			t.Errorf("%s: %+v", step, b)
-		}
-	}
-	want("accepted", 300, 0, 300)
-	part := func(i uint16, ev message.Event) message.Event { ev.Part = i; return ev }
-	record(t, s, part(0, submitted(m, "a")), part(1, submitted(m, "b")))
-	want("two parts sent", 300, 0, 300)
-	record(t, s, part(0, settled(m, message.Delivered)), part(1, settled(m, message.Failed)))
-	want("delivered and undeliverable", 300, 0, 100)
-	record(t, s, part(2, settled(m, message.Expired)))
-	want("the third expired unsent", 300, 100, 0)
-	record(t, s, part(2, settled(m, message.Expired)))
-	want("twice", 300, 100, 0)
-	if got, err := s.Message(t.Context(), m.ID); err != nil || got.Refunded != 1 || got.Charged() != 200 {
-		t.Errorf("message %+v, %v", got, err)
-	}
-}
-
-func TestMovementsWithOneReferenceMoveOnce(t *testing.T) {
-	s := open(t, store.Options{})
-	var wg sync.WaitGroup
-	var mu sync.Mutex
-	ids, news := make(map[message.ID]bool), 0
-	for range 20 {
-		wg.Go(func() {
-			mv, repeated := move(t, s, money.Movement{Account: 7, Kind: money.TopUp, Amount: 50, Reference: "inv-1"}, 0)
-			mu.Lock()
-			defer mu.Unlock()
-			ids[mv.ID] = true
-			if !repeated {
-				news++
-			}
-		})
-	}
-	wg.Wait()
-	if len(ids) != 1 || news != 1 || s.Balance(7).Left != 50 {
-		t.Errorf("%d movements, %d new, balance %+v", len(ids), news, s.Balance(7))
-	}
-	if _, _, err := s.Move(t.Context(), money.Movement{Account: 7, Kind: money.TopUp, Amount: 51, Reference: "inv-1"}, 0); !errors.Is(err, money.ErrReferenceUsed) {
-		t.Errorf("another amount: %v", err)
-	}
-	move(t, s, money.Movement{Account: 8, Kind: money.TopUp, Amount: 51, Reference: "inv-1"}, 0) // another account's
-	move(t, s, money.Movement{Account: 8, Kind: money.Transfer, Amount: -51, Peer: 7, Reference: "back"}, 0)
-	if _, _, err := s.Move(t.Context(), money.Movement{Account: 8, Kind: money.Transfer, Amount: 102, Peer: 7}, 0); !errors.Is(err, money.ErrInsufficient) {
-		t.Errorf("more than the peer has: %v", err)
-	}
-	list, err := s.Movements(t.Context(), 7, 0, 10)
-	if err != nil || len(list) != 2 || list[0].Amount != 51 || list[0].Peer != 8 || list[1].Amount != 50 {
-		t.Errorf("movements %+v, %v", list, err)
-	}
-	if list, err = s.Movements(t.Context(), 7, list[0].ID, 10); err != nil || len(list) != 1 {
-		t.Errorf("the page after: %+v, %v", list, err)
-	}
-}
-
-// TestBalanceIsNeverNegative lets many buy at once: exactly what the balance pays for is accepted.
-func TestBalanceIsNeverNegative(t *testing.T) {
-	s := open(t, store.Options{})
-	move(t, s, money.Movement{Account: 7, Kind: money.TopUp, Amount: 1000}, 0)
-	var wg sync.WaitGroup
-	var mu sync.Mutex
-	bought := 0
-	for range 16 {
-		wg.Go(func() {
-			for range 40 {
-				m := buy(t, s, 7, 7, 1, -50)
-				if left := s.Balance(7).Left; left < -50 {
-					t.Errorf("%d is left", left)
-				}
-				if m == nil {
-					continue
-				}
-				mu.Lock()
-				bought++
-				mu.Unlock()
-			}
-		})
-	}
-	wg.Wait()
-	if want := 1050 / 7; bought != want {
-		t.Errorf("%d messages were bought, want %d", bought, want)
-	}
-	if b := s.Balance(7); b.Left != 0 && b.Left != 1000-7*150 || !b.Closes() || b.Held != 0 {
-		t.Errorf("balance %+v", b)
-	}
 }
 
 // moneyModel is what the store's balances must be equal to.

@@ -69,7 +69,7 @@ func (s *Store) takeClaims(ctx context.Context, o *owner) (suspects []found, err
 		var ids []int64
 		_, err = pgx.ForEachRow(rows, r.columns(), func() error {
 			m, err := r.message()
-			if err == nil && m.Waits() {
+			if err == nil && m.Waits() && m.Status != message.Held { // a held one has no place
 				suspects = append(suspects, found{m, r.version, r.teller})
 				ids = append(ids, int64(m.ID))
 			}
@@ -114,8 +114,10 @@ func (s *Store) Disown(ctx context.Context, connector uint16, clean bool) (err e
 	for _, e := range here {
 		sh := s.live.shard(e.m.ID)
 		sh.mu.Lock()
-		e.m.LaneSeq, e.claim = 0, nil
-		s.release(sh, e)
+		if e.m.Connector == connector { // else it has moved, and may stand in a lane there
+			e.m.LaneSeq, e.claim = 0, nil
+			s.release(sh, e)
+		}
 		sh.mu.Unlock()
 	}
 	return err
@@ -150,7 +152,7 @@ func (s *Store) LoadLane(_ context.Context, key message.Lane, after uint64, limi
 		if len(msgs) == limit {
 			return msgs, complete, nil
 		}
-		if s.stands(p) {
+		if s.stands(o.connector, p) {
 			msgs = append(msgs, p.e.m)
 		}
 		complete = p.seq
@@ -216,7 +218,7 @@ func (s *Store) unclaimed(o *owner, p message.Priority, seq uint64) (fresh []*en
 		}
 		sh := s.live.shard(pl.e.m.ID)
 		sh.mu.Lock()
-		if pl.e.claim == nil && pl.e.m.LaneSeq == pl.seq && pl.e.m.Waits() {
+		if pl.e.claim == nil && pl.e.m.Connector == o.connector && pl.e.m.LaneSeq == pl.seq && pl.e.m.Waits() {
 			if len(fresh) == 0 {
 				granted = pl.seq - 1
 			}
@@ -275,11 +277,18 @@ const waitingPage = 5000
 
 // EachWaiting implements store.Store, for the connectors of this node.
 func (s *Store) EachWaiting(ctx context.Context, want func(*message.Message) bool, f func(*message.Message)) error {
+	look := func(m *message.Message) {
+		if want(m) {
+			s.View(m, func(m *message.Message) {
+				if m.Waits() {
+					f(m)
+				}
+			})
+		}
+	}
 	for _, o := range s.owners.list() {
 		for _, m := range o.held() {
-			if want(m) {
-				s.View(m, f)
-			}
+			look(m)
 		}
 		for p := range o.lanes {
 			for after := int64(0); ; {
@@ -288,10 +297,7 @@ func (s *Store) EachWaiting(ctx context.Context, want func(*message.Message) boo
 					return fmt.Errorf("read what waits: %w", err)
 				}
 				for i := range list {
-					m := s.current(&list[i])
-					if want(m) {
-						s.View(m, f)
-					}
+					look(s.current(&list[i]))
 				}
 				if len(list) < waitingPage {
 					break

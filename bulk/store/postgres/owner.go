@@ -161,7 +161,7 @@ func (s *Store) give(o *owner, e *entry, coming bool) uint64 {
 	if coming {
 		l.coming--
 	}
-	l.trim(s)
+	l.trim(s, o.connector)
 	sh := s.live.shard(e.m.ID)
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
@@ -178,21 +178,22 @@ func (s *Store) give(o *owner, e *entry, coming bool) uint64 {
 const trimEvery = 256
 
 // trim forgets the places at the head that nobody stands at.
-func (l *lane) trim(s *Store) {
+func (l *lane) trim(s *Store, connector uint16) {
 	if l.last%trimEvery != 0 {
 		return
 	}
 	n := 0
-	for n < len(l.places) && !s.stands(l.places[n]) {
+	for n < len(l.places) && !s.stands(connector, l.places[n]) {
 		n++
 	}
 	l.places = slices.Delete(l.places, 0, n)
 }
 
-// stands reports whether the message of a place still has it. No shard must be locked.
-func (s *Store) stands(p place) bool {
+// stands reports whether the message of a place in a lane of the connector still has it: one that
+// moved may have the same number in its new lane. No shard must be locked.
+func (s *Store) stands(connector uint16, p place) bool {
 	sh := s.live.shard(p.e.m.ID)
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
-	return p.e.m.LaneSeq == p.seq && p.e.m.Waits()
+	return p.e.m.Connector == connector && p.e.m.LaneSeq == p.seq && p.e.m.Waits()
 }

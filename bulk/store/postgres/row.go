@@ -107,7 +107,7 @@ func (c *columns) change(m *message.Message, version int32, claimed bool) {
 	c.connector = append(c.connector, int16(m.Connector))
 	c.status = append(c.status, int16(m.Status))
 	c.rare = append(c.rare, rare(m.Status))
-	c.waits = append(c.waits, m.Waits() && !claimed)
+	c.waits = append(c.waits, m.Waits() && m.Status != message.Held && !claimed)
 	c.due = append(c.due, m.DueAt)
 	from := len(c.buf)
 	c.buf = store.AppendMessage(c.buf, m)
