@@ -6,11 +6,15 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"os/exec"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
+
+	"protei-bulk/internal/servers"
 )
 
 // TestClusterNodeKilled: two nodes under load, and the one that has the connector is killed:
@@ -298,4 +302,42 @@ func (r *rig) sendOne(ctx context.Context, addr string, n int) error {
 	}
 	r.led.promise(false, one.MessageID)
 	return nil
+}
+
+// TestClusterRedisFails: Redis loses everything, is killed, and comes back empty. It only carries
+// hints: what nobody hints at is found by looking.
+func TestClusterRedisFails(t *testing.T) {
+	r := newRig(t)
+	redis, err := servers.NewRedis(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := redis.Stop(); err != nil {
+			t.Error(err)
+		}
+	})
+	r.args = []string{"--queue", redis.URL()}
+	r.start(0)
+	r.start(1)
+	r.owner()
+	r.send()
+	time.Sleep(clusterTime(t))
+	for range 5 { // in the middle of whatever is under way
+		if out, err := exec.CommandContext(t.Context(), "redis-cli", "-p", strconv.Itoa(redis.Port), "flushall").CombinedOutput(); err != nil {
+			t.Fatalf("flushall: %v\n%s", err, out)
+		}
+		time.Sleep(clusterTime(t) / 5)
+	}
+	if err := redis.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	r.recovered("Redis killed", time.Now())
+	time.Sleep(clusterTime(t))
+	if err := redis.Start(); err != nil {
+		t.Fatal(err)
+	}
+	r.recovered("Redis back, and empty", time.Now())
+	time.Sleep(clusterTime(t))
+	r.close(0)
 }
