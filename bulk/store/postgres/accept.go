@@ -23,6 +23,8 @@ const (
 	// acceptPatience is how long a request waits to learn whether a transaction without an answer
 	// has happened.
 	acceptPatience = 10 * time.Second
+	// acceptTries is how often a transaction is tried again that the server could not do just then.
+	acceptTries = 3
 )
 
 // request is one Accept.
@@ -104,6 +106,9 @@ func (s *Store) AcceptAsync(msgs []*message.Message, extra store.AcceptExtra, do
 	if s.away.Load() != nil || s.Backlog()+len(msgs) > s.opts.MaxBacklog {
 		return store.ErrBusy
 	}
+	if len(msgs) == 0 {
+		return errors.New("store: nothing to accept")
+	}
 	// The slice stays the caller's, who may go away before the commit.
 	return s.accepts.put(&request{msgs: slices.Clone(msgs), extra: extra, done: done})
 }
@@ -153,7 +158,7 @@ type freshClaim struct {
 // commit takes the requests in, refuses those that must be, and tells all of them.
 func (a *accepting) commit(list []*request) {
 	a.list, a.scarce = list, make(map[uint32]bool)
-	for len(a.list) > 0 {
+	for tries := 0; len(a.list) > 0; {
 		err := a.attempt()
 		if err == nil {
 			a.publish()
@@ -168,7 +173,10 @@ func (a *accepting) commit(list []*request) {
 				}
 				return r.err != nil
 			})
-		case errors.Is(err, store.ErrFenced), errors.Is(err, errScarce), transient(err): // again, as things are now
+		case transient(err) && tries < acceptTries:
+			tries++
+			_ = sleep(a.s.stop, retryAfter)
+		case errors.Is(err, store.ErrFenced), errors.Is(err, errScarce): // again, as things are now
 		default:
 			for _, r := range a.list {
 				r.done(fmt.Errorf("%w: %w", store.ErrBusy, err))
@@ -280,7 +288,10 @@ func (a *accepting) learn(cause error) error {
 	defer cancel()
 	for {
 		var there bool
-		err := a.s.pool.QueryRow(ctx, "SELECT EXISTS (SELECT FROM messages WHERE id = $1)", int64(a.list[0].msgs[0].ID)).Scan(&there)
+		err := a.w.end(ctx)
+		if err == nil {
+			err = a.s.pool.QueryRow(ctx, "SELECT EXISTS (SELECT FROM messages WHERE id = $1)", int64(a.list[0].msgs[0].ID)).Scan(&there)
+		}
 		switch {
 		case err == nil && there:
 			return nil

@@ -225,7 +225,7 @@ func (g *settling) commit(list []*change) {
 			}
 			return
 		}
-		for connectionFailed(err) {
+		for connectionFailed(err) || transient(err) {
 			if sleep(g.s.stop, retryAfter) != nil {
 				g.giveUp(store.ErrStopped)
 				return
@@ -297,7 +297,7 @@ func (g *settling) gather() error {
 			break
 		}
 		g.s.attempt(err)
-		if !connectionFailed(err) || sleep(g.s.stop, retryAfter) != nil {
+		if !connectionFailed(err) && !transient(err) || sleep(g.s.stop, retryAfter) != nil {
 			return err
 		}
 	}

@@ -34,7 +34,8 @@ type writer struct {
 	s      *Store
 	number int16
 	conn   *pgxpool.Conn
-	token  int64 // of the transaction under way
+	token  int64  // of the transaction under way
+	pid    uint32 // server process of the last transaction
 }
 
 func (w *writer) close() {
@@ -59,6 +60,9 @@ func (w *writer) mark(b *pgx.Batch) {
 
 // happened reports whether the transaction with the mark was committed.
 func (w *writer) happened(ctx context.Context) (bool, error) {
+	if err := w.end(ctx); err != nil {
+		return false, err
+	}
 	var last int64
 	err := w.s.one(ctx, "SELECT token FROM progress WHERE node = $1 AND writer = $2", []any{int16(w.s.node.Load()), w.number}, &last)
 	if errors.Is(err, store.ErrNotFound) {
@@ -91,6 +95,7 @@ func (w *writer) commit(b *pgx.Batch, check func() error) (err error) {
 			return fmt.Errorf("%w: %w", errConnection, err)
 		}
 	}
+	w.pid = w.conn.Conn().PgConn().PID()
 	if err = w.conn.SendBatch(ctx, b).Close(); err == nil {
 		err = check()
 	}
@@ -131,11 +136,33 @@ func connectionFailed(err error) bool {
 		errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) || pgconn.SafeToRetry(err) || errors.Is(err, net.ErrClosed)
 }
 
-// transient reports whether the same transaction may pass when it is tried again at once.
+// transient reports whether the same transaction may pass when it is tried again: the server had a
+// conflict, was too slow, or is out of something (53: disk, memory; 58: its system) for now.
 func transient(err error) bool {
 	var pg *pgconn.PgError
-	// Serialization failure, deadlock, lock timeout.
-	return errors.As(err, &pg) && (pg.Code == "40001" || pg.Code == "40P01" || pg.Code == "55P03")
+	if !errors.As(err, &pg) {
+		return false
+	}
+	switch pg.Code {
+	case "40001", "40P01", "55P03", "57014": // serialization, deadlock, lock and statement timeout
+		return true
+	}
+	return strings.HasPrefix(pg.Code, "53") || strings.HasPrefix(pg.Code, "58")
+}
+
+// end waits until the server process that had a commit without an answer is gone: only then is what
+// the database shows the last word.
+func (w *writer) end(ctx context.Context) error {
+	for {
+		var gone bool
+		err := w.s.pool.QueryRow(ctx, "SELECT NOT EXISTS (SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid = $1 AND application_name = 'protei-bulk')", int64(w.pid)).Scan(&gone)
+		if err != nil || gone {
+			return err
+		}
+		if err := sleep(ctx, retryAfter/10); err != nil {
+			return err
+		}
+	}
 }
 
 func alreadyThere(err error) bool {
