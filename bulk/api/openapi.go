@@ -25,6 +25,9 @@ func (a *API) describe() (*described, error) {
 	known, types := operations(), newSchemas()
 	paths := map[string]any{}
 	for _, e := range a.endpoints {
+		if !strings.HasPrefix(e.path, base) {
+			continue // profiles are no part of the API
+		}
 		item := schema{}
 		for method := range e.methods {
 			if op, ok := known[method+" "+strings.TrimPrefix(e.path, base)]; ok && method != http.MethodHead {

@@ -24,7 +24,7 @@ func everything() *API {
 	a := &API{mux: http.NewServeMux(), opts: Options{
 		Campaigns: new(campaign.Manager), Lists: new(contact.Lists), Connectors: new(connector.Directory), Gateways: struct{ Gateways }{},
 		Webhooks: struct{ Webhooks }{}, Inbound: struct{ InboundMessages }{}, Audit: struct{ Audit }{}, Suppressed: new(suppression.Lists),
-		Routes: new(route.Book), System: struct{ SystemDesk }{}, Nodes: noNodes{}, Hints: struct{ Hints }{},
+		Routes: new(route.Book), System: struct{ SystemDesk }{}, Nodes: noNodes{}, Hints: struct{ Hints }{}, Alerts: struct{ Alerts }{},
 		Backup: func(context.Context, io.Writer) error { return nil },
 	}}
 	a.routes()
@@ -54,6 +54,9 @@ func TestEveryCallIsDescribed(t *testing.T) {
 	known := operations()
 	ids := map[string]string{}
 	for _, e := range everything().endpoints {
+		if !strings.HasPrefix(e.path, base) {
+			continue
+		}
 		for method := range e.methods {
 			if method == http.MethodHead {
 				continue
