@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"os"
 	"os/exec"
@@ -18,6 +19,8 @@ import (
 	"time"
 
 	"protei-bulk/load/target/targettest"
+
+	"protei-bulk/internal/servers"
 )
 
 // docsRoot is the folder of the README, seen from this package.
@@ -353,7 +356,20 @@ func TestDocsCommands(t *testing.T) {
 		}
 	}
 	t.Run("metrics", func(t *testing.T) {
-		compareMetrics(t, "docs/metrics.md", "metrics", "protei_bulk_", "http://"+rig.at.HTTP+"/metrics")
+		node := newRig(t) // some metrics are of one of several nodes
+		redis, err := servers.NewRedis(t.TempDir())
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() {
+			if err := redis.Stop(); err != nil {
+				t.Error(err)
+			}
+		})
+		node.args = []string{"--queue", redis.URL()}
+		node.start(0)
+		node.owner()
+		compareMetrics(t, "docs/metrics.md", "metrics", "protei_bulk_", "http://"+rig.at.HTTP+"/metrics", "http://"+node.doors()[0]+"/metrics")
 		compareMetrics(t, "docs/smsc.md", "smsc metrics", "smsc_", "http://"+rig.far.Control+"/metrics")
 	})
 	if code := rig.platform.stop(); code != 0 {
@@ -367,19 +383,22 @@ func TestDocsCommands(t *testing.T) {
 	}
 }
 
-// compareMetrics holds a page's table of metrics to what an address serves.
-func compareMetrics(t *testing.T, page, table, prefix, url string) {
+// compareMetrics holds a page's table of metrics to what addresses serve together.
+func compareMetrics(t *testing.T, page, table, prefix string, urls ...string) {
 	t.Helper()
-	resp, err := http.Get(url)
-	if err != nil {
-		t.Fatal(err)
+	served := map[string]string{}
+	for _, url := range urls {
+		resp, err := http.Get(url)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		text, err := io.ReadAll(resp.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		maps.Copy(served, servedMetrics(string(text), prefix))
 	}
-	defer resp.Body.Close()
-	text, err := io.ReadAll(resp.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	served := servedMetrics(string(text), prefix)
 	documented := map[string]string{}
 	for _, row := range tableRows(t, page, table) {
 		documented[strings.Trim(row[0], "`")] = row[1] + " {" + row[2] + "}"
