@@ -69,7 +69,7 @@ func TestMistakesOnTheCommandLine(t *testing.T) {
 		{name: "duration in the environment", env: []string{"PROTEI_BULK_RETENTION=x"}, args: serve(), says: []string{"PROTEI_BULK_RETENTION", "30d"}},
 		{name: "network in the environment", env: []string{"PROTEI_BULK_WEBHOOKS_ALLOW=10.0.0.0"}, args: serve(), says: []string{"webhooks.allow", "10.0.0.0"}},
 		{name: "value of a flag", args: serve("--durability", "maybe"), says: []string{"durability", "maybe", "fsync"}},
-		{name: "store of another version", args: serve("--store", "postgres://u:secret@h/d"), says: []string{"store", "embedded"}, not: "secret"},
+		{name: "store of another kind", args: serve("--store", "mysql://u:secret@h/d"), says: []string{"store", "embedded"}, not: "secret"},
 		{name: "address without port", args: serve("--http", "localhost"), says: []string{"http", "host:port"}},
 		{name: "unknown flag", args: serve("--durabilty", "none"), says: []string{"--durabilty", "did you mean --durability?"}},
 		{name: "unknown command", args: []string{"serv"}, says: []string{"serv", "Did you mean", "serve"}},
