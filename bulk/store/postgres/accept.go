@@ -59,18 +59,13 @@ func (q *acceptQueue) put(r *request) error {
 	return nil
 }
 
-// take returns requests with up to maxAccepted messages, or whether there will be none any more.
-func (q *acceptQueue) take() (list []*request, closed bool) {
+// take returns requests that fit in one transaction and how many messages they have, or whether
+// there will be none any more.
+func (q *acceptQueue) take() (list []*request, messages int, closed bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	n, sum := 0, 0
-	for n < len(q.list) && (n == 0 || sum+len(q.list[n].msgs) <= maxAccepted) {
-		sum += len(q.list[n].msgs)
-		n++
-	}
-	list = slices.Clone(q.list[:n])
-	q.list = slices.Delete(q.list, 0, n)
-	return list, q.closed
+	list, messages = takeHead(&q.list, maxAccepted, func(r *request) int { return len(r.msgs) })
+	return list, messages, q.closed
 }
 
 func (q *acceptQueue) close() {
@@ -119,7 +114,7 @@ func (s *Store) acceptor() {
 	defer w.close()
 	a := &accepting{s: s, w: w}
 	for {
-		list, closed := s.accepts.take()
+		list, messages, closed := s.accepts.take()
 		if len(list) == 0 {
 			if closed {
 				return
@@ -127,12 +122,8 @@ func (s *Store) acceptor() {
 			<-s.accepts.wake
 			continue
 		}
-		n := 0
-		for _, r := range list {
-			n += len(r.msgs)
-		}
 		a.commit(list)
-		s.accepts.size.Add(-int64(n))
+		s.accepts.size.Add(-int64(messages))
 	}
 }
 

@@ -47,3 +47,22 @@ func (s *Store) LoadNotify(ctx context.Context, after message.ID, limit int) ([]
 	}
 	return msgs, nil
 }
+
+// Load implements store.Store: the object of a message, which is read when need be.
+func (s *Store) Load(ctx context.Context, id message.ID) (*message.Message, error) {
+	sh := s.live.shard(id)
+	sh.mu.Lock()
+	e := sh.m[id]
+	sh.mu.Unlock()
+	if e != nil {
+		return e.m, nil
+	}
+	list, err := s.query(ctx, "WHERE m.id = $1", int64(id))
+	if err != nil {
+		return nil, fmt.Errorf("load message %s: %w", id, err)
+	}
+	if len(list) == 0 {
+		return nil, store.ErrNotFound
+	}
+	return list[0].m, nil // an event about it finds its object, or makes one
+}

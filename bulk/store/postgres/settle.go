@@ -1,12 +1,9 @@
 package postgres
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"slices"
-	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -14,135 +11,6 @@ import (
 	"protei-bulk/bulk/message"
 	"protei-bulk/bulk/store"
 )
-
-const (
-	// maxSettled is how many changes one transaction takes at most, a single one aside.
-	maxSettled = 5000
-	// settleLinger is how long the settle writer gathers: what happens to a message within it
-	// is one change of its row.
-	settleLinger = 5 * time.Millisecond
-)
-
-// change is one call that the settle writer makes durable.
-type change struct {
-	evs  []message.Event
-	done func(error)
-	err  error // of one of its events
-	// Anything else that goes into the transaction: queue adds its statements, at each try anew,
-	// and after runs on the applier when it is committed.
-	queue func(b *pgx.Batch)
-	after func()
-}
-
-// settleQueue is what waits for the settle writer.
-type settleQueue struct {
-	mu     sync.Mutex // guards what follows
-	list   []*change
-	young  map[message.ID]*sent // Submitted alone: its receipt is likely to come soon
-	ages   []*sent              // of young, oldest first; some have left it
-	closed bool
-	wake   chan struct{}
-	size   atomic.Int64 // events that wait or are being written
-}
-
-// sent is a part that an SMSC took and nothing else is known of yet.
-type sent struct {
-	c  *change
-	at time.Time
-}
-
-// receiptLinger is how long a submit_sm_resp waits for its receipt, so that both are one change
-// of the row. What a crash loses of it is sent again: max_unsynced_settles bounds that.
-const receiptLinger = 100 * time.Millisecond
-
-func (q *settleQueue) init() {
-	q.wake = make(chan struct{}, 1)
-	q.young = make(map[message.ID]*sent)
-}
-
-// alone reports whether c is a Submitted that may wait for its receipt.
-func (c *change) alone() bool {
-	return len(c.evs) == 1 && c.evs[0].Kind == message.Submitted && c.queue == nil && len(c.evs[0].Msg.Parts) == 1 && c.evs[0].Msg.Flags&message.WantReceipt != 0
-}
-
-// grow puts what is young and belongs to the messages of c before it, and what is too old. It
-// needs mu.
-func (q *settleQueue) grow(c *change, now time.Time) {
-	for i := range c.evs {
-		q.ripe(c.evs[i].Msg.ID)
-	}
-	for len(q.ages) > 0 && (now.Sub(q.ages[0].at) >= receiptLinger || q.closed) {
-		q.ripe(q.ages[0].c.evs[0].Msg.ID)
-		q.ages = q.ages[1:]
-	}
-}
-
-func (q *settleQueue) ripe(id message.ID) {
-	if s := q.young[id]; s != nil {
-		delete(q.young, id)
-		q.list = append(q.list, s.c)
-	}
-}
-
-func (q *settleQueue) put(c *change) {
-	q.mu.Lock()
-	if q.closed {
-		q.mu.Unlock()
-		if c.done != nil {
-			c.done(store.ErrStopped)
-		}
-		return
-	}
-	now := time.Now()
-	q.grow(c, now)
-	q.size.Add(int64(len(c.evs)))
-	if c.alone() {
-		s := &sent{c, now}
-		q.young[c.evs[0].Msg.ID] = s
-		q.ages = append(q.ages, s)
-		q.mu.Unlock()
-		return
-	}
-	q.list = append(q.list, c)
-	q.mu.Unlock()
-	signal(q.wake)
-}
-
-func (q *settleQueue) take() (list []*change, closed bool) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	q.grow(&change{}, time.Now())
-	n, sum := 0, 0
-	for n < len(q.list) && (n == 0 || sum+len(q.list[n].evs)+1 <= maxSettled) {
-		sum += len(q.list[n].evs) + 1
-		n++
-	}
-	list = slices.Clone(q.list[:n])
-	q.list = slices.Delete(q.list, 0, n)
-	return list, q.closed
-}
-
-func (q *settleQueue) close() {
-	q.mu.Lock()
-	q.closed = true
-	q.mu.Unlock()
-	signal(q.wake)
-}
-
-// Record implements store.Store.
-func (s *Store) Record(ev message.Event, done func(error)) {
-	s.settles.put(&change{evs: []message.Event{ev}, done: done})
-}
-
-// RecordMany implements store.Store. It keeps evs.
-func (s *Store) RecordMany(evs []message.Event, done func(error)) {
-	s.settles.put(&change{evs: slices.Clone(evs), done: done})
-}
-
-// write makes something else durable with the next transaction of the settle writer.
-func (s *Store) write(queue func(b *pgx.Batch), after func(), done func(error)) {
-	s.settles.put(&change{queue: queue, after: after, done: done})
-}
 
 // settler is the settle writer.
 func (s *Store) settler() {
@@ -152,7 +20,7 @@ func (s *Store) settler() {
 	tick := time.NewTicker(receiptLinger / 2)
 	defer tick.Stop()
 	for {
-		list, closed := s.settles.take()
+		list, events, closed := s.settles.take()
 		if len(list) == 0 {
 			if closed {
 				return
@@ -164,12 +32,8 @@ func (s *Store) settler() {
 			}
 			continue
 		}
-		n := 0
-		for _, c := range list {
-			n += len(c.evs)
-		}
 		g.commit(list)
-		s.settles.size.Add(-int64(n))
+		s.settles.size.Add(-int64(events))
 	}
 }
 
@@ -423,70 +287,6 @@ func (g *settling) fence(b *pgx.Batch) {
 	g.s.fence(b, all)
 }
 
-// await notes the parts that were given to an SMSC and have no receipt yet.
-func (g *settling) await(b *pgx.Batch) {
-	var ids []int64
-	var connectors, parts []int16
-	var smscIDs []string
-	for _, t := range g.touched {
-		if t.refused != nil || t.e.m.Flags&message.WantReceipt == 0 {
-			continue
-		}
-		for _, ev := range t.evs {
-			if ev.Kind != message.Submitted || !ev.Changed {
-				continue
-			}
-			sh := g.s.live.shard(t.e.m.ID)
-			sh.mu.Lock()
-			sent := t.e.m.Parts[ev.Part].Status == message.Sent
-			sh.mu.Unlock()
-			if sent {
-				ids, connectors = append(ids, int64(t.e.m.ID)), append(connectors, int16(t.e.m.Connector))
-				smscIDs, parts = append(smscIDs, ev.SMSCID), append(parts, int16(ev.Part))
-			}
-		}
-	}
-	if len(ids) > 0 {
-		b.Queue("INSERT INTO receipts (id, connector, smsc_id, part) SELECT * FROM unnest($1::bigint[], $2::smallint[], $3::text[], $4::smallint[])",
-			ids, connectors, smscIDs, parts)
-	}
-}
-
-// outbox opens and ends the entries of those whose customers are told.
-func (g *settling) outbox(b *pgx.Batch) {
-	var open, ended []int64
-	for _, t := range g.touched {
-		switch {
-		case t.refused != nil:
-		case t.tell:
-			open = append(open, int64(t.e.m.ID))
-		case t.told:
-			ended = append(ended, int64(t.e.m.ID))
-		}
-	}
-	if len(open) > 0 {
-		b.Queue("INSERT INTO outbox (id, node) SELECT unnest($1::bigint[]), $2 ON CONFLICT (id) DO UPDATE SET node = excluded.node", open, int16(g.s.node.Load()))
-	}
-	if len(ended) > 0 {
-		b.Queue("DELETE FROM outbox WHERE id = ANY($1)", ended)
-	}
-}
-
-// dropSpent deletes the claims that no message is left of.
-func (g *settling) dropSpent(b *pgx.Batch) {
-	for _, o := range g.s.owners.list() {
-		o.mu.Lock()
-		if len(o.spent) > 0 {
-			g.spent[o] = append(g.spent[o], o.spent...)
-			o.spent = nil
-		}
-		o.mu.Unlock()
-	}
-	for o, numbers := range g.spent {
-		b.Queue("DELETE FROM claims WHERE connector = $1 AND epoch = $2 AND number = ANY($3)", int16(o.connector), o.epoch, numbers)
-	}
-}
-
 // reload brings the messages whose rows are not as believed to the state of their rows, so that
 // their events run again.
 func (g *settling) reload() error {
@@ -532,103 +332,4 @@ func (e *entry) become(f *found) {
 	m.Status, m.DueAt, m.PossibleDuplicate, m.Refunded, m.Notify, m.DoneAt, m.Connector = f.m.Status, f.m.DueAt, f.m.PossibleDuplicate, f.m.Refunded, f.m.Notify, f.m.DoneAt, f.m.Connector
 	copy(m.Parts, f.m.Parts)
 	e.version = f.version
-}
-
-// publish hands what was committed to the applier.
-func (g *settling) publish() {
-	g.s.count(g.pages)
-	g.s.refunded(g.refunds)
-	c := committed{}
-	hints := make(map[message.Lane][]message.ID)
-	var leaving []*claim
-	for _, t := range g.touched {
-		sh := g.s.live.shard(t.e.m.ID)
-		sh.mu.Lock()
-		if t.refused == nil {
-			g.settle(t, hints, &leaving)
-		}
-		sh.mu.Unlock()
-		c.freed = append(c.freed, t.e)
-	}
-	for _, cl := range leaving {
-		cl.leave()
-	}
-	for _, ch := range g.list {
-		g.collect(ch, &c)
-	}
-	g.s.commits <- c
-	for lane, ids := range hints {
-		g.s.opts.Hint(lane, ids)
-	}
-	g.clear()
-}
-
-// settle notes in a message's entry what its row is now. The shard must be locked.
-func (g *settling) settle(t *touch, hints map[message.Lane][]message.ID, leaving *[]*claim) {
-	e := t.e
-	if t.changed {
-		e.version++
-	}
-	if t.tell || t.told {
-		g.s.tellsOf(e, t.tell)
-	}
-	waits := e.m.Waits()
-	if e.claim != nil && (!waits || e.claim.o.connector != e.m.Connector) {
-		*leaving = append(*leaving, e.claim)
-		e.claim = nil
-	}
-	if waits && t.changed && g.s.owners.of(e.m.Connector) == nil {
-		e.m.LaneSeq = 0
-		hints[e.m.Lane()] = append(hints[e.m.Lane()], e.m.ID)
-	}
-}
-
-// collect adds the events of a change that happened, and its callback.
-func (g *settling) collect(ch *change, c *committed) {
-	for i := range ch.evs {
-		ev := ch.evs[i]
-		t := g.by[ev.Msg.ID]
-		if t.e == nil {
-			continue
-		}
-		if t.refused != nil {
-			ch.err = t.refused
-			continue
-		}
-		if ev.Kind == message.Requeue && ev.Changed {
-			if o := g.s.owners.of(t.e.m.Connector); o != nil {
-				c.comes = append(c.comes, arrival{o: o, e: t.e, event: len(c.evs)})
-			}
-		}
-		c.evs = append(c.evs, ev)
-	}
-	if ch.after != nil {
-		before := c.before
-		c.before = func() {
-			if before != nil {
-				before()
-			}
-			ch.after()
-		}
-	}
-	c.dones = append(c.dones, settled{ch.done, ch.err})
-}
-
-// Load implements store.Store: the object of a message, which is read when need be.
-func (s *Store) Load(ctx context.Context, id message.ID) (*message.Message, error) {
-	sh := s.live.shard(id)
-	sh.mu.Lock()
-	e := sh.m[id]
-	sh.mu.Unlock()
-	if e != nil {
-		return e.m, nil
-	}
-	list, err := s.query(ctx, "WHERE m.id = $1", int64(id))
-	if err != nil {
-		return nil, fmt.Errorf("load message %s: %w", id, err)
-	}
-	if len(list) == 0 {
-		return nil, store.ErrNotFound
-	}
-	return list[0].m, nil // an event about it finds its object, or makes one
 }
