@@ -180,15 +180,14 @@ func (s *Store) RecordHorizon(key message.Lane, seq uint64, done func(granted ui
 	for i, e := range fresh {
 		ids[i] = int64(e.m.ID)
 	}
-	s.write(func(b *pgx.Batch) {
-		s.fence(b, []*owner{o})
+	s.settles.put(&change{o: o, queue: func(b *pgx.Batch) {
 		b.Queue("INSERT INTO claims (connector, epoch, number, ids) VALUES ($1,$2,$3,$4)", int16(o.connector), o.epoch, c.number, ids)
-	}, func() {
+	}, after: func() {
 		for _, e := range fresh {
 			s.claimed(e, c)
 		}
 		_, granted = s.unclaimed(o, key.Priority, seq)
-	}, func(err error) { done(granted, err) })
+	}, done: func(err error) { done(granted, err) }})
 }
 
 // claimed notes that a message may be sent. If it left meanwhile, it leaves the claim too.

@@ -257,7 +257,7 @@ func (g *settling) attempt() error {
 	g.outbox(b)
 	g.dropSpent(b)
 	for _, c := range g.list {
-		if c.queue != nil {
+		if c.queue != nil && !c.refused() {
 			c.queue(b)
 		}
 	}
@@ -279,9 +279,19 @@ func (g *settling) attempt() error {
 
 func (g *settling) fence(b *pgx.Batch) {
 	var all []*owner
+	add := func(o *owner) {
+		if !slices.Contains(all, o) {
+			all = append(all, o)
+		}
+	}
 	for _, t := range g.touched {
-		if t.o != nil && t.refused == nil && !slices.Contains(all, t.o) {
-			all = append(all, t.o)
+		if t.o != nil && t.refused == nil {
+			add(t.o)
+		}
+	}
+	for _, c := range g.list {
+		if c.o != nil && !c.refused() {
+			add(c.o)
 		}
 	}
 	g.s.fence(b, all)

@@ -72,7 +72,7 @@ func (g *settling) collect(ch *change, c *committed) {
 		}
 		c.evs = append(c.evs, ev)
 	}
-	if ch.after != nil {
+	if ch.after != nil && ch.err == nil {
 		before := c.before
 		c.before = func() {
 			if before != nil {

@@ -26,9 +26,19 @@ type change struct {
 	done func(error)
 	err  error // of one of its events
 	// Anything else that goes into the transaction: queue adds its statements, at each try anew,
-	// and after runs on the applier when it is committed.
+	// and after runs on the applier when it is committed. With o it is refused when another node
+	// has taken over.
 	queue func(b *pgx.Batch)
 	after func()
+	o     *owner
+}
+
+// refused notes that the change is not this node's to make any more.
+func (c *change) refused() bool {
+	if c.o != nil && c.o.lost.Load() {
+		c.err = store.ErrFenced
+	}
+	return c.o != nil && c.err != nil
 }
 
 // settleQueue is what waits for the settle writer.
