@@ -21,6 +21,7 @@ import (
 	"protei-bulk/bulk/message"
 	"protei-bulk/bulk/store"
 	"protei-bulk/bulk/store/postgres"
+	"protei-bulk/internal/pause"
 )
 
 // node is this process among the others that share its store.
@@ -93,7 +94,7 @@ func (p *Platform) Node() int {
 // reachPostgres opens the store, and tries again while nobody answers there.
 func (p *Platform) reachPostgres(ctx context.Context) (*postgres.Store, error) {
 	c := p.cfg
-	for pause := 100 * time.Millisecond; ; pause = min(2*pause, openRetry) {
+	for wait := 100 * time.Millisecond; ; wait = min(2*wait, openRetry) {
 		s, err := postgres.Open(ctx, postgres.Options{
 			URL: c.Store, MaxConns: c.Postgres.MaxConns, StatementTimeout: time.Duration(c.Postgres.StatementTimeout),
 			Retention: time.Duration(c.Retention), AuditRetention: time.Duration(c.Audit.Keep),
@@ -108,12 +109,8 @@ func (p *Platform) reachPostgres(ctx context.Context) (*postgres.Store, error) {
 			return nil, errors.New(reason)
 		}
 		p.door.waits(reason)
-		p.log.Warn("waiting for the store", "error", reason, "again_in", pause)
-		t := time.NewTimer(pause)
-		select {
-		case <-t.C:
-		case <-ctx.Done():
-			t.Stop()
+		p.log.Warn("waiting for the store", "error", reason, "again_in", wait)
+		if pause.For(ctx, wait) != nil {
 			return nil, errors.New(reason)
 		}
 	}
@@ -252,6 +249,9 @@ func (n *node) gone(ctx context.Context, number uint16) error {
 		return err
 	}
 	n.p.log.Info("node is gone", "node", number, "its_outbox", count)
+	if count > 0 {
+		n.p.webhooks.Look()
+	}
 	n.binds.adopted()
 	adopted := make(chan error, 1)
 	n.store.AdoptRecords(number, func(err error) { adopted <- err })

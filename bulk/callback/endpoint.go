@@ -392,9 +392,13 @@ func (s *Sender) note(notices []Notice) {
 
 // room tells the sweeper that something may fit again. It needs mu.
 func (s *Sender) room() {
-	if !s.missed {
-		return
+	if s.missed {
+		s.Look()
 	}
+}
+
+// Look reads the outbox soon: there are entries in it that nobody pushed.
+func (s *Sender) Look() {
 	select {
 	case s.roomy <- struct{}{}:
 	default:

@@ -93,7 +93,7 @@ type Sender struct {
 	cancel context.CancelFunc
 	wg     sync.WaitGroup // workers and the sweeper
 	quit   chan struct{}  // closed by Stop
-	roomy  chan struct{}  // capacity 1: a queue has room again
+	roomy  chan struct{}  // capacity 1: a queue has room again, or Look was called
 	stats  counters
 
 	mu        sync.Mutex // guards everything below, endpoints and tenants included
