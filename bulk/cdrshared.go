@@ -11,6 +11,7 @@ import (
 	"protei-bulk/bulk/cdr"
 	"protei-bulk/bulk/message"
 	"protei-bulk/bulk/store/postgres"
+	"protei-bulk/internal/pause"
 )
 
 // With a store that nodes share, CDR records are written into it by the transaction that makes
@@ -72,18 +73,15 @@ func (p *Platform) startCDR(s *postgres.Store) {
 		defer close(done)
 		for ctx.Err() == nil {
 			more, err := p.bringCDR(ctx, s)
-			pause := cdrLook
+			wait := cdrLook
 			switch {
 			case err != nil && ctx.Err() == nil:
 				p.log.Error("bring CDRs from the store into files", "error", err)
-				pause = cdrRetry
+				wait = cdrRetry
 			case more:
-				pause = 0
+				wait = 0
 			}
-			select {
-			case <-time.After(pause):
-			case <-ctx.Done():
-			}
+			_ = pause.For(ctx, wait)
 		}
 	}()
 	p.onStop("CDR records", func(ctx context.Context) error {

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"protei-bulk/bulk/api"
+	"protei-bulk/internal/pause"
 )
 
 // door is the HTTP server's handler. While the platform starts, which may take as long as
@@ -88,10 +89,5 @@ func (p *Platform) drain(ctx context.Context) {
 		return
 	}
 	p.log.Info("not ready any more; the doors close later", "drain", time.Duration(p.cfg.Drain))
-	t := time.NewTimer(time.Duration(p.cfg.Drain))
-	defer t.Stop()
-	select {
-	case <-t.C:
-	case <-ctx.Done():
-	}
+	_ = pause.For(ctx, time.Duration(p.cfg.Drain))
 }

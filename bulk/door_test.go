@@ -15,15 +15,7 @@ import (
 // TestANodeWaitsForItsStore: HTTP says that the node lives and what it waits for; it takes nothing
 // meanwhile, and goes on by itself.
 func TestANodeWaitsForItsStore(t *testing.T) {
-	pg, err := servers.NewPostgres(t.TempDir())
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := pg.Stop(); err != nil {
-			t.Error(err)
-		}
-	})
+	pg := servers.TestPostgres(t)
 	url, err := pg.NewDatabase()
 	if err != nil {
 		t.Fatal(err)

@@ -12,6 +12,7 @@ import (
 	"protei-bulk/bulk/message"
 	"protei-bulk/bulk/store"
 	"protei-bulk/bulk/store/postgres"
+	"protei-bulk/internal/pause"
 )
 
 // What is set by administrators is in memory on every node. Who changes it in the store tells
@@ -190,11 +191,7 @@ func (c *changes) start() {
 			case <-ctx.Done():
 				return
 			}
-			t := time.NewTimer(reloadLinger)
-			select {
-			case <-t.C:
-			case <-ctx.Done():
-				t.Stop()
+			if pause.For(ctx, reloadLinger) != nil {
 				return
 			}
 			c.reload(ctx)

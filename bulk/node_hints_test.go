@@ -14,15 +14,7 @@ import (
 // all messages still come through.
 func TestHintsBetweenNodes(t *testing.T) {
 	url := sharedStore(t)
-	redis, err := servers.NewRedis(t.TempDir())
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := redis.Stop(); err != nil {
-			t.Error(err)
-		}
-	})
+	redis := servers.TestRedis(t)
 	hints := func(c *Config) { c.Queue = redis.URL() }
 	sim := simulate(t, smsc.Behaviour{})
 	a := openNode(t, url, "a", hints)

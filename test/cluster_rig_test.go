@@ -18,17 +18,36 @@ import (
 // clusterTTL is how long a node that is not seen keeps its leases, in these tests.
 const clusterTTL = 2 * time.Second
 
-// clusterTime is how long load runs before and after a fault: CLUSTER_SECONDS, 1 by default.
-func clusterTime(t *testing.T) time.Duration {
-	t.Helper()
-	seconds := 1
-	if text := os.Getenv("CLUSTER_SECONDS"); text != "" {
+// flow waits until messages flow: until so many hundreds more have come back as CLUSTER_FLOW
+// says, 5 by default, or 30 s are over.
+func (r *rig) flow() {
+	r.t.Helper()
+	hundreds := 5
+	if text := os.Getenv("CLUSTER_FLOW"); text != "" {
 		var err error
-		if seconds, err = strconv.Atoi(text); err != nil {
-			t.Fatalf("CLUSTER_SECONDS=%q: %v", text, err)
+		if hundreds, err = strconv.Atoi(text); err != nil {
+			r.t.Fatalf("CLUSTER_FLOW=%q: %v", text, err)
 		}
 	}
-	return time.Duration(seconds) * time.Second
+	want := r.receipts() + 100*hundreds
+	waitUntil(r.t, time.Duration(30+hundreds)*time.Second, func() bool { return r.receipts() >= want })
+	if got := r.receipts(); got < want {
+		r.t.Fatalf("%d receipts, not %d: messages do not flow", got, want)
+	}
+}
+
+// joined waits until a node answers that it is ready. It may take that back for a moment.
+func (r *rig) joined(addr string) {
+	r.t.Helper()
+	ready := false
+	waitUntil(r.t, 20*time.Second, func() bool {
+		code, err := call(r.t.Context(), "GET", "http://"+addr+"/api/v1/health/ready", "", nil)
+		ready = err == nil && code == http.StatusOK
+		return ready
+	})
+	if !ready {
+		r.t.Fatalf("%s is not ready", addr)
+	}
 }
 
 // rig is several nodes over a private PostgreSQL, a simulated SMSC behind them and a customer
@@ -57,16 +76,9 @@ const rigPause = 40 * time.Millisecond
 func newRig(t *testing.T, settings ...string) *rig {
 	t.Helper()
 	r := &rig{t: t, led: newLedger()}
-	var err error
 	// fsync stays on: what a crash of PostgreSQL loses is what these tests are about.
-	if r.postgres, err = servers.NewPostgres(t.TempDir(), settings...); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := r.postgres.Stop(); err != nil {
-			t.Error(err)
-		}
-	})
+	r.postgres = servers.TestPostgres(t, settings...)
+	var err error
 	if r.store, err = r.postgres.NewDatabase(); err != nil {
 		t.Fatal(err)
 	}
@@ -84,11 +96,11 @@ func (r *rig) start(i int) *platform {
 	r.t.Setenv("PROTEI_BULK_CLUSTER_TTL", clusterTTL.String())
 	p := serveDev(r.t, args...)
 	r.mu.Lock()
-	defer r.mu.Unlock()
 	for len(r.nodes) <= i {
 		r.nodes = append(r.nodes, nil)
 	}
-	r.nodes[i] = p
+	r.mu.Unlock()
+	r.up(i, p)
 	return p
 }
 
@@ -102,6 +114,13 @@ func (r *rig) doors() (addrs []string) {
 		}
 	}
 	return addrs
+}
+
+// up notes that a node is back.
+func (r *rig) up(i int, p *platform) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.nodes[i] = p
 }
 
 // down notes that a node is gone.

@@ -25,14 +25,14 @@ func TestClusterNodeKilled(t *testing.T) {
 	r.start(1)
 	owner := r.owner()
 	r.send()
-	time.Sleep(clusterTime(t))
+	r.flow()
 	r.nodes[owner].kill()
 	killed := time.Now()
 	r.down(owner)
 	r.recovered("the owner of the connector killed", killed)
-	time.Sleep(clusterTime(t))
+	r.flow()
 	r.start(owner)
-	time.Sleep(clusterTime(t))
+	r.flow()
 	r.close(2)
 }
 
@@ -45,7 +45,7 @@ func TestClusterNodeStopped(t *testing.T) {
 	r.start(1)
 	owner := r.owner()
 	r.send()
-	time.Sleep(clusterTime(t))
+	r.flow()
 	hung := r.nodes[owner]
 	if err := hung.cmd.Process.Signal(syscall.SIGSTOP); err != nil {
 		t.Fatal(err)
@@ -56,10 +56,9 @@ func TestClusterNodeStopped(t *testing.T) {
 	if err := hung.cmd.Process.Signal(syscall.SIGCONT); err != nil {
 		t.Fatal(err)
 	}
-	r.mu.Lock()
-	r.nodes[owner] = hung
-	r.mu.Unlock()
-	time.Sleep(2*clusterTTL + clusterTime(t))
+	r.joined(hung.HTTP)
+	r.up(owner, hung)
+	r.flow()
 	r.close(2)
 }
 
@@ -71,7 +70,7 @@ func TestClusterPostgresCrashes(t *testing.T) {
 	r.start(1)
 	r.owner()
 	r.send()
-	time.Sleep(clusterTime(t))
+	r.flow()
 	if err := r.postgres.Crash(); err != nil {
 		t.Fatal(err)
 	}
@@ -91,7 +90,7 @@ func TestClusterPostgresCrashes(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.recovered("PostgreSQL crashed and is back", time.Now())
-	time.Sleep(clusterTime(t))
+	r.flow()
 	r.close(2)
 }
 
@@ -179,7 +178,7 @@ func TestClusterLinkCut(t *testing.T) {
 	}
 	r.store = direct
 	r.send()
-	time.Sleep(clusterTime(t))
+	r.flow()
 	l.cut.Store(true)
 	cut := time.Now()
 	cutOff := r.nodes[0]
@@ -188,10 +187,9 @@ func TestClusterLinkCut(t *testing.T) {
 	r.recovered("the owner cut off", cut)
 	l.cut.Store(false)
 	l.drop()
-	r.mu.Lock()
-	r.nodes[0] = cutOff
-	r.mu.Unlock()
-	time.Sleep(2*clusterTTL + clusterTime(t))
+	r.joined(cutOff.HTTP)
+	r.up(0, cutOff)
+	r.flow()
 	r.close(3)
 }
 
@@ -263,7 +261,7 @@ func TestClusterRollingRestart(t *testing.T) {
 		})
 	}
 	for i := range 2 {
-		time.Sleep(clusterTime(t))
+		r.flow()
 		p := r.nodes[i]
 		if code := p.stop(); code != 0 {
 			t.Errorf("exit code %d\n%s", code, p.out)
@@ -272,7 +270,7 @@ func TestClusterRollingRestart(t *testing.T) {
 		r.start(i)
 		waitUntil(t, 10*time.Second, func() bool { b.mu.Lock(); defer b.mu.Unlock(); return len(b.ready) == 2 })
 	}
-	time.Sleep(clusterTime(t))
+	r.flow()
 	rest()
 	load.Wait()
 	r.stopLoad = func() {}
@@ -308,36 +306,28 @@ func (r *rig) sendOne(ctx context.Context, addr string, n int) error {
 // hints: what nobody hints at is found by looking.
 func TestClusterRedisFails(t *testing.T) {
 	r := newRig(t)
-	redis, err := servers.NewRedis(t.TempDir())
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := redis.Stop(); err != nil {
-			t.Error(err)
-		}
-	})
+	redis := servers.TestRedis(t)
 	r.args = []string{"--queue", redis.URL()}
 	r.start(0)
 	r.start(1)
 	r.owner()
 	r.send()
-	time.Sleep(clusterTime(t))
+	r.flow()
 	for range 5 { // in the middle of whatever is under way
 		if out, err := exec.CommandContext(t.Context(), "redis-cli", "-p", strconv.Itoa(redis.Port), "flushall").CombinedOutput(); err != nil {
 			t.Fatalf("flushall: %v\n%s", err, out)
 		}
-		time.Sleep(clusterTime(t) / 5)
+		r.flow()
 	}
 	if err := redis.Kill(); err != nil {
 		t.Fatal(err)
 	}
 	r.recovered("Redis killed", time.Now())
-	time.Sleep(clusterTime(t))
+	r.flow()
 	if err := redis.Start(); err != nil {
 		t.Fatal(err)
 	}
 	r.recovered("Redis back, and empty", time.Now())
-	time.Sleep(clusterTime(t))
+	r.flow()
 	r.close(0)
 }

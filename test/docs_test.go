@@ -357,15 +357,7 @@ func TestDocsCommands(t *testing.T) {
 	}
 	t.Run("metrics", func(t *testing.T) {
 		node := newRig(t) // some metrics are of one of several nodes
-		redis, err := servers.NewRedis(t.TempDir())
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() {
-			if err := redis.Stop(); err != nil {
-				t.Error(err)
-			}
-		})
+		redis := servers.TestRedis(t)
 		node.args = []string{"--queue", redis.URL()}
 		node.start(0)
 		node.owner()

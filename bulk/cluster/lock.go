@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"protei-bulk/bulk/store"
+	"protei-bulk/internal/pause"
 )
 
 // lockPause is how long Lock waits until it tries again.
@@ -31,22 +32,11 @@ func (m *Member) Lock(ctx context.Context, name string) (unlock func(), err erro
 			}, nil
 		}
 		if errors.Is(err, store.ErrTaken) {
-			err = sleep(ctx, lockPause)
+			err = pause.For(ctx, lockPause)
 		}
 		if err != nil {
 			<-here
 			return nil, fmt.Errorf("wait for %s: %w", name, err)
 		}
-	}
-}
-
-func sleep(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
 	}
 }

@@ -49,9 +49,14 @@ func (id ID) String() string {
 // source borrows ahead, so it can lie a little in the future.
 func (id ID) Time() time.Time { return time.UnixMilli(int64(id >> (seqBits + nodeBits))) }
 
-// FirstID returns the lowest ID that can be issued at t: the bound of a search by time.
+// FirstID returns the lowest ID that can be issued at t: the bound of a search by time. Of a
+// moment beyond what IDs can say it is the highest one.
 func FirstID(t time.Time) ID {
+	const last = 1<<42 - 1
 	ms := max(t.UnixMilli(), 0)
+	if ms > last {
+		return ^ID(0) >> 1
+	}
 	return ID(ms) << (seqBits + nodeBits)
 }
 

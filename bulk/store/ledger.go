@@ -46,7 +46,7 @@ type counts struct {
 }
 
 // books holds all counts.
-type books = registry[ledgerKey, counts]
+type books = Registry[ledgerKey, counts]
 
 func newCounts(key ledgerKey) *counts { return &counts{key: key} }
 
@@ -59,7 +59,7 @@ type page struct {
 func (p *page) of(m *message.Message) *counts {
 	key := ledgerKey{m.Account, m.Campaign}
 	if p.last == nil || p.last.key != key {
-		p.last = p.books.get(key, newCounts)
+		p.last = p.books.Get(key, newCounts)
 	}
 	return p.last
 }
@@ -75,7 +75,7 @@ func cell(m *message.Message, s message.Status) message.Status {
 // Ledgers returns the counts of every account, its campaigns included.
 func (e *Embedded) Ledgers() map[uint32]Ledger {
 	sum := make(map[uint32]Ledger)
-	e.books.each(func(key ledgerKey, c *counts) {
+	e.books.Each(func(key ledgerKey, c *counts) {
 		l := sum[key.account]
 		c.add(&l)
 		sum[key.account] = l
@@ -87,7 +87,7 @@ func (e *Embedded) Ledgers() map[uint32]Ledger {
 // own: it equals the sum of the account's Ledger, or something was lost or counted twice.
 func (e *Embedded) Accepted() map[uint32]int64 {
 	sum := make(map[uint32]int64)
-	e.books.each(func(key ledgerKey, c *counts) { sum[key.account] += c.accepted.Load() })
+	e.books.Each(func(key ledgerKey, c *counts) { sum[key.account] += c.accepted.Load() })
 	return sum
 }
 
@@ -99,7 +99,7 @@ func (c *counts) add(l *Ledger) {
 
 // CampaignLedger returns the counts of a campaign's messages.
 func (e *Embedded) CampaignLedger(account uint32, campaign message.ID) (l Ledger) {
-	if c := e.books.find(ledgerKey{account, campaign}); c != nil {
+	if c := e.books.Find(ledgerKey{account, campaign}); c != nil {
 		c.add(&l)
 	}
 	return l
@@ -108,7 +108,7 @@ func (e *Embedded) CampaignLedger(account uint32, campaign message.ID) (l Ledger
 // CampaignTop returns the highest recipient ordinal of the campaign for which a message
 // was accepted.
 func (e *Embedded) CampaignTop(account uint32, campaign message.ID) uint32 {
-	if c := e.books.find(ledgerKey{account, campaign}); c != nil {
+	if c := e.books.Find(ledgerKey{account, campaign}); c != nil {
 		return c.cursor.Load()
 	}
 	return 0

@@ -11,10 +11,6 @@ import (
 )
 
 const (
-	defaultLimit = 20
-	maxLimit     = 1000
-	// maxSkip bounds how deep Query.Page reaches; a cursor has no such bound.
-	maxSkip = 100_000
 	// firstLook is how many of the newest rows a filtered list reads in order before it
 	// asks the index: most lists find enough there.
 	firstLook = 64
@@ -61,34 +57,23 @@ type lister struct {
 }
 
 func newLister(q Query, h hasher) *lister {
-	if q.Limit <= 0 {
-		q.Limit = defaultLimit
-	}
-	q.Limit = min(q.Limit, maxLimit)
+	var skip int
+	q.Limit, skip = q.Window()
 	l := &lister{q: q, hash: h, high: ^message.ID(0) >> 1, looks: firstLook + 2*q.Limit}
 	if !q.Since.IsZero() {
-		l.low = firstID(q.Since)
+		l.low = message.FirstID(q.Since)
 	}
 	if !q.Until.IsZero() {
-		l.high = max(firstID(q.Until), 1) - 1
+		l.high = max(message.FirstID(q.Until), 1) - 1
 	}
 	switch {
 	case q.Cursor != 0:
 		l.high = min(l.high, q.Cursor-1)
-	case q.Page > 1:
-		l.skip = min((q.Page-1)*q.Limit, maxSkip)
+	default:
+		l.skip = skip
 	}
 	l.keys = l.filterKeys()
 	return l
-}
-
-// firstID is message.FirstID, kept in the range of ids for a time beyond it.
-func firstID(t time.Time) message.ID {
-	const last = 1<<42 - 1
-	if t.UnixMilli() > last {
-		return ^message.ID(0) >> 1
-	}
-	return message.FirstID(t)
 }
 
 // filterKeys are the keys of the index that all answers have.

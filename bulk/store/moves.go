@@ -39,7 +39,7 @@ func (e *Embedded) applyMove(mv *move, live bool) {
 	e.moves.fresh = append(e.moves.fresh, *mv)
 	e.moves.mu.Unlock()
 	book := func(account uint32, amount money.Amount) {
-		p := e.purses.get(account, newPurse)
+		p := e.purses.Get(account, newPurse)
 		p.mu.Lock()
 		defer p.mu.Unlock()
 		p.now.Credits += amount
@@ -80,7 +80,7 @@ func (e *Embedded) Move(ctx context.Context, mv money.Movement, floor money.Amou
 	if gainer != 0 && !e.roomFor(gainer, amount) {
 		return mv, false, money.ErrTooMuch
 	}
-	if loser != 0 && !e.purses.get(loser, newPurse).Reserve(amount, floor) {
+	if loser != 0 && !e.purses.Get(loser, newPurse).Reserve(amount, floor) {
 		return mv, false, money.ErrInsufficient
 	}
 	mv.ID = e.ids.Next()
@@ -88,7 +88,7 @@ func (e *Embedded) Move(ctx context.Context, mv money.Movement, floor money.Amou
 	err = e.queue.try(func(err error) { result <- err }, func(p *pending) { p.moves = append(p.moves, move{Movement: mv}) })
 	if err != nil {
 		if loser != 0 {
-			e.purses.get(loser, newPurse).Release(amount)
+			e.purses.Get(loser, newPurse).Release(amount)
 		}
 		return mv, false, err
 	}
@@ -197,7 +197,7 @@ func (m *materialiser) moveRows() error {
 }
 
 func (m *materialiser) moveRow(mv *move, account uint32, amount money.Amount, peer uint32, mirror int64) error {
-	p := m.e.purses.get(account, newPurse)
+	p := m.e.purses.Get(account, newPurse)
 	p.rows.Credits += amount
 	p.rows.Left += amount
 	m.purses.add(p, &p.dirty)

@@ -23,12 +23,12 @@ type embeddedPurse struct {
 }
 
 // purses holds all purses: those of accounts that ever paid or were paid for something.
-type purses = registry[uint32, embeddedPurse]
+type purses = Registry[uint32, embeddedPurse]
 
 func newPurse(account uint32) *embeddedPurse { return &embeddedPurse{account: account} }
 
 // PurseOf returns the money of an account, which stays the same object.
-func (e *Embedded) PurseOf(account uint32) Purse { return e.purses.get(account, newPurse) }
+func (e *Embedded) PurseOf(account uint32) Purse { return e.purses.Get(account, newPurse) }
 
 // Reserve takes amount, which is not negative, out of the balance for messages that are about
 // to be accepted, unless less than floor would be left. Accept of messages with a Tariff
@@ -61,7 +61,7 @@ func (p *embeddedPurse) Left() money.Amount {
 
 // Balance returns the money of an account at this moment.
 func (e *Embedded) Balance(account uint32) money.Balance {
-	p := e.purses.find(account)
+	p := e.purses.Find(account)
 	if p == nil {
 		return money.Balance{}
 	}
@@ -73,7 +73,7 @@ func (e *Embedded) Balance(account uint32) money.Balance {
 // Balances returns the money of every account that has moved any.
 func (e *Embedded) Balances() map[uint32]money.Balance {
 	all := make(map[uint32]money.Balance)
-	e.purses.each(func(_ uint32, p *embeddedPurse) {
+	e.purses.Each(func(_ uint32, p *embeddedPurse) {
 		p.mu.Lock()
 		all[p.account] = p.now
 		p.mu.Unlock()
@@ -95,7 +95,7 @@ func (a *applier) pay(ev *message.Event, before worth) {
 	m := ev.Msg
 	p := a.purse
 	if p == nil || p.account != m.Tariff.Payer {
-		p = a.e.purses.get(m.Tariff.Payer, newPurse)
+		p = a.e.purses.Get(m.Tariff.Payer, newPurse)
 		a.purse = p
 	}
 	after := worthOf(m)
@@ -118,7 +118,7 @@ func (a *applier) pay(ev *message.Event, before worth) {
 
 // bill counts a message's money as its row has it. The shard must be locked.
 func (m *materialiser) bill(msg *message.Message, fresh bool) {
-	p := m.e.purses.get(msg.Tariff.Payer, newPurse)
+	p := m.e.purses.Get(msg.Tariff.Payer, newPurse)
 	price := money.Amount(msg.Tariff.Price)
 	if fresh {
 		charge := price * money.Amount(len(msg.Parts))
@@ -151,7 +151,7 @@ func (m *materialiser) purseRows() error {
 
 func (e *Embedded) restorePurses(conn *database) error {
 	err := query1(conn, "SELECT account, credits, charged, refunded, reserved, remaining FROM purses", func(stmt *sqlite.Stmt) error {
-		p := e.purses.get(uint32(stmt.ColumnInt64(0)), newPurse)
+		p := e.purses.Get(uint32(stmt.ColumnInt64(0)), newPurse)
 		amount := func(col int) money.Amount { return money.Amount(stmt.ColumnInt64(col)) }
 		p.rows = money.Balance{Credits: amount(1), Charged: amount(2), Refunded: amount(3), Reserved: amount(4), Left: amount(5)}
 		p.now = p.rows

@@ -125,8 +125,13 @@ func (e *Embedded) RecordHorizon(key message.Lane, seq uint64, done func(granted
 // ErrBusy, ErrDiskFull, ErrTooLarge and ErrFailed refuse
 // all of them; after any other error the messages may or may not be accepted.
 func (e *Embedded) Accept(ctx context.Context, msgs []*message.Message, extra AcceptExtra) error {
+	return Wait(ctx, func(done func(error)) error { return e.AcceptAsync(msgs, extra, done) })
+}
+
+// Wait returns what start's callback is given, or why start did not begin, or why ctx ended first.
+func Wait(ctx context.Context, start func(done func(error)) error) error {
 	result := make(chan error, 1)
-	if err := e.AcceptAsync(msgs, extra, func(err error) { result <- err }); err != nil {
+	if err := start(func(err error) { result <- err }); err != nil {
 		return err
 	}
 	select {

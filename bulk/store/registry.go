@@ -2,23 +2,23 @@ package store
 
 import "sync"
 
-// registry holds what is counted for each key: made when it is first asked for, read far more
+// Registry holds what is counted for each key: made when it is first asked for, read far more
 // often than it grows. The zero value is ready.
-type registry[K comparable, V any] struct {
+type Registry[K comparable, V any] struct {
 	mu  sync.RWMutex // guards the map
 	all map[K]*V
 }
 
-// find returns the value of key, or nil when there is none.
-func (r *registry[K, V]) find(key K) *V {
+// Find returns the value of key, or nil when there is none.
+func (r *Registry[K, V]) Find(key K) *V {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
 	return r.all[key]
 }
 
-// get returns the value of key, which it makes if need be.
-func (r *registry[K, V]) get(key K, create func(K) *V) *V {
-	if v := r.find(key); v != nil {
+// Get returns the value of key, which it makes if need be.
+func (r *Registry[K, V]) Get(key K, create func(K) *V) *V {
+	if v := r.Find(key); v != nil {
 		return v
 	}
 	r.mu.Lock()
@@ -34,8 +34,8 @@ func (r *registry[K, V]) get(key K, create func(K) *V) *V {
 	return v
 }
 
-// each calls f, which must be quick, for all of them.
-func (r *registry[K, V]) each(f func(K, *V)) {
+// Each calls f, which must be quick, for all of them.
+func (r *Registry[K, V]) Each(f func(K, *V)) {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
 	for key, v := range r.all {
@@ -43,8 +43,8 @@ func (r *registry[K, V]) each(f func(K, *V)) {
 	}
 }
 
-// drop forgets the values whose key which selects.
-func (r *registry[K, V]) drop(which func(K) bool) {
+// Drop forgets the values whose key which selects.
+func (r *Registry[K, V]) Drop(which func(K) bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for key := range r.all {

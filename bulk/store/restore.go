@@ -69,7 +69,7 @@ func (e *Embedded) restoreLanes(conn *database) error {
 
 func (e *Embedded) restoreLedger(conn *database) error {
 	err := query1(conn, "SELECT account, campaign, cursor, counts FROM ledger", func(stmt *sqlite.Stmt) error {
-		c := e.books.get(ledgerKey{uint32(stmt.ColumnInt64(0)), message.ID(stmt.ColumnInt64(1))}, newCounts)
+		c := e.books.Get(ledgerKey{uint32(stmt.ColumnInt64(0)), message.ID(stmt.ColumnInt64(1))}, newCounts)
 		c.cursor.Store(uint32(stmt.ColumnInt64(2)))
 		b := columnBytes(stmt, 3)
 		for s := range c.rows {

@@ -66,6 +66,26 @@ type Query struct {
 	Limit  int        // 0: 20; at most 1,000
 }
 
+const (
+	defaultLimit = 20
+	maxLimit     = 1000
+	// maxSkip bounds how deep Query.Page reaches; a cursor has no such bound.
+	maxSkip = 100_000
+)
+
+// Window returns how many messages an answer has at most, and how many are passed over before.
+func (q *Query) Window() (limit, skip int) {
+	limit = q.Limit
+	if limit <= 0 {
+		limit = defaultLimit
+	}
+	limit = min(limit, maxLimit)
+	if q.Cursor == 0 && q.Page > 1 {
+		skip = min((q.Page-1)*limit, maxSkip)
+	}
+	return limit, skip
+}
+
 // ReceiptMatch is the answer to one receipt's lookup.
 type ReceiptMatch = message.ReceiptMatch
 

@@ -34,7 +34,7 @@ type usage struct {
 }
 
 // usages holds all usage.
-type usages = registry[usageKey, usage]
+type usages = Registry[usageKey, usage]
 
 func newUsage(key usageKey) *usage { return &usage{key: key} }
 
@@ -48,7 +48,7 @@ func (mt *meter) of(m *message.Message) (day *usage, quarter int) {
 	n := m.SubmittedAt / quarterMs
 	key := usageKey{m.Account, int32(n / quartersOfDay)}
 	if mt.last == nil || mt.last.key != key {
-		mt.last = mt.usages.get(key, newUsage)
+		mt.last = mt.usages.Get(key, newUsage)
 	}
 	return mt.last, int(n % quartersOfDay)
 }
@@ -59,7 +59,7 @@ func (mt *meter) of(m *message.Message) (day *usage, quarter int) {
 func (e *Embedded) Parts(account uint32, from, to int64) (sum int64) {
 	first, last := from/quarterMs, (to-1)/quarterMs
 	for day := first / quartersOfDay; day <= last/quartersOfDay; day++ {
-		u := e.usages.find(usageKey{account, int32(day)})
+		u := e.usages.Find(usageKey{account, int32(day)})
 		if u == nil {
 			continue
 		}
@@ -98,13 +98,13 @@ func (m *materialiser) purgeUsage(now time.Time) error {
 	if err := exec(m.conn, "DELETE FROM usage WHERE day < ?", int64(oldest)); err != nil {
 		return fmt.Errorf("delete old usage: %w", err)
 	}
-	m.e.usages.drop(func(key usageKey) bool { return key.day < oldest })
+	m.e.usages.Drop(func(key usageKey) bool { return key.day < oldest })
 	return nil
 }
 
 func (e *Embedded) restoreUsage(conn *database) error {
 	err := query1(conn, "SELECT account, day, parts FROM usage", func(stmt *sqlite.Stmt) error {
-		u := e.usages.get(usageKey{uint32(stmt.ColumnInt64(0)), int32(stmt.ColumnInt64(1))}, newUsage)
+		u := e.usages.Get(usageKey{uint32(stmt.ColumnInt64(0)), int32(stmt.ColumnInt64(1))}, newUsage)
 		b := columnBytes(stmt, 2)
 		for q := range u.rows {
 			n, size := binary.Uvarint(b)

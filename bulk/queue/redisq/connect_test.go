@@ -44,9 +44,9 @@ func cpu(tb testing.TB, c rueidis.Client) (sum float64) {
 }
 
 func TestRefusals(t *testing.T) {
-	evicts := startRedis(t, "--maxmemory-policy", "allkeys-lru")
-	hidden := startRedis(t, "--maxmemory-policy", "volatile-lru", "--rename-command", "CONFIG", "")
-	locked := startRedis(t, "--requirepass", "secret")
+	evicts := servers.TestRedis(t, "--maxmemory-policy", "allkeys-lru")
+	hidden := servers.TestRedis(t, "--maxmemory-policy", "volatile-lru", "--rename-command", "CONFIG", "")
+	locked := servers.TestRedis(t, "--requirepass", "secret")
 	for _, c := range []struct{ name, url, says string }{
 		{"evicts", evicts.URL(), "set it to noeviction"},
 		{"evicts, without CONFIG", hidden.URL(), "maxmemory-policy is volatile-lru"},
@@ -72,7 +72,7 @@ func TestRefusals(t *testing.T) {
 }
 
 func TestPasswordAndDatabase(t *testing.T) {
-	r := startRedis(t, "--requirepass", "secret")
+	r := servers.TestRedis(t, "--requirepass", "secret")
 	zero, three := client(t, "redis://:secret@"+r.Addr), client(t, "redis://:secret@"+r.Addr+"/3")
 	do(t, three, "SET", "k", "v")
 	if n, err := do(t, zero, "EXISTS", "k").AsInt64(); n != 0 || err != nil {
@@ -91,7 +91,7 @@ func TestTLS(t *testing.T) {
 	if err := l.Close(); err != nil {
 		t.Fatal(err)
 	}
-	startRedis(t, "--tls-port", strconv.Itoa(port), "--tls-cert-file", cert, "--tls-key-file", key, "--tls-ca-cert-file", cert, "--tls-auth-clients", "no")
+	servers.TestRedis(t, "--tls-port", strconv.Itoa(port), "--tls-cert-file", cert, "--tls-key-file", key, "--tls-ca-cert-file", cert, "--tls-auth-clients", "no")
 	url := fmt.Sprintf("rediss://127.0.0.1:%d", port)
 	if c, err := redisq.Connect(t.Context(), url); err == nil {
 		c.Close()
@@ -130,8 +130,8 @@ func certificate(t *testing.T, dir string) (cert, key string) {
 
 // TestFailoverBySentinel: the master dies, and hints go over its replica.
 func TestFailoverBySentinel(t *testing.T) {
-	master := startRedis(t)
-	startRedis(t, "--replicaof", "127.0.0.1 "+strconv.Itoa(master.Port))
+	master := servers.TestRedis(t)
+	servers.TestRedis(t, "--replicaof", "127.0.0.1 "+strconv.Itoa(master.Port))
 	c := client(t, master.URL())
 	eventually(t, "the replica", func() bool {
 		info, err := do(t, c, "INFO", "replication").ToString()

@@ -21,20 +21,6 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m, goleak.IgnoreTopFunction("protei-bulk/internal/servers.startPinned.func1.1"))
 }
 
-func startRedis(t *testing.T, settings ...string) *servers.Redis {
-	t.Helper()
-	r, err := servers.NewRedis(t.TempDir(), settings...)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := r.Stop(); err != nil {
-			t.Error(err)
-		}
-	})
-	return r
-}
-
 func client(t *testing.T, url string) rueidis.Client {
 	t.Helper()
 	c, err := redisq.Connect(t.Context(), url)
@@ -111,7 +97,7 @@ func do(t *testing.T, c rueidis.Client, args ...string) rueidis.RedisResult {
 }
 
 func TestHintsReachTheOwnerAndAreTakenAway(t *testing.T) {
-	r := startRedis(t)
+	r := servers.TestRedis(t)
 	o := &owner{}
 	q := o.open(t, r.URL(), "a")
 	defer q.Stop()
@@ -134,7 +120,7 @@ func TestHintsReachTheOwnerAndAreTakenAway(t *testing.T) {
 
 // TestRedisThatForgetsOrDies: hints meanwhile are lost, and those after it come.
 func TestRedisThatForgetsOrDies(t *testing.T) {
-	r := startRedis(t)
+	r := servers.TestRedis(t)
 	o := &owner{}
 	q := o.open(t, r.URL(), "a")
 	defer q.Stop()
@@ -163,7 +149,7 @@ func TestRedisThatForgetsOrDies(t *testing.T) {
 
 // TestNextOwnerTakesOver what the one before read and did not use.
 func TestNextOwnerTakesOver(t *testing.T) {
-	r := startRedis(t)
+	r := servers.TestRedis(t)
 	first := &owner{err: errors.New("the lane is another node's")}
 	q := first.open(t, r.URL(), "a")
 	q.Publish(seven, []message.ID{1})
@@ -176,7 +162,7 @@ func TestNextOwnerTakesOver(t *testing.T) {
 }
 
 func TestDeadHints(t *testing.T) {
-	r := startRedis(t)
+	r := servers.TestRedis(t)
 	c := client(t, r.URL())
 	do(t, c, "XADD", "pb:lane:{7}:1", "*", "ids", "odd")
 	o := &owner{err: errors.New("not now")}
@@ -212,11 +198,7 @@ func TestDeadHints(t *testing.T) {
 
 // BenchmarkHint is a hint of one message there and back. redis-us is the CPU of Redis for each.
 func BenchmarkHint(b *testing.B) {
-	r, err := servers.NewRedis(b.TempDir())
-	if err != nil {
-		b.Fatal(err)
-	}
-	defer r.Stop()
+	r := servers.TestRedis(b)
 	took := make(chan int, 1024)
 	q, err := redisq.Open(b.Context(), redisq.Options{
 		URL: r.URL(), Name: "a", Owns: func() []uint16 { return []uint16{7} },

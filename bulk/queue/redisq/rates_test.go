@@ -7,12 +7,13 @@ import (
 	"time"
 
 	"protei-bulk/bulk/queue/redisq"
+	"protei-bulk/internal/servers"
 )
 
 // TestRateOverNodes: three nodes that take as much as they can get no more than the rate together,
 // a debt is waited for, and FLUSHALL costs a burst at most.
 func TestRateOverNodes(t *testing.T) {
-	r := startRedis(t)
+	r := servers.TestRedis(t)
 	const tps, burst = 400, 50
 	var took atomic.Int64
 	began := time.Now()
@@ -44,7 +45,7 @@ func TestRateOverNodes(t *testing.T) {
 }
 
 func TestRateGivesDebt(t *testing.T) {
-	r := startRedis(t)
+	r := servers.TestRedis(t)
 	q, err := redisq.Open(t.Context(), redisq.Options{URL: r.URL(), Name: "a"})
 	if err != nil {
 		t.Fatal(err)

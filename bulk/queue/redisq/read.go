@@ -10,6 +10,7 @@ import (
 	"github.com/redis/rueidis"
 
 	"protei-bulk/bulk/message"
+	"protei-bulk/internal/pause"
 )
 
 const (
@@ -31,7 +32,7 @@ func (q *Queue) receive(ctx context.Context) {
 	for ctx.Err() == nil {
 		keys := q.streams()
 		if len(keys) == 0 {
-			pause(ctx, readBlock)
+			_ = pause.For(ctx, readBlock)
 			continue
 		}
 		err := q.makeGroups(ctx, keys, grouped)
@@ -52,7 +53,7 @@ func (q *Queue) receive(ctx context.Context) {
 		if ctx.Err() == nil {
 			q.reached(err)
 		}
-		pause(ctx, retryRead)
+		_ = pause.For(ctx, retryRead)
 	}
 }
 

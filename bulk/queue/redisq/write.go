@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/redis/rueidis"
 
@@ -140,14 +139,4 @@ func (q *Queue) acknowledge(key, id string) {
 // groupMissing reports whether a stream or its group is not there: new, or flushed away.
 func groupMissing(err error) bool {
 	return err != nil && strings.HasPrefix(err.Error(), "NOGROUP")
-}
-
-// pause waits after a failure.
-func pause(ctx context.Context, d time.Duration) {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-	case <-ctx.Done():
-	}
 }

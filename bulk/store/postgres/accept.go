@@ -15,6 +15,7 @@ import (
 	"protei-bulk/bulk/message"
 	"protei-bulk/bulk/money"
 	"protei-bulk/bulk/store"
+	"protei-bulk/internal/pause"
 )
 
 const (
@@ -84,16 +85,7 @@ func signal(wake chan struct{}) {
 
 // Accept implements store.Store: it returns when the messages are committed.
 func (s *Store) Accept(ctx context.Context, msgs []*message.Message, extra store.AcceptExtra) error {
-	result := make(chan error, 1)
-	if err := s.AcceptAsync(msgs, extra, func(err error) { result <- err }); err != nil {
-		return err
-	}
-	select {
-	case err := <-result:
-		return err
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
+	return store.Wait(ctx, func(done func(error)) error { return s.AcceptAsync(msgs, extra, done) })
 }
 
 // AcceptAsync implements store.Store.
@@ -166,7 +158,7 @@ func (a *accepting) commit(list []*request) {
 			})
 		case transient(err) && tries < acceptTries:
 			tries++
-			_ = sleep(a.s.stop, retryAfter)
+			_ = pause.For(a.s.stop, retryAfter)
 		case errors.Is(err, store.ErrFenced), errors.Is(err, errScarce): // again, as things are now
 		default:
 			for _, r := range a.list {
@@ -290,7 +282,7 @@ func (a *accepting) learn(cause error) error {
 			return cause
 		}
 		a.s.attempt(err)
-		if sleep(ctx, retryAfter) != nil {
+		if pause.For(ctx, retryAfter) != nil {
 			return cause
 		}
 	}

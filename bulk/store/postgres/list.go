@@ -12,9 +12,6 @@ import (
 )
 
 const (
-	defaultLimit = 20
-	maxLimit     = 1000
-	maxSkip      = 100_000
 	// batchSpan is how long after its batch's id a message of the batch may have come.
 	batchSpan = time.Hour
 )
@@ -40,15 +37,9 @@ func (w *where) limit(n int) string { return " LIMIT " + strconv.Itoa(n) }
 // List implements store.Store. What it shows is what was committed when it was asked.
 func (s *Store) List(ctx context.Context, q store.Query) (msgs []*message.Message, next message.ID, asOf time.Time, err error) {
 	asOf = s.opts.Now()
-	if q.Limit <= 0 {
-		q.Limit = defaultLimit
-	}
-	q.Limit = min(q.Limit, maxLimit)
+	limit, skip := q.Window()
 	w := conditions(&q)
-	rest := w.text + " ORDER BY m.id DESC" + w.limit(q.Limit)
-	if q.Cursor == 0 && q.Page > 1 {
-		rest += " OFFSET " + strconv.Itoa(min((q.Page-1)*q.Limit, maxSkip))
-	}
+	rest := w.text + " ORDER BY m.id DESC" + w.limit(limit) + " OFFSET " + strconv.Itoa(skip)
 	list, err := s.query(ctx, rest, w.args...)
 	if err != nil {
 		return nil, 0, asOf, fmt.Errorf("list messages: %w", err)
@@ -57,7 +48,7 @@ func (s *Store) List(ctx context.Context, q store.Query) (msgs []*message.Messag
 	for i := range list {
 		msgs[i] = list[i].m
 	}
-	if len(msgs) == q.Limit {
+	if len(msgs) == limit {
 		next = msgs[len(msgs)-1].ID
 	}
 	return msgs, next, asOf, nil
@@ -67,16 +58,16 @@ func conditions(q *store.Query) *where {
 	w := &where{}
 	low, high := message.ID(0), ^message.ID(0)>>1
 	if !q.Since.IsZero() {
-		low = firstID(q.Since)
+		low = message.FirstID(q.Since)
 	}
 	if !q.Until.IsZero() {
-		high = firstID(q.Until)
+		high = message.FirstID(q.Until)
 	}
 	if q.Cursor != 0 {
 		high = min(high, q.Cursor)
 	}
 	if q.Batch != 0 {
-		low, high = max(low, q.Batch), min(high, firstID(q.Batch.Time().Add(batchSpan)))
+		low, high = max(low, q.Batch), min(high, message.FirstID(q.Batch.Time().Add(batchSpan)))
 		w.add("m.batch = ?", int64(q.Batch))
 	}
 	w.add("m.id >= ?", int64(low))
@@ -103,15 +94,6 @@ func conditions(q *store.Query) *where {
 		w.text += " AND m.campaign <> 0"
 	}
 	return w
-}
-
-// firstID is message.FirstID of a moment that may be beyond what ids can say.
-func firstID(t time.Time) message.ID {
-	const last = 1<<42 - 1
-	if t.UnixMilli() > last {
-		return ^message.ID(0) >> 1
-	}
-	return message.FirstID(t)
 }
 
 // LoadOpen implements store.Store, for messages of this node's connectors. Those that are claimed

@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"github.com/jackc/pgx/v5/pgxpool"
+
+	"protei-bulk/internal/pause"
 )
 
 // Listen implements store.Nodes. It uses a connection of its own.
@@ -22,7 +24,7 @@ func (s *Store) Listen(ctx context.Context, f func(topic, payload string), again
 			_ = conn.Conn().Close(context.Background()) // it listens: nobody else wants it
 			conn.Release()
 		}
-		if sleep(ctx, retryAfter) != nil {
+		if pause.For(ctx, retryAfter) != nil {
 			return
 		}
 		s.log.Debug("listening to other nodes again", "error", err)

@@ -25,31 +25,14 @@ type purse struct {
 }
 
 // purses are those of the accounts that ever paid or were paid for something.
-type purses struct {
-	mu  sync.RWMutex
-	all map[uint32]*purse
-}
+type purses = store.Registry[uint32, purse]
 
-func (x *purses) get(account uint32) *purse {
-	x.mu.RLock()
-	p := x.all[account]
-	x.mu.RUnlock()
-	if p != nil {
-		return p
-	}
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	if x.all == nil {
-		x.all = make(map[uint32]*purse)
-	}
-	if x.all[account] == nil {
-		x.all[account] = &purse{account: account}
-	}
-	return x.all[account]
+func (s *Store) purse(account uint32) *purse {
+	return s.purses.Get(account, func(account uint32) *purse { return &purse{account: account} })
 }
 
 // PurseOf implements store.Store.
-func (s *Store) PurseOf(account uint32) store.Purse { return s.purses.get(account) }
+func (s *Store) PurseOf(account uint32) store.Purse { return s.purse(account) }
 
 // Reserve implements store.Purse. It spares the database what has no chance; whether there is
 // enough says the transaction that accepts.
@@ -87,18 +70,16 @@ func (p *purse) balance() money.Balance {
 }
 
 // Balance implements store.Store.
-func (s *Store) Balance(account uint32) money.Balance { return s.purses.get(account).balance() }
+func (s *Store) Balance(account uint32) money.Balance { return s.purse(account).balance() }
 
 // Balances implements store.Store.
 func (s *Store) Balances() map[uint32]money.Balance {
-	s.purses.mu.RLock()
-	defer s.purses.mu.RUnlock()
 	all := make(map[uint32]money.Balance)
-	for id, p := range s.purses.all {
+	s.purses.Each(func(id uint32, p *purse) {
 		if b := p.balance(); b != (money.Balance{}) {
 			all[id] = b
 		}
-	}
+	})
 	return all
 }
 
@@ -110,7 +91,7 @@ func balanceColumns(b *money.Balance) []any {
 
 // see takes the row of a purse as a statement of this node left it.
 func (s *Store) see(account uint32, b money.Balance) {
-	p := s.purses.get(account)
+	p := s.purse(account)
 	p.mu.Lock()
 	p.row = b
 	p.mu.Unlock()
@@ -147,7 +128,7 @@ func (s *Store) charge(b *pgx.Batch, a *accepting) {
 		}
 	}
 	for _, payer := range payers(a.paid) {
-		floor := s.purses.get(payer).lastFloor()
+		floor := s.purse(payer).lastFloor()
 		b.Queue("INSERT INTO purses (account) VALUES ($1) ON CONFLICT DO NOTHING", int64(payer))
 		if !a.scarce[payer] {
 			s.pay(b, payer, a.paid[payer], floor, func() { a.scarce[payer] = true })
@@ -180,7 +161,7 @@ func (s *Store) pay(b *pgx.Batch, payer uint32, amount, floor money.Amount, scar
 // paidFor turns what was held for committed messages into their charge.
 func (s *Store) paidFor(paid map[uint32]money.Amount) {
 	for payer, amount := range paid {
-		p := s.purses.get(payer)
+		p := s.purse(payer)
 		p.mu.Lock()
 		p.held -= amount
 		p.row.Charged += amount
@@ -202,7 +183,7 @@ func (s *Store) refund(b *pgx.Batch, refunds map[uint32]worth) {
 // refunded notes what refund has made durable.
 func (s *Store) refunded(refunds map[uint32]worth) {
 	for payer, w := range refunds {
-		p := s.purses.get(payer)
+		p := s.purse(payer)
 		p.mu.Lock()
 		p.row.Refunded += money.Amount(w.refunded)
 		p.row.Left += money.Amount(w.refunded)

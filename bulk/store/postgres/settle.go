@@ -10,6 +10,7 @@ import (
 
 	"protei-bulk/bulk/message"
 	"protei-bulk/bulk/store"
+	"protei-bulk/internal/pause"
 )
 
 // settler is the settle writer.
@@ -27,7 +28,7 @@ func (s *Store) settler() {
 			}
 			select {
 			case <-s.settles.wake:
-				_ = sleep(s.working, settleLinger)
+				_ = pause.For(s.working, settleLinger)
 			case <-tick.C: // what is young may have become old
 			}
 			continue
@@ -90,7 +91,7 @@ func (g *settling) commit(list []*change) {
 			return
 		}
 		for connectionFailed(err) || transient(err) {
-			if sleep(g.s.stop, retryAfter) != nil {
+			if pause.For(g.s.stop, retryAfter) != nil {
 				g.giveUp(store.ErrStopped)
 				return
 			}
@@ -161,7 +162,7 @@ func (g *settling) gather() error {
 			break
 		}
 		g.s.attempt(err)
-		if !connectionFailed(err) && !transient(err) || sleep(g.s.stop, retryAfter) != nil {
+		if !connectionFailed(err) && !transient(err) || pause.For(g.s.stop, retryAfter) != nil {
 			return err
 		}
 	}

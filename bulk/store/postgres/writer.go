@@ -14,6 +14,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"protei-bulk/bulk/store"
+	"protei-bulk/internal/pause"
 )
 
 // The writers, as the table progress has them.
@@ -159,7 +160,7 @@ func (w *writer) end(ctx context.Context) error {
 		if err != nil || gone {
 			return err
 		}
-		if err := sleep(ctx, retryAfter/10); err != nil {
+		if err := pause.For(ctx, retryAfter/10); err != nil {
 			return err
 		}
 	}
@@ -169,17 +170,6 @@ func alreadyThere(err error) bool {
 	var pg *pgconn.PgError
 	// Duplicate table, or the race of two that make it; 42P17: a partition that would overlap.
 	return errors.As(err, &pg) && (pg.Code == "42P07" || pg.Code == "23505")
-}
-
-func sleep(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }
 
 // fence makes a transaction fail with store.ErrFenced unless the leases of owners are still
