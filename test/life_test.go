@@ -60,7 +60,10 @@ func TestStopUnderLoad(t *testing.T) {
 	}
 	assertSeen(t, far.Control, led)
 	assertDuplicates(t, far.Control, 0)
-	accepted, by := p.byStatus()
+	// What was accepted and whose answer the stop cut off has its receipt coming, too.
+	var accepted int
+	var by map[string]int
+	waitUntil(t, 20*time.Second, func() bool { accepted, by = p.byStatus(); return accepted == by["DELIVERED"] })
 	if accepted < promised || accepted != by["DELIVERED"] {
 		t.Errorf("%d promised, the platform has %d: %v", promised, accepted, by)
 	}

@@ -7,8 +7,10 @@ import (
 	"io"
 	"mime/multipart"
 	"net/http"
+	"runtime"
 	"strings"
 	"testing"
+	"time"
 
 	"protei-bulk/bulk/account"
 )
@@ -188,9 +190,19 @@ func TestOneImportAtATime(t *testing.T) {
 	if _, err := io.WriteString(feed, chunk); err != nil {
 		t.Fatal(err)
 	}
-	// The rows before this one have been read when it is taken.
+	// Both chunks fit into the socket's buffers: that they are gone says nothing about the
+	// handler. That the campaign shows the import does.
 	if _, err := io.WriteString(feed, chunk); err != nil {
 		t.Fatal(err)
+	}
+	running := func() bool {
+		return strings.Contains(p.do(t, "GET", path, "").Body, `"import":{"state":"RUNNING"`)
+	}
+	for deadline := time.Now().Add(20 * time.Second); !running(); {
+		if time.Now().After(deadline) {
+			t.Fatal("the import has not begun after 20 s")
+		}
+		runtime.Gosched()
 	}
 	p.do(t, "POST", path+"/recipients", `{"recipients":["1512345671"]}`).want(t, 409, "import_running")
 	p.do(t, "POST", path+"/start", "").want(t, 409, "import_running")
