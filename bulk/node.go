@@ -159,7 +159,6 @@ func (p *Platform) startNode(context.Context) error {
 	news.start()
 	p.onStop("changes", func(context.Context) error { news.end(); return nil })
 	n.bus.Start()
-	news.all() // what was changed between the reading at the start and now
 	p.onStop("bus", func(context.Context) error { n.bus.Stop(); return nil })
 	n.binds.start()
 	p.onStop("binds", func(context.Context) error { n.binds.end(); return nil })

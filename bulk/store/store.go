@@ -205,7 +205,8 @@ type Nodes interface {
 	// Announce tells every node that listens, this one included, something short (up to 7,000
 	// bytes). What is announced while a node is cut off, it does not get.
 	Announce(ctx context.Context, topic string, payload string) error
-	// Listen calls f with what is announced until ctx ends, and returns then; again is called after
-	// each time that announcements may have been missed. Neither may block for long.
+	// Listen calls f with what is announced until ctx ends, and returns then; again is called each
+	// time that it hears after announcements may have been missed: at the beginning, and after a
+	// lost connection. Neither may block for long.
 	Listen(ctx context.Context, f func(topic, payload string), again func())
 }

@@ -12,13 +12,11 @@ import (
 
 // Listen implements store.Nodes. It uses a connection of its own.
 func (s *Store) Listen(ctx context.Context, f func(topic, payload string), again func()) {
-	for first := true; ; first = false {
+	for {
 		conn, err := s.pool.Acquire(ctx)
 		if err == nil {
 			if _, err = conn.Exec(ctx, "LISTEN "+channel); err == nil {
-				if !first {
-					again()
-				}
+				again()
 				err = hear(ctx, conn, f)
 			}
 			_ = conn.Conn().Close(context.Background()) // it listens: nobody else wants it

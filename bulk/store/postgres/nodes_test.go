@@ -113,7 +113,8 @@ func TestLeasesRiseWithEachHolder(t *testing.T) {
 	take(0, "a", 4)
 }
 
-// TestListenersComeBack: a connection that is cut is replaced, and the gap is told.
+// TestListenersComeBack: a connection that is cut is replaced. The gap is told, as is the one before
+// the first connection: what was announced then was not heard.
 func TestListenersComeBack(t *testing.T) {
 	n := open(t, database(t), 0)
 	ctx, cancel := context.WithCancel(t.Context())
@@ -124,6 +125,14 @@ func TestListenersComeBack(t *testing.T) {
 	})
 	defer joined.Wait()
 	defer cancel()
+	told := func() {
+		t.Helper()
+		select {
+		case <-gaps:
+		case <-time.After(20 * time.Second):
+			t.Fatal("nobody was told of the gap")
+		}
+	}
 	hears := func(text string) {
 		t.Helper()
 		until := time.After(20 * time.Second)
@@ -142,6 +151,7 @@ func TestListenersComeBack(t *testing.T) {
 			}
 		}
 	}
+	told()
 	hears("one\nof two lines")
 	if err := pgx.BeginFunc(ctx, n.pool, func(tx pgx.Tx) error {
 		_, err := tx.Exec(ctx, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'LISTEN %' AND datname = current_database()")
@@ -149,10 +159,6 @@ func TestListenersComeBack(t *testing.T) {
 	}); err != nil {
 		t.Fatal(err)
 	}
-	select {
-	case <-gaps:
-	case <-time.After(20 * time.Second):
-		t.Fatal("nobody was told of the gap")
-	}
+	told()
 	hears("two")
 }
