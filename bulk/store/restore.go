@@ -127,6 +127,9 @@ func (e *Embedded) replay(from progress) error {
 	r.drop()
 	r.flush()
 	e.record = r.at.record
+	if f := e.opts.Follower; f != nil { // the last records may be no events, or known ones
+		f.Follow(nil, e.record)
+	}
 	e.lanes.each(func(la *lane) {
 		la.next = max(la.next, la.applied.Load()+1)
 		la.applied.Store(la.next - 1)
