@@ -317,7 +317,9 @@ func (a *accepting) publish() {
 	for lane, ids := range hints {
 		if a.s.owners.of(lane.Connector) == nil {
 			a.s.opts.Hint(lane, ids)
+			continue
 		}
+		a.s.Hinted(lane, ids, func(error) {}) // the walk that made them wait may be over
 	}
 }
 

@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"time"
 
@@ -12,11 +13,16 @@ import (
 const (
 	// feedBatch is how many rows a feeder reads at once.
 	feedBatch = 5000
-	// lookEvery is how often a feeder looks for what nobody hinted at, but it pauses at least
-	// lookPause times as long as the look before took: many messages in the lanes are many rows
-	// to pass over.
+	// lookEvery is how often a feeder looks at all rows for what nobody hinted at, but it pauses
+	// at least lookPause times as long as it read for the look before: many messages in the lanes
+	// are many rows to pass over.
 	lookEvery = time.Second
 	lookPause = 20
+	// roomEvery is how often a feeder that waits for room in a lane looks for it.
+	roomEvery = 50 * time.Millisecond
+	// lateCommit is how long after its id was made a message may be committed. One that takes
+	// longer, and of which nobody hints, is found by a look at all rows.
+	lateCommit = time.Second
 	// maxHints bounds the hints that wait for the feeder of a connector, in messages: what does
 	// not fit is found by looking.
 	maxHints = 100_000
@@ -24,17 +30,16 @@ const (
 
 // hint names messages that were committed for a lane.
 type hint struct {
-	priority message.Priority
-	ids      []message.ID
-	taken    func(error)
+	ids   []message.ID
+	taken func(error)
 }
 
 // feed is what a feeder is told.
 type feed struct {
 	wake  chan struct{}
 	mu    sync.Mutex
-	hints []hint // guarded by mu
-	size  int    // messages of hints; guarded by mu
+	hints [message.NumPriorities][]hint // guarded by mu
+	size  int                           // messages of hints; guarded by mu
 }
 
 func (f *feed) init() { f.wake = make(chan struct{}, 1) }
@@ -48,176 +53,278 @@ func (s *Store) Hinted(lane message.Lane, ids []message.ID, taken func(error)) {
 		taken(errNotOurs)
 		return
 	}
-	o.feed.mu.Lock()
-	full := o.feed.size+len(ids) > maxHints
-	if !full {
-		o.feed.hints = append(o.feed.hints, hint{lane.Priority, ids, taken})
-		o.feed.size += len(ids)
-	}
-	o.feed.mu.Unlock()
-	if full {
-		taken(nil) // it is found by looking
-		o.fallBehind(lane.Priority)
+	if o.feed.add(lane.Priority, hint{ids, taken}) {
+		o.feed.poke()
 		return
 	}
+	taken(nil) // it is found by looking
+	o.setBehind(int(lane.Priority), true)
 	o.feed.poke()
-}
-
-func (o *owner) fallBehind(p message.Priority) {
-	o.mu.Lock()
-	o.lanes[p].behind = true
-	o.mu.Unlock()
 }
 
 // errNotOurs: the hint is for a lane of another node.
 var errNotOurs = errors.New("the lane is another node's")
 
-// takeHint returns a hint, oldest first.
-func (f *feed) takeHint() (h hint, ok bool) {
+func (f *feed) add(p message.Priority, h hint) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if len(f.hints) == 0 {
-		return h, false
+	if f.size+len(h.ids) > maxHints {
+		return false
 	}
-	h = f.hints[0]
-	f.hints = f.hints[1:]
-	f.size -= len(h.ids)
-	return h, true
+	f.hints[p] = append(f.hints[p], h)
+	f.size += len(h.ids)
+	return true
 }
 
-// feeder brings what waits in the database into the lanes of o: all of it at first, then what is
-// hinted at, and what was missed. It is the only one that reads for these lanes.
-func (s *Store) feeder(ctx context.Context, o *owner) {
-	defer close(o.done)
-	timer := time.NewTimer(lookEvery)
-	defer timer.Stop()
-	var cursors [message.NumPriorities]message.ID // how far this look came
-	look, began := true, time.Now()
-	for {
-		more, err := s.feedHints(ctx, o)
-		for p := range o.lanes {
-			if err != nil {
-				break
-			}
-			if look || s.behind(o, p) {
-				var again bool
-				again, err = s.look(ctx, o, message.Priority(p), &cursors[p])
-				more = more || again
-			}
-		}
-		if err != nil && ctx.Err() == nil {
-			s.attempt(err)
-			s.log.Error("read what waits for a connector", "connector", o.connector, "error", err)
-			more = false
-		}
-		if more {
-			if ctx.Err() != nil {
-				return
-			}
-			continue
-		}
-		if look {
-			timer.Reset(max(lookEvery, lookPause*time.Since(began)))
-			look = false
-		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-o.feed.wake:
-		case <-timer.C:
-			look, began = true, time.Now()
-		}
+// take returns the hints for a lane.
+func (f *feed) take(p int) []hint {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	list := f.hints[p]
+	f.hints[p] = nil
+	for _, h := range list {
+		f.size -= len(h.ids)
 	}
+	return list
 }
 
-func (s *Store) behind(o *owner, p int) bool {
+func (o *owner) setBehind(p int, behind bool) {
+	o.mu.Lock()
+	o.lanes[p].behind = behind
+	o.mu.Unlock()
+}
+
+func (o *owner) behind(p int) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return o.lanes[p].behind
 }
 
-// room is how many messages a lane takes now.
-func (s *Store) room(o *owner, p message.Priority) int {
-	free := s.opts.Room(message.Lane{Connector: o.connector, Priority: p})
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return min(free-o.lanes[p].coming, feedBatch)
+// feeder brings what waits in the database into the lanes of an owner: all of it at first, then
+// what is hinted at, and what was missed. It is the only one that reads for these lanes.
+type feeder struct {
+	s     *Store
+	o     *owner
+	lanes [message.NumPriorities]feeding
+	took  time.Duration // reading, since the look at all rows began
 }
 
-// feedHints takes in what was hinted at, and reports whether there may be more at once.
-func (s *Store) feedHints(ctx context.Context, o *owner) (more bool, err error) {
-	h, ok := o.feed.takeHint()
-	if !ok {
-		return false, nil
-	}
-	if s.behind(o, int(h.priority)) || s.room(o, h.priority) < len(h.ids) {
-		o.fallBehind(h.priority) // others came before it
-		h.taken(nil)
-		return true, nil
-	}
-	list, err := s.query(ctx, "WHERE m.id = ANY($1) AND m.waits AND m.connector = $2", ids64(h.ids), int16(o.connector))
-	if err != nil {
-		h.taken(err)
-		return false, err
-	}
-	s.bring(o, list)
-	h.taken(nil)
-	return true, nil
+// feeding is what a feeder knows of a lane.
+type feeding struct {
+	hints []hint // taken out of the feed, oldest first
+	walk  bool   // rows above cursor have not been looked at yet
+	// cursor is how far the walk came. When it ends, every row is in the lane that was committed
+	// before it began: the next one need not look at those below next.
+	cursor, next message.ID
+	began        time.Time // of the walk
 }
 
-// look brings the lane's next rows that wait, from the cursor on. At the end it begins again.
-// While it reads, what this node accepts may overtake what is read: otherwise a lane with a
-// steady flow would never catch up.
-func (s *Store) look(ctx context.Context, o *owner, p message.Priority, cursor *message.ID) (more bool, err error) {
-	room := s.room(o, p)
-	if room <= 0 {
-		o.fallBehind(p)
-		return false, nil
-	}
-	o.mu.Lock()
-	o.lanes[p].behind = false
-	o.mu.Unlock()
-	ids, err := s.waiting(ctx, o, p, *cursor)
-	if err != nil {
-		o.fallBehind(p)
-		return false, err
-	}
-	full := len(ids) == feedBatch
-	var last message.ID
-	fresh := ids[:0]
-	for _, id := range ids {
-		if s.live.has(id) {
-			last = id
+func (s *Store) feeder(ctx context.Context, o *owner) {
+	defer close(o.done)
+	f := &feeder{s: s, o: o}
+	defer f.giveUp()
+	full, room := time.NewTimer(lookEvery), time.NewTimer(roomEvery)
+	defer full.Stop()
+	defer room.Stop()
+	f.lookAtAll()
+	looking := true
+	for {
+		more, waits, err := f.round(ctx)
+		if ctx.Err() != nil {
+			return
+		}
+		if err != nil {
+			s.attempt(err)
+			s.log.Error("read what waits for a connector", "connector", o.connector, "error", err)
+		} else if more {
 			continue
 		}
-		if len(fresh) == room {
-			full = true
+		if looking { // what waits for room is looked at again: messages of any age may join it
+			full.Reset(max(lookEvery, lookPause*f.took))
+			looking = false
+		}
+		room.Stop()
+		if waits {
+			room.Reset(roomEvery)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-o.feed.wake:
+		case <-room.C:
+		case <-full.C:
+			f.lookAtAll()
+			looking = true
+		}
+	}
+}
+
+// lookAtAll lets each lane's walk begin with the oldest row.
+func (f *feeder) lookAtAll() {
+	f.took = 0
+	for p := range f.lanes {
+		f.lanes[p].start(0)
+	}
+}
+
+func (l *feeding) start(after message.ID) {
+	l.walk, l.cursor, l.began = true, after, time.Now()
+}
+
+// giveUp lets go of the hints that were not taken in: the rows wait for the next owner.
+func (f *feeder) giveUp() {
+	for p := range f.lanes {
+		for _, h := range append(f.lanes[p].hints, f.o.feed.take(p)...) {
+			h.taken(errNotOurs)
+		}
+	}
+}
+
+// round brings what there is room for. more: it may go on at once; waits: it goes on when there is
+// room.
+func (f *feeder) round(ctx context.Context) (more, waits bool, err error) {
+	defer func(began time.Time) { f.took += time.Since(began) }(time.Now())
+	for p := range f.lanes {
+		l := &f.lanes[p]
+		l.hints = append(l.hints, f.o.feed.take(p)...)
+		if !l.walk && f.o.behind(p) {
+			l.start(l.next)
+		}
+		f.sift(l)
+		room := f.room(message.Priority(p))
+		if room > 0 && len(l.hints) > 0 {
+			n, err := f.follow(ctx, l, room)
+			if err != nil {
+				return false, false, err
+			}
+			room -= n
+		}
+		if room > 0 && l.walk {
+			if err := f.step(ctx, p, room); err != nil {
+				return false, false, err
+			}
+		}
+		switch open := l.walk || len(l.hints) > 0; {
+		case !open:
+		case f.room(message.Priority(p)) > 0:
+			more = true
+		default:
+			waits = true
+			if l.walk {
+				f.o.setBehind(p, true) // what is accepted now must not overtake what waits
+			}
+		}
+	}
+	return more, waits, nil
+}
+
+// room is how many messages a lane takes now.
+func (f *feeder) room(p message.Priority) int {
+	free := f.s.opts.Room(message.Lane{Connector: f.o.connector, Priority: p})
+	f.o.mu.Lock()
+	defer f.o.mu.Unlock()
+	return min(free-f.o.lanes[p].coming, feedBatch)
+}
+
+// sift drops of the hints what is in the lane already and what the walk comes by.
+func (f *feeder) sift(l *feeding) {
+	l.hints = slices.DeleteFunc(l.hints, func(h hint) bool {
+		for _, id := range h.ids {
+			if !f.passes(l, id) {
+				return false
+			}
+		}
+		h.taken(nil)
+		return true
+	})
+}
+
+// passes reports whether a hint of the message needs no look at its row.
+func (f *feeder) passes(l *feeding, id message.ID) bool {
+	return l.walk && id > l.cursor || f.s.live.has(id)
+}
+
+// follow brings up to room messages that hints name, oldest hint first, and returns how many it
+// asked for.
+func (f *feeder) follow(ctx context.Context, l *feeding, room int) (int, error) {
+	var ids []message.ID
+	n := 0 // hints that are taken in whole
+	for n < len(l.hints) && len(ids) < room {
+		h := &l.hints[n]
+		fits := min(len(h.ids), room-len(ids))
+		for _, id := range h.ids[:fits] {
+			if !f.passes(l, id) {
+				ids = append(ids, id)
+			}
+		}
+		if h.ids = h.ids[fits:]; len(h.ids) > 0 {
 			break
 		}
-		fresh, last = append(fresh, id), id
+		n++
 	}
-	if len(fresh) > 0 {
-		list, err := s.query(ctx, "WHERE m.id = ANY($1) AND m.waits AND m.connector = $2 ORDER BY m.id", ids64(fresh), int16(o.connector))
-		if err != nil {
-			o.fallBehind(p)
-			return false, err
+	err := f.s.bringIDs(ctx, f.o, ids)
+	if err != nil {
+		l.start(0) // what the hints name is found by looking
+	}
+	for _, h := range l.hints[:n] {
+		h.taken(err)
+	}
+	l.hints = slices.Delete(l.hints, 0, n)
+	return len(ids), err
+}
+
+// step brings the walk's next rows, up to room. At the end of the walk the lane is not behind any
+// more. While a walk reads, what this node accepts may overtake what is read, unless the lane
+// is behind: otherwise a look at a lane with a steady flow would never end.
+func (f *feeder) step(ctx context.Context, p, room int) error {
+	l := &f.lanes[p]
+	limit := min(feedBatch, room+feedBatch/10) // a few are in the lane already
+	ids, err := f.s.waiting(ctx, f.o, p, l.cursor, limit)
+	if err != nil {
+		return err
+	}
+	end := len(ids) < limit
+	cursor := l.cursor
+	fresh := ids[:0]
+	for _, id := range ids {
+		if !f.s.live.has(id) {
+			if len(fresh) == room {
+				end = false
+				break
+			}
+			fresh = append(fresh, id)
 		}
-		s.bring(o, list)
+		cursor = id
 	}
-	if *cursor = last; !full {
-		*cursor = 0
-		return false, nil
+	if err := f.s.bringIDs(ctx, f.o, fresh); err != nil {
+		return err
 	}
-	o.fallBehind(p)
-	return true, nil
+	if l.cursor = cursor; end {
+		l.walk, l.next = false, message.FirstID(l.began.Add(-lateCommit))
+		f.o.setBehind(p, false)
+	}
+	return nil
 }
 
 // waiting returns the ids of a lane's rows that wait, above one.
-func (s *Store) waiting(ctx context.Context, o *owner, p message.Priority, after message.ID) (ids []message.ID, err error) {
+func (s *Store) waiting(ctx context.Context, o *owner, p int, after message.ID, limit int) (ids []message.ID, err error) {
 	var id int64
 	err = s.each(ctx, "SELECT id FROM messages WHERE waits AND connector = $1 AND priority = $2 AND id > $3 ORDER BY id LIMIT $4",
-		[]any{int16(o.connector), int16(p), int64(after), feedBatch}, []any{&id}, func() error { ids = append(ids, message.ID(id)); return nil })
+		[]any{int16(o.connector), int16(p), int64(after), limit}, []any{&id}, func() error { ids = append(ids, message.ID(id)); return nil })
 	return ids, err
+}
+
+// bringIDs brings those of the messages that wait for a connector of o. The CASE keeps PostgreSQL
+// off the index of what waits: with that it compares each row there with each id.
+func (s *Store) bringIDs(ctx context.Context, o *owner, ids []message.ID) error {
+	if len(ids) == 0 {
+		return nil
+	}
+	list, err := s.query(ctx, "WHERE m.id = ANY($1) AND CASE WHEN m.waits THEN m.connector = $2 END ORDER BY m.id", ids64(ids), int16(o.connector))
+	if err == nil {
+		s.bring(o, list)
+	}
+	return err
 }
 
 // bring gives messages that were read places in their lanes.

@@ -17,7 +17,7 @@ func TestFencedClaimHoldsUpNobody(t *testing.T) {
 	a.own(1)
 	a.own(2)
 	for _, connector := range []uint16{1, 2} {
-		a.until("the feeder has looked", func() bool { return !a.behind(a.owners.of(connector), int(message.Normal)) })
+		a.until("the feeder has looked", func() bool { return !a.owners.of(connector).behind(int(message.Normal)) })
 	}
 	waiting := a.make(claimAhead+10, 1) // the last ten are not claimed as they come
 	a.accept(waiting)
