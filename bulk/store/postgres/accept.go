@@ -300,7 +300,7 @@ func (a *accepting) publish() {
 			o := a.comes[i]
 			switch {
 			case o != nil:
-				e := a.s.live.adopt(m, 0)
+				e := a.s.live.adopt(m, 0, a.claims[i] == nil)
 				e.claim = a.claims[i]
 				c.comes = append(c.comes, arrival{o: o, e: e, event: len(c.evs), coming: true})
 				c.evs = append(c.evs, message.Event{Kind: message.Accept, Msg: m, At: m.SubmittedAt, Changed: true, Now: m.Status})

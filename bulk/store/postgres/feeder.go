@@ -309,20 +309,20 @@ func (f *feeder) step(ctx context.Context, p, room int) error {
 // waiting returns the ids of a lane's rows that wait, above one.
 func (s *Store) waiting(ctx context.Context, o *owner, p int, after message.ID, limit int) (ids []message.ID, err error) {
 	var id int64
-	err = s.each(ctx, "SELECT id FROM messages WHERE waits AND connector = $1 AND priority = $2 AND id > $3 ORDER BY id LIMIT $4",
+	err = s.each(ctx, "SELECT id FROM waiting WHERE connector = $1 AND priority = $2 AND id > $3 ORDER BY id LIMIT $4",
 		[]any{int16(o.connector), int16(p), int64(after), limit}, []any{&id}, func() error { ids = append(ids, message.ID(id)); return nil })
 	return ids, err
 }
 
-// bringIDs brings those of the messages that wait for a connector of o. The CASE keeps PostgreSQL
-// off the index of what waits: with that it compares each row there with each id.
+// bringIDs brings those of the messages that wait for o. PostgreSQL is asked by id alone: with a
+// condition on what waits it may compare each of that with each id.
 func (s *Store) bringIDs(ctx context.Context, o *owner, ids []message.ID) error {
 	if len(ids) == 0 {
 		return nil
 	}
-	list, err := s.query(ctx, "WHERE m.id = ANY($1) AND CASE WHEN m.waits THEN m.connector = $2 END ORDER BY m.id", ids64(ids), int16(o.connector))
+	list, err := s.query(ctx, "WHERE m.id = ANY($1) ORDER BY m.id", ids64(ids))
 	if err == nil {
-		s.bring(o, list)
+		s.bring(o, slices.DeleteFunc(list, func(f found) bool { return !f.waits || f.m.Connector != o.connector }))
 	}
 	return err
 }
@@ -332,7 +332,7 @@ func (s *Store) bring(o *owner, list []found) {
 	c := committed{}
 	for i := range list {
 		f := &list[i]
-		e := s.live.adopt(f.m, f.version)
+		e := s.live.adopt(f.m, f.version, f.waits)
 		if e.m != f.m {
 			continue // it is here already
 		}
@@ -351,10 +351,10 @@ func (s *Store) bring(o *owner, list []found) {
 // for the caller: it is not brought there any more. False: it is in the lane, or on its way, or
 // does not wait.
 func (s *Store) TakeWaiting(ctx context.Context, id message.ID) (bool, error) {
-	list, err := s.query(ctx, "WHERE m.id = $1 AND m.waits", int64(id))
-	if err != nil || len(list) == 0 || s.owners.of(list[0].m.Connector) == nil {
+	list, err := s.query(ctx, "WHERE m.id = $1", int64(id))
+	if err != nil || len(list) == 0 || !list[0].waits || s.owners.of(list[0].m.Connector) == nil {
 		return false, err
 	}
 	f := &list[0]
-	return s.live.adopt(f.m, f.version).m == f.m, nil
+	return s.live.adopt(f.m, f.version, f.waits).m == f.m, nil
 }

@@ -31,12 +31,13 @@ func TestRetentionDropsDays(t *testing.T) {
 	old.accept(gone)
 	n := open(t, url, 2, func(o *Options) { o.Retention = 48 * time.Hour })
 	kept := n.make(3, 1)
-	n.accept(kept)
+	n.accept(kept) // both wait for a connector that nobody has
 	table := partitionName("messages", then().UTC())
 	n.until("the old day is gone", func() bool { return n.count("SELECT count(*) FROM pg_class WHERE relname = $1", table) == 0 })
 	for _, m := range kept {
 		n.row(m.ID)
 	}
+	n.until("what waited of it is gone, too", func() bool { return n.count("SELECT count(*) FROM waiting") == len(kept) })
 	if _, err := n.Message(t.Context(), gone[0].ID); !errors.Is(err, store.ErrNotFound) {
 		t.Errorf("a message of the old day: %v", err)
 	}

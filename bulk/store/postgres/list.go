@@ -105,7 +105,7 @@ func (s *Store) LoadOpen(ctx context.Context, status message.Status, from messag
 	}
 	rest := "WHERE m.rare = $1 AND m.rare <> 0 AND m.id > $2 AND m.connector = ANY($3) ORDER BY m.id LIMIT $4"
 	if status == message.Pending {
-		rest = "WHERE m.status = $1 AND m.waits AND m.id > $2 AND m.connector = ANY($3) ORDER BY m.id LIMIT $4"
+		rest = joinWaiting + "WHERE m.status = $1 AND w.id > $2 AND w.connector = ANY($3) ORDER BY m.id LIMIT $4"
 	}
 	list, err := s.query(ctx, rest, int16(status), int64(from.ID), connectors, limit)
 	if err != nil {

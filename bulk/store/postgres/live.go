@@ -15,12 +15,14 @@ const (
 // entry is one message that this node holds: it waits in a lane here, is in flight, awaits a
 // receipt, or its customer is being told.
 type entry struct {
-	m       *message.Message
-	version int32  // of the row
-	claim   *claim // it may be sent, or was; nil: it may not yet
-	indexed bool   // a part is in the receipt index
-	told    bool   // its outbox entry is there, and this node's; see tellsOf
-	pinned  int    // changes under way
+	m        *message.Message
+	version  int32  // of the row
+	claim    *claim // it may be sent, or was; nil: it may not yet
+	indexed  bool   // a part is in the receipt index
+	told     bool   // its outbox entry is there, and this node's; see tellsOf
+	waits    bool   // it has a row in waiting
+	waitsFor uint16 // the connector of that row
+	pinned   int    // changes under way
 }
 
 // live is the table of them: one object for each id.
@@ -55,14 +57,14 @@ func (l *live) has(id message.ID) bool {
 
 // adopt makes m, as its row of that version is, the object of its id, unless there is one. It
 // returns the entry.
-func (l *live) adopt(m *message.Message, version int32) *entry {
+func (l *live) adopt(m *message.Message, version int32, waits bool) *entry {
 	s := l.shard(m.ID)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if e := s.m[m.ID]; e != nil {
 		return e
 	}
-	e := &entry{m: m, version: version}
+	e := &entry{m: m, version: version, waits: waits, waitsFor: m.Connector}
 	s.m[m.ID] = e
 	l.size.Add(1)
 	return e

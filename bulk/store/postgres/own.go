@@ -70,7 +70,7 @@ func (s *Store) takeClaims(ctx context.Context, o *owner) (suspects []found, err
 		_, err = pgx.ForEachRow(rows, r.columns(), func() error {
 			m, err := r.message()
 			if err == nil && m.Waits() && m.Status != message.Held { // a held one has no place
-				suspects = append(suspects, found{m, r.version, r.teller})
+				suspects = append(suspects, r.found(m))
 				ids = append(ids, int64(m.ID))
 			}
 			return err
@@ -128,8 +128,11 @@ func (s *Store) unclaim(ctx context.Context, o *owner) error {
 	return pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
 		b := &pgx.Batch{}
 		s.fence(b, []*owner{o})
-		b.Queue(`UPDATE messages SET waits = true, version = version + 1 WHERE NOT waits AND status = $3 AND id IN
-(SELECT unnest(ids) FROM claims WHERE connector = $1 AND epoch = $2)`, int16(o.connector), o.epoch, int16(message.Pending))
+		b.Queue(`WITH unsent AS (UPDATE messages m SET version = version + 1
+WHERE status = $3 AND id IN (SELECT unnest(ids) FROM claims WHERE connector = $1 AND epoch = $2)
+AND NOT EXISTS (SELECT FROM waiting w WHERE w.connector = m.connector AND w.priority = m.priority AND w.id = m.id)
+RETURNING connector, priority, id)
+INSERT INTO waiting (connector, priority, id) SELECT * FROM unsent ON CONFLICT DO NOTHING`, int16(o.connector), o.epoch, int16(message.Pending))
 		b.Queue("DELETE FROM claims WHERE connector = $1 AND epoch = $2", int16(o.connector), o.epoch)
 		return tx.SendBatch(ctx, b).Close()
 	})
@@ -291,7 +294,7 @@ func (s *Store) EachWaiting(ctx context.Context, want func(*message.Message) boo
 		}
 		for p := range o.lanes {
 			for after := int64(0); ; {
-				list, err := s.query(ctx, "WHERE m.waits AND m.connector = $1 AND m.priority = $2 AND m.id > $3 ORDER BY m.id LIMIT $4", int16(o.connector), int16(p), after, waitingPage)
+				list, err := s.query(ctx, joinWaiting+"WHERE w.connector = $1 AND w.priority = $2 AND w.id > $3 ORDER BY w.id LIMIT $4", int16(o.connector), int16(p), after, waitingPage)
 				if err != nil {
 					return fmt.Errorf("read what waits: %w", err)
 				}

@@ -67,7 +67,8 @@ func (s *Store) dropPartitions(ctx context.Context) error {
 			s.log.Info("messages beyond the retention are dropped", "partition", name)
 		}
 	}
-	return nil
+	_, err := s.pool.Exec(ctx, "DELETE FROM waiting WHERE id < $1", int64(message.FirstID(oldest)))
+	return wrap(err, "drop what waits beyond the retention")
 }
 
 // keeper keeps house: partitions, and what is old elsewhere.

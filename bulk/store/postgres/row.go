@@ -11,8 +11,13 @@ import (
 )
 
 // selectRow reads messages as row.scan wants them. Whether a customer still has to be told is
-// what the outbox says: its entries go without a change of the message.
-const selectRow = "SELECT m.id, m.version, m.body, o.node FROM messages m LEFT JOIN outbox o ON o.id = m.id "
+// what the outbox says: its entries go without a change of the message. So do those of waiting.
+const selectRow = `SELECT m.id, m.version, m.body, o.node,
+EXISTS (SELECT FROM waiting w WHERE w.connector = m.connector AND w.priority = m.priority AND w.id = m.id)
+FROM messages m LEFT JOIN outbox o ON o.id = m.id `
+
+// joinWaiting follows selectRow where only what waits is wanted.
+const joinWaiting = "JOIN waiting w ON w.connector = m.connector AND w.priority = m.priority AND w.id = m.id "
 
 // row is one row of selectRow.
 type row struct {
@@ -20,9 +25,10 @@ type row struct {
 	version int32
 	body    []byte
 	teller  *int16 // node that has the entry in the outbox
+	waits   bool   // it has one in waiting
 }
 
-func (r *row) columns() []any { return []any{&r.id, &r.version, &r.body, &r.teller} }
+func (r *row) columns() []any { return []any{&r.id, &r.version, &r.body, &r.teller, &r.waits} }
 
 // message decodes the row.
 func (r *row) message() (*message.Message, error) {
@@ -46,7 +52,10 @@ type found struct {
 	m       *message.Message
 	version int32
 	teller  *int16
+	waits   bool
 }
+
+func (r *row) found(m *message.Message) found { return found{m, r.version, r.teller, r.waits} }
 
 // query reads rows with what follows selectRow.
 func (s *Store) query(ctx context.Context, rest string, args ...any) ([]found, error) {
@@ -55,7 +64,7 @@ func (s *Store) query(ctx context.Context, rest string, args ...any) ([]found, e
 	err := s.each(ctx, selectRow+rest, args, r.columns(), func() error {
 		m, err := r.message()
 		if err == nil {
-			list = append(list, found{m, r.version, r.teller})
+			list = append(list, r.found(m))
 		}
 		return err
 	})
@@ -64,7 +73,7 @@ func (s *Store) query(ctx context.Context, rest string, args ...any) ([]found, e
 
 // adopt makes what was found the object of its id on this node, unless there is one.
 func (s *Store) adopt(f *found) *entry {
-	e := s.live.adopt(f.m, f.version)
+	e := s.live.adopt(f.m, f.version, f.waits)
 	if e.m == f.m && f.teller != nil && int32(*f.teller) == s.node.Load() {
 		sh := s.live.shard(f.m.ID)
 		sh.mu.Lock()
@@ -82,37 +91,66 @@ func ids64(ids []message.ID) []int64 {
 type columns struct {
 	id, account, due, campaign, ordinal, batch []int64
 	connector, priority, status, rare          []int16
-	waits                                      []bool
 	version                                    []int32
 	source, dest                               []string
 	body                                       [][]byte
 	buf                                        []byte
+	waits, waitsNot                            places // rows that waiting gets and loses
 }
+
+// places are rows of waiting as arrays.
+type places struct {
+	connector, priority []int16
+	id                  []int64
+}
+
+func (p *places) add(connector uint16, m *message.Message) {
+	p.connector, p.priority, p.id = append(p.connector, int16(connector)), append(p.priority, int16(m.Priority)), append(p.id, int64(m.ID))
+}
+
+func (p *places) reset() { p.connector, p.priority, p.id = p.connector[:0], p.priority[:0], p.id[:0] }
+
+// queue runs a statement with the rows, if there are any.
+func (p *places) queue(b *pgx.Batch, statement string) {
+	if len(p.id) > 0 {
+		b.Queue(statement, p.connector, p.priority, p.id)
+	}
+}
+
+const (
+	placesOf    = "unnest($1::smallint[], $2::smallint[], $3::bigint[]) AS u(connector, priority, id)"
+	insertWaits = "INSERT INTO waiting (connector, priority, id) SELECT * FROM " + placesOf + " ON CONFLICT DO NOTHING"
+	deleteWaits = "DELETE FROM waiting w USING " + placesOf + " WHERE w.connector = u.connector AND w.priority = u.priority AND w.id = u.id"
+)
 
 func (c *columns) reset() {
 	clear(c.source)
 	clear(c.dest)
 	clear(c.body)
+	c.waits.reset()
+	c.waitsNot.reset()
 	*c = columns{
 		id: c.id[:0], account: c.account[:0], due: c.due[:0], campaign: c.campaign[:0], ordinal: c.ordinal[:0], batch: c.batch[:0],
-		connector: c.connector[:0], priority: c.priority[:0], status: c.status[:0], rare: c.rare[:0], waits: c.waits[:0], version: c.version[:0],
-		source: c.source[:0], dest: c.dest[:0], body: c.body[:0], buf: c.buf[:0],
+		connector: c.connector[:0], priority: c.priority[:0], status: c.status[:0], rare: c.rare[:0], version: c.version[:0],
+		source: c.source[:0], dest: c.dest[:0], body: c.body[:0], buf: c.buf[:0], waits: c.waits, waitsNot: c.waitsNot,
 	}
 }
 
 // change adds what changes of a row. The message's shard must be locked.
-func (c *columns) change(m *message.Message, version int32, claimed bool) {
+func (c *columns) change(m *message.Message, version int32) {
 	c.id = append(c.id, int64(m.ID))
 	c.version = append(c.version, version)
 	c.connector = append(c.connector, int16(m.Connector))
 	c.status = append(c.status, int16(m.Status))
 	c.rare = append(c.rare, rare(m.Status))
-	c.waits = append(c.waits, m.Waits() && m.Status != message.Held && !claimed)
 	c.due = append(c.due, m.DueAt)
 	from := len(c.buf)
 	c.buf = store.AppendMessage(c.buf, m)
 	c.body = append(c.body, c.buf[from:len(c.buf):len(c.buf)])
 }
+
+// standsOrShould reports whether a message belongs in waiting, unless it is claimed.
+func standsOrShould(m *message.Message) bool { return m.Waits() && m.Status != message.Held }
 
 // rare is what a status is found by.
 func rare(status message.Status) int16 {
@@ -124,7 +162,10 @@ func rare(status message.Status) int16 {
 
 // add adds a new row.
 func (c *columns) add(m *message.Message, claimed bool) {
-	c.change(m, 0, claimed)
+	c.change(m, 0)
+	if !claimed && standsOrShould(m) {
+		c.waits.add(m.Connector, m)
+	}
 	c.account = append(c.account, int64(m.Account))
 	c.priority = append(c.priority, int16(m.Priority))
 	c.campaign = append(c.campaign, int64(m.Campaign))
@@ -134,18 +175,22 @@ func (c *columns) add(m *message.Message, claimed bool) {
 	c.dest = append(c.dest, m.Dest.Addr)
 }
 
-const insertRows = `INSERT INTO messages (id, account, connector, priority, status, rare, waits, version, due, campaign, ordinal, batch, source, dest, body)
-SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::smallint[], $4::smallint[], $5::smallint[], $6::smallint[], $7::boolean[], $8::integer[], $9::bigint[], $10::bigint[], $11::bigint[], $12::bigint[], $13::text[], $14::text[], $15::bytea[])`
+const insertRows = `INSERT INTO messages (id, account, connector, priority, status, rare, version, due, campaign, ordinal, batch, source, dest, body)
+SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::smallint[], $4::smallint[], $5::smallint[], $6::smallint[], $7::integer[], $8::bigint[], $9::bigint[], $10::bigint[], $11::bigint[], $12::text[], $13::text[], $14::bytea[])`
 
 func (c *columns) insert(b *pgx.Batch) {
-	b.Queue(insertRows, c.id, c.account, c.connector, c.priority, c.status, c.rare, c.waits, c.version, c.due, c.campaign, c.ordinal, c.batch, c.source, c.dest, c.body)
+	b.Queue(insertRows, c.id, c.account, c.connector, c.priority, c.status, c.rare, c.version, c.due, c.campaign, c.ordinal, c.batch, c.source, c.dest, c.body)
+	c.waits.queue(b, insertWaits)
 }
 
 // updateRows changes rows that have the version they are thought to have, and returns their ids.
-const updateRows = `UPDATE messages m SET version = m.version + 1, connector = u.connector, status = u.status, rare = u.rare, waits = u.waits, due = u.due, body = u.body
-FROM unnest($1::bigint[], $2::integer[], $3::smallint[], $4::smallint[], $5::smallint[], $6::boolean[], $7::bigint[], $8::bytea[]) AS u(id, version, connector, status, rare, waits, due, body)
+const updateRows = `UPDATE messages m SET version = m.version + 1, connector = u.connector, status = u.status, rare = u.rare, due = u.due, body = u.body
+FROM unnest($1::bigint[], $2::integer[], $3::smallint[], $4::smallint[], $5::smallint[], $6::bigint[], $7::bytea[]) AS u(id, version, connector, status, rare, due, body)
 WHERE m.id = u.id AND m.version = u.version RETURNING m.id`
 
 func (c *columns) update(b *pgx.Batch) *pgx.QueuedQuery {
-	return b.Queue(updateRows, c.id, c.version, c.connector, c.status, c.rare, c.waits, c.due, c.body)
+	q := b.Queue(updateRows, c.id, c.version, c.connector, c.status, c.rare, c.due, c.body)
+	c.waitsNot.queue(b, deleteWaits)
+	c.waits.queue(b, insertWaits)
+	return q
 }

@@ -63,6 +63,7 @@ type touch struct {
 	wasTold bool
 	tell    bool // a new entry in the outbox
 	told    bool // the entry ends
+	waits   bool // changed: it is in waiting then
 }
 
 // commit makes the changes durable, however long that takes, and hands them to the applier.
@@ -208,7 +209,8 @@ func (g *settling) apply() {
 		}
 		g.run(t)
 		if t.changed && t.refused == nil {
-			g.rows.change(t.e.m, t.e.version, t.e.claim != nil && t.e.claim.o.connector == t.e.m.Connector)
+			g.rows.change(t.e.m, t.e.version)
+			g.wait(t)
 		}
 		sh.mu.Unlock()
 	}
@@ -237,6 +239,20 @@ func (g *settling) run(t *touch) {
 	}
 	open := m.Notify == message.NotifyOpen
 	t.tell, t.told = open && !t.wasTold, !open && t.wasTold
+}
+
+// wait keeps waiting in step with the row. The message's shard must be locked.
+func (g *settling) wait(t *touch) {
+	e := t.e
+	claimed := e.claim != nil && e.claim.o.connector == e.m.Connector
+	t.waits = standsOrShould(e.m) && !claimed
+	stays := e.waits && t.waits && e.waitsFor == e.m.Connector
+	if e.waits && !stays {
+		g.rows.waitsNot.add(e.waitsFor, e.m)
+	}
+	if t.waits && !stays {
+		g.rows.waits.add(e.m.Connector, e.m)
+	}
 }
 
 // errConflict: a row is not as this node believed.
@@ -342,5 +358,5 @@ func (e *entry) become(f *found) {
 	m := e.m
 	m.Status, m.DueAt, m.PossibleDuplicate, m.Refunded, m.Notify, m.DoneAt, m.Connector = f.m.Status, f.m.DueAt, f.m.PossibleDuplicate, f.m.Refunded, f.m.Notify, f.m.DoneAt, f.m.Connector
 	copy(m.Parts, f.m.Parts)
-	e.version = f.version
+	e.version, e.waits, e.waitsFor = f.version, f.waits, f.m.Connector
 }
