@@ -112,6 +112,9 @@ func (s *Server) PID() int {
 	return s.cmd.Process.Pid
 }
 
+// Answers returns nil when the server takes connections.
+func (s *Server) Answers() error { return s.answers() }
+
 // Kill ends the server as a crash does.
 func (s *Server) Kill() error { return s.end(syscall.SIGKILL) }
 

@@ -90,7 +90,10 @@ func (s *Store) Accept(ctx context.Context, msgs []*message.Message, extra store
 
 // AcceptAsync implements store.Store.
 func (s *Store) AcceptAsync(msgs []*message.Message, extra store.AcceptExtra, done func(error)) error {
-	if s.away.Load() != nil || s.Backlog()+len(msgs) > s.opts.MaxBacklog {
+	if err := s.refusal(); err != nil {
+		return err
+	}
+	if s.Backlog()+len(msgs) > s.opts.MaxBacklog {
 		return store.ErrBusy
 	}
 	if len(msgs) == 0 {
@@ -156,13 +159,17 @@ func (a *accepting) commit(list []*request) {
 				}
 				return r.err != nil
 			})
-		case transient(err) && tries < acceptTries:
+		case transient(err) && !diskFull(err) && tries < acceptTries:
 			tries++
 			_ = pause.For(a.s.stop, retryAfter)
 		case errors.Is(err, store.ErrFenced), errors.Is(err, errScarce): // again, as things are now
 		default:
+			refusal := store.ErrBusy
+			if diskFull(err) {
+				refusal = store.ErrDiskFull
+			}
 			for _, r := range a.list {
-				r.done(fmt.Errorf("%w: %w", store.ErrBusy, err))
+				r.done(fmt.Errorf("%w: %w", refusal, err))
 			}
 			return
 		}

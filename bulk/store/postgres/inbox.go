@@ -11,8 +11,8 @@ import (
 
 // RecordInbound implements store.Store.
 func (s *Store) RecordInbound(m *message.Inbound, done func(error)) {
-	if s.away.Load() != nil {
-		done(store.ErrBusy)
+	if err := s.refusal(); err != nil {
+		done(err)
 		return
 	}
 	body := store.AppendInbound(nil, m)

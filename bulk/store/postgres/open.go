@@ -3,7 +3,9 @@
 //
 // A Store owns these goroutines from Open to Stop: the accept writer and the settle writer,
 // which commit; the applier, which tells what was committed; one feeder for each connector that
-// the node owns; and the keeper, which makes and drops partitions and forgets what is old.
+// the node owns; the keeper, which makes and drops partitions and forgets what is old; the
+// refresher, which keeps up with the counts of others; and the prober, which finds out that
+// PostgreSQL takes changes again.
 package postgres
 
 import (
@@ -54,7 +56,7 @@ type Store struct {
 	accepts acceptQueue
 	settles settleQueue
 	commits chan committed // → applier
-	away    atomic.Pointer[error]
+	away    atomic.Pointer[trouble]
 
 	stop    context.Context // done: give up what is not committed
 	abandon context.CancelFunc
@@ -102,6 +104,7 @@ func Open(ctx context.Context, opts Options) (*Store, error) {
 	s.writers.Go(s.settler)
 	s.others.Go(s.keeper)
 	s.others.Go(s.refresher)
+	s.others.Go(s.prober)
 	go s.applier()
 	return s, nil
 }
@@ -210,14 +213,6 @@ func (s *Store) Stop(ctx context.Context) error {
 	return nil
 }
 
-// Err returns why nothing is accepted now: PostgreSQL cannot be reached. It is nil again when it can.
-func (s *Store) Err() error {
-	if err := s.away.Load(); err != nil {
-		return *err
-	}
-	return nil
-}
-
 // Backlog is how many messages and events wait for a commit.
 func (s *Store) Backlog() int { return int(s.accepts.size.Load() + s.settles.size.Load()) }
 
@@ -239,20 +234,6 @@ func Unreachable(err error) bool {
 	}
 	var connect *pgconn.ConnectError
 	return errors.As(err, &connect) || connectionFailed(err)
-}
-
-// attempt keeps in mind whether PostgreSQL can be reached.
-func (s *Store) attempt(err error) {
-	switch {
-	case err == nil:
-		if s.away.Swap(nil) != nil {
-			s.log.Info("PostgreSQL answers again")
-		}
-	case s.away.Load() == nil:
-		err = fmt.Errorf("PostgreSQL does not take changes: %w", err)
-		s.away.Store(&err)
-		s.log.Error("PostgreSQL does not take changes; trying again until it does", "error", err)
-	}
 }
 
 // one runs a query that gives at most one row; store.ErrNotFound when it gives none.

@@ -92,7 +92,7 @@ func (g *settling) commit(list []*change) {
 			return
 		}
 		for connectionFailed(err) || transient(err) {
-			if pause.For(g.s.stop, retryAfter) != nil {
+			if pause.For(g.s.stop, g.s.retryPause()) != nil {
 				g.giveUp(store.ErrStopped)
 				return
 			}

@@ -88,6 +88,9 @@ func (w *writer) commit(b *pgx.Batch, check func() error) (err error) {
 		} else {
 			w.s.attempt(nil)
 		}
+		if diskFull(err) {
+			w.s.lacksRoom(err)
+		}
 	}()
 	ctx, cancel := context.WithTimeout(w.s.stop, w.s.opts.StatementTimeout)
 	defer cancel()
