@@ -181,8 +181,8 @@ func (s *Spec) Validate() error {
 		bad("default_sender", "has at most 11 letters and digits or 20 digits")
 	}
 	if s.DLRURL != "" {
-		if u, err := url.Parse(s.DLRURL); err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || len(s.DLRURL) > 2048 {
-			bad("dlr_url", "is an http or https URL of at most 2048 octets")
+		if u, err := url.Parse(s.DLRURL); err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil || len(s.DLRURL) > 2048 {
+			bad("dlr_url", "is an http or https URL of at most 2048 octets, without user name and password")
 		}
 	}
 	if len(s.WebhookSecret) > 128 || !printable(s.WebhookSecret) {

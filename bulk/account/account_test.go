@@ -139,6 +139,9 @@ func TestNamesAndSystemIDsAreUnique(t *testing.T) {
 func TestValidateNamesEveryFault(t *testing.T) {
 	spec := account.Spec{Name: strings.Repeat("n", 65), Role: 7, SystemID: "has space", TPS: -1, MaxBinds: -1, DefaultSender: "\x00", DLRURL: "ftp://x", WebhookSecret: "\n"}
 	err := spec.Validate()
+	if err := (&account.Spec{Name: "n", DLRURL: "https://user:password@example.com/"}).Validate(); err == nil || strings.Contains(err.Error(), "password@") {
+		t.Errorf("a webhook with user and password: %v", err)
+	}
 	for _, field := range []string{"name", "role", "system_id", "tps", "max_binds", "default_sender", "dlr_url", "webhook_secret"} {
 		if !strings.Contains(err.Error(), field+":") {
 			t.Errorf("%s is not named in %v", field, err)

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"protei-bulk/bulk/account"
+	"protei-bulk/bulk/intake"
 	"protei-bulk/gsm"
 )
 
@@ -214,7 +215,10 @@ func (c *call) readAccount(body *accountBody) error {
 			set()
 		}
 	}
-	return d.invalid()
+	if err := d.invalid(); err != nil {
+		return err
+	}
+	return c.allowWebhook(s.DLRURL)
 }
 
 // createAccount makes an account; the answer shows its API key and password, once.
@@ -379,6 +383,18 @@ func (c *call) getWebhook() error {
 	return c.document(200, map[string]any{"dlr_url": c.who.DLRURL, "webhook_secret": c.who.WebhookSecret})
 }
 
+// allowWebhook refuses a dlr_url of an account, which may be empty, that the policy excludes: no
+// message could be told there. Other faults are the account's to find.
+func (c *call) allowWebhook(url string) error {
+	if url == "" {
+		return nil
+	}
+	if r := c.api.opts.Intake.CheckWebhook(url); r != nil && r.Code == intake.DLRURLNotAllowed {
+		return &account.FieldError{Field: r.Field, Detail: r.Detail}
+	}
+	return nil
+}
+
 // putWebhook sets the caller's default webhook; an absent member stays as it is.
 func (c *call) putWebhook() error {
 	var url, secret *string
@@ -388,6 +404,11 @@ func (c *call) putWebhook() error {
 	}
 	if err := c.object(maxAdminBody, readers); err != nil {
 		return err
+	}
+	if url != nil {
+		if err := c.allowWebhook(*url); err != nil {
+			return err
+		}
 	}
 	a, err := c.api.opts.Accounts.Update(c.r.Context(), c.who.ID, func(s *account.Spec) {
 		if url != nil {

@@ -328,8 +328,19 @@ func (b *build) webhook(raw string) (string, *Refusal) {
 	if u, ok := b.in.urls.get(raw); ok {
 		return u, nil
 	}
-	bad := func(detail string) (string, *Refusal) {
-		return "", &Refusal{Code: InvalidDLRURL, Field: "dlr_url", Detail: detail}
+	if r := b.in.CheckWebhook(raw); r != nil {
+		return "", r
+	}
+	own := strings.Clone(raw)
+	b.in.urls.put(own, own)
+	return own, nil
+}
+
+// CheckWebhook refuses a webhook address that can never work or that the policy excludes. nil: it
+// may be used.
+func (in *Intake) CheckWebhook(raw string) *Refusal {
+	bad := func(detail string) *Refusal {
+		return &Refusal{Code: InvalidDLRURL, Field: "dlr_url", Detail: detail}
 	}
 	if len(raw) > MaxDLRURL {
 		return bad(fmt.Sprintf("has %d octets, at most %d are allowed", len(raw), MaxDLRURL))
@@ -345,14 +356,12 @@ func (b *build) webhook(raw string) (string, *Refusal) {
 	case u.User != nil:
 		return bad("carries a user name or password, which is not allowed")
 	}
-	if b.in.opts.AllowURL != nil {
-		if err := b.in.opts.AllowURL(u); err != nil {
-			return "", &Refusal{Code: DLRURLNotAllowed, Field: "dlr_url", Detail: err.Error()}
+	if in.opts.AllowURL != nil {
+		if err := in.opts.AllowURL(u); err != nil {
+			return &Refusal{Code: DLRURLNotAllowed, Field: "dlr_url", Detail: err.Error()}
 		}
 	}
-	own := strings.Clone(raw)
-	b.in.urls.put(own, own)
-	return own, nil
+	return nil
 }
 
 // route gives m its connector.

@@ -1,0 +1,143 @@
+package test
+
+import (
+	"bytes"
+	"encoding/base64"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// secrets are what must not be found anywhere, by what they are.
+type secrets map[string]string
+
+// assertAbsent looks for each secret, as it is and as base64, in text.
+func (s secrets) assertAbsent(t *testing.T, where string, text []byte) {
+	t.Helper()
+	for what, secret := range s {
+		for form, as := range map[string]string{"": secret, " in base64": base64.StdEncoding.EncodeToString([]byte(secret)), " in URL form": strings.ReplaceAll(secret, "+", "%2B")} {
+			if at := bytes.Index(text, []byte(as)); at >= 0 {
+				t.Errorf("%s holds the %s%s: …%q…", where, what, form, text[max(0, at-60):min(len(text), at+len(as)+20)])
+			}
+		}
+	}
+}
+
+// TestSecretsStaySecret gives the platform every kind of secret, provokes errors with them and
+// looks for them in what it prints, logs, answers and stores.
+func TestSecretsStaySecret(t *testing.T) {
+	t.Parallel()
+	data := t.TempDir()
+	config := filepath.Join(t.TempDir(), "bulk.yaml")
+	if err := os.WriteFile(config, []byte("webhooks: {allow: [127.0.0.0/8]}\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	p := serveProduction(t, "", data, "--config", config, "--log-level", "debug",
+		"--upstream", "smpp://seeded:SeedPw7Q@127.0.0.1:1?binds=1")
+	first, firstPassword := firstSecrets(p.out.String())
+	p.key = first
+	all := secrets{
+		"password of a seeded connector": "SeedPw7Q", "password of an account": "AccPw8Zx", "mistyped password": "AccPw8Zy",
+		"password of a connector": "ConPw6Kj", "outbind password": "OutPw5Hg", "callback secret": "c4llb4cks3cretKQ",
+		"password of an aggregator": "AggPw4Fd+x", "mistyped API key": "pb_mistypedmistypedmistyped7",
+		"secret of an alert channel": "AlertPw3Sa", "webhook secret": "whsec_" + base64.StdEncoding.EncodeToString([]byte("0123456789abcdefghijklmnop")),
+		"password in a webhook's URL": "HookPw2Lp",
+	}
+	var acme struct {
+		ID     int    `json:"account_id"`
+		Key    string `json:"api_key"`
+		Secret string `json:"webhook_secret"`
+	}
+	p.want(http.StatusCreated, "POST", "/api/v1/accounts", `{"name":"acme","system_id":"acme","password":"AccPw8Zx","default_sender":"Acme"}`, &acme)
+	p.want(http.StatusCreated, "POST", "/api/v1/connectors", `{"name":"own","address":"127.0.0.1:1","system_id":"us","password":"ConPw6Kj","outbind_password":"OutPw5Hg"}`, nil)
+	p.want(http.StatusCreated, "POST", "/api/v1/connectors", `{"name":"agg","kind":"http","system_id":"us","password":"AggPw4Fd+x","callback_secret":"c4llb4cks3cretKQ","mode":"running",
+"http":{"url":"http://127.0.0.1:1/sms?user={{username}}&key={{password}}&to={{to}}&msg={{text}}","method":"GET","id":"regexp:^OK (\\S+)"}}`, nil)
+	p.want(http.StatusCreated, "POST", "/api/v1/routes", `{"name":"agg","to_prefix":"1555","targets":[{"connector":"agg"}]}`, nil)
+	p.want(http.StatusCreated, "PUT", "/api/v1/alerts/channels/tele", `{"kind":"http","url":"http://127.0.0.1:1/bot{{.Secret}}/send","body":"{}","secret":"AlertPw3Sa"}`, nil)
+	if a := p.post("/api/v1/alerts/channels/tele/test", ""); !strings.Contains(string(a.body), "refused") {
+		t.Errorf("the test of a channel that nobody answers says %s", a.body)
+	}
+	hook := func(url string) answer {
+		return p.do("PUT", "/api/v1/webhooks", strings.NewReader(`{"dlr_url":"`+url+`","webhook_secret":"`+all["webhook secret"]+`"}`), "X-API-Key", acme.Key)
+	}
+	if a := hook("http://127.0.0.1:1/dlr"); a.code != http.StatusOK {
+		t.Errorf("webhook: %d %s", a.code, a.body)
+	}
+
+	// Wrong input that has them, or almost.
+	for _, a := range []answer{
+		p.post("/api/v1/connectors", `{"name":"own","address":"127.0.0.1:1","system_id":"us","password":"ConPw6Kj","binds":-1}`),
+		p.post("/api/v1/accounts", `{"name":"acme","system_id":"acme","password":"AccPw8Zx","tps":-1}`),
+		p.post("/api/v1/accounts", `{"name":"acme","password":"AccPw8Zx"`),
+		hook("http://user:HookPw2Lp@127.0.0.1:1/dlr"),
+		p.do("GET", "/api/v1/messages", nil, "X-API-Key", all["mistyped API key"]),
+		p.do("GET", "/api/v1/messages", nil, "X-API-Key", "", "Authorization", "Basic "+base64.StdEncoding.EncodeToString([]byte("acme:AccPw8Zy"))),
+		p.do("PUT", "/api/v1/alerts/channels/tele", strings.NewReader(`{"kind":"http","url":":bad","secret":"AlertPw3Sa"}`)),
+	} {
+		if a.code < 400 {
+			t.Errorf("wrong input is answered %d %s", a.code, a.body)
+		}
+		all.assertAbsent(t, "a problem document", a.body)
+	}
+	if _, err := p.bind("acme", "AccPw8Zy", nil); err == nil {
+		t.Error("a wrong password binds")
+	}
+	for _, key := range []string{acme.Key, first} { // a send that fails at the aggregator
+		p.do("POST", "/api/v1/messages", strings.NewReader(`{"from":"Acme","to":"+15550002222","text":"hello"}`), "X-API-Key", key)
+	}
+	waitUntil(t, 20*time.Second, func() bool { return strings.Contains(p.out.String(), "connector=agg") })
+
+	all["API key of an account"], all["webhook secret of the start"] = acme.Key, acme.Secret
+	for _, path := range []string{
+		"/metrics", "/api/v1/system", "/api/v1/connectors", "/api/v1/connectors/own", "/api/v1/connectors/agg", fmt.Sprintf("/api/v1/accounts/%d", acme.ID), "/api/v1/accounts",
+		"/api/v1/audit", "/api/v1/alerts/channels", "/api/v1/alerts", "/api/v1/routes", "/api/v1/messages", fmt.Sprintf("/api/v1/accounts/%d/keys", acme.ID),
+	} {
+		a := p.get(path)
+		if a.code != http.StatusOK && path != "/metrics" {
+			t.Errorf("GET %s: %d %s", path, a.code, a.body)
+		}
+		all.assertAbsent(t, "GET "+path, a.body)
+	}
+	if code := p.stop(); code != 0 {
+		t.Errorf("exit code %d", code)
+	}
+	all.assertAbsent(t, "what it printed", []byte(p.out.String())) // the first start's own are there on purpose
+	all["API key of the first start"], all["password of the first start"] = first, firstPassword
+	files := 0
+	err := filepath.WalkDir(data, func(path string, d os.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		text, err := os.ReadFile(path)
+		if err == nil {
+			files++
+			all.assertAbsent(t, strings.TrimPrefix(path, data), text)
+		}
+		return err
+	})
+	if err != nil {
+		t.Error(err)
+	}
+	log, err := os.ReadFile(filepath.Join(data, "logs/system.log"))
+	if files < 4 || err != nil || !bytes.Contains(log, []byte("connector=agg")) {
+		t.Errorf("%d files, a log of %d bytes: too little to show anything (%v)", files, len(log), err)
+	}
+}
+
+// TestSecretOfAnUnreachableStore: what a node logs of a PostgreSQL that does not answer names it,
+// without its password.
+func TestSecretOfAnUnreachableStore(t *testing.T) {
+	t.Parallel()
+	data := t.TempDir()
+	c := launch(t, "serve", nil, "serve", "--http", "127.0.0.1:0", "--smpp", "127.0.0.1:0", "--data", data, "--log-level", "debug",
+		"--store", "postgres://bulk:PgPw9Ty@127.0.0.1:1/bulk?connect_timeout=1")
+	waitUntil(t, 20*time.Second, func() bool { return strings.Count(c.out.String(), "waiting for the store") > 1 })
+	if text := c.out.String(); !strings.Contains(text, "127.0.0.1:1") {
+		t.Errorf("which server is away is not said:\n%s", text)
+	}
+	secrets{"password of PostgreSQL": "PgPw9Ty"}.assertAbsent(t, "the log", []byte(c.out.String()))
+}
