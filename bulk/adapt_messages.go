@@ -29,6 +29,7 @@ func (s sink) AcceptAsync(m *message.Message, done func(error)) {
 }
 
 func acceptError(err error) error {
+	var over *store.QuotaError
 	switch {
 	case err == nil:
 		return nil
@@ -40,6 +41,8 @@ func acceptError(err error) error {
 		return intake.ErrTooLarge
 	case errors.Is(err, money.ErrInsufficient):
 		return intake.ErrNoMoney
+	case errors.As(err, &over):
+		return overQuota(over)
 	case errors.Is(err, store.ErrTaken):
 		return intake.ErrRepeated
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):

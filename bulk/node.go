@@ -99,7 +99,8 @@ func (p *Platform) reachPostgres(ctx context.Context) (*postgres.Store, error) {
 			URL: c.Store, MaxConns: c.Postgres.MaxConns, StatementTimeout: time.Duration(c.Postgres.StatementTimeout),
 			Retention: time.Duration(c.Retention), AuditRetention: time.Duration(c.Audit.Keep),
 			MaxBacklog: c.Limits.MaxBacklog, ReceiptCache: c.Limits.ReceiptCache,
-			Applied: p.applied, Hint: p.hint, Room: p.room, Committed: p.synced, Records: p.cdrRecords, Failed: p.fail, Logger: p.log,
+			Applied: p.applied, Hint: p.hint, Room: p.room, Committed: p.synced, Records: p.cdrRecords,
+			Quotas: p.quotas, Used: p.used, Failed: p.fail, Logger: p.log,
 		})
 		if err == nil {
 			return s, nil

@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"net/url"
 	"strings"
+	"time"
 
 	"protei-bulk/gsm"
 )
@@ -122,6 +123,7 @@ type Row struct {
 // its quotas' use, which all snapshots share.
 type Account struct {
 	Row
+	zone  *time.Location // TimeZone
 	limit *limiter
 	quota *quota
 

@@ -160,7 +160,7 @@ func (d *Directory) replace(ctx context.Context, old *Account, row Row) (*Accoun
 	if err := d.store.SaveAccount(ctx, row); err != nil {
 		return nil, fmt.Errorf("save account %s: %w", row.Name, err)
 	}
-	a := &Account{Row: row, limit: old.limit, quota: old.quota}
+	a := &Account{Row: row, zone: row.Zone(), limit: old.limit, quota: old.quota}
 	a.limit.set(&row.Spec)
 	a.quota.set(&row.Spec)
 	a.senders, _ = row.compileSenders()

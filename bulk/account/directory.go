@@ -96,7 +96,7 @@ func Open(ctx context.Context, opts Options) (*Directory, error) {
 }
 
 func (d *Directory) newAccount(row Row) *Account {
-	a := &Account{Row: row, limit: d.newLimiter(row.ID, &row.Spec), quota: newQuota(row.ID, d.meter, &row.Spec)}
+	a := &Account{Row: row, zone: row.Zone(), limit: d.newLimiter(row.ID, &row.Spec), quota: newQuota(row.ID, d.meter, &row.Spec)}
 	a.senders, _ = row.compileSenders() // Validate has seen it
 	return a
 }

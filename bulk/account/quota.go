@@ -16,7 +16,8 @@ type Meter interface {
 // quota counts an account's parts in the day and the month of its zone. The truth is the
 // Meter: it is read when a period begins, at the first message of the process and when the
 // zone changes; in between each part is added before it is accepted, so that parallel
-// requests cannot exceed the quota together.
+// requests cannot exceed the quota together. Where several nodes share a store, that one decides:
+// what is counted here only spares it requests that have no chance.
 type quota struct {
 	account uint32
 	meter   Meter
@@ -31,7 +32,8 @@ type quota struct {
 type period struct {
 	limit    int64 // parts; 0: none
 	from, to int64 // Unix ms; to 0: used is not known
-	used     int64
+	used     int64 // as this node counts
+	seen     int64 // by all nodes, as the store said last: it is not less any more
 }
 
 func newQuota(account uint32, meter Meter, s *Spec) *quota {
@@ -77,7 +79,7 @@ func (p *period) enter(span [2]time.Time, ms int64, q *quota) {
 		return
 	}
 	p.from, p.to = span[0].UnixMilli(), span[1].UnixMilli()
-	p.used = q.meter.Parts(q.account, p.from, p.to)
+	p.used, p.seen = q.meter.Parts(q.account, p.from, p.to), 0
 }
 
 // periodsOf returns begin and end of the day and of the month that at is in.
@@ -115,9 +117,15 @@ func (c *Charge) Add(other Charge) {
 	*c = other
 }
 
+// The periods of quotas.
+const (
+	Daily   = "daily"
+	Monthly = "monthly"
+)
+
 // QuotaError says which quota a message does not fit in.
 type QuotaError struct {
-	Period      string // daily or monthly
+	Period      string // Daily or Monthly
 	Quota, Left int64  // parts
 	Until       time.Time
 }
@@ -139,20 +147,62 @@ func (a *Account) TakeParts(now time.Time, n int) (Charge, *QuotaError) {
 	defer q.mu.Unlock()
 	q.enter(now)
 	if !q.day.fits(n) {
-		return Charge{}, q.day.exceeded("daily", q.zone)
+		return Charge{}, q.day.exceeded(Daily, q.zone)
 	}
 	if !q.month.fits(n) {
-		return Charge{}, q.month.exceeded("monthly", q.zone)
+		return Charge{}, q.month.exceeded(Monthly, q.zone)
 	}
 	q.day.used += int64(n)
 	q.month.used += int64(n)
 	return Charge{quota: q, parts: int64(n), day: q.day.from, month: q.month.from}, nil
 }
 
-func (p *period) fits(n int) bool { return p.limit == 0 || p.used+int64(n) <= p.limit }
+func (p *period) fits(n int) bool { return p.limit == 0 || p.total()+int64(n) <= p.limit }
+
+func (p *period) total() int64 { return max(p.used, p.seen) }
 
 func (p *period) exceeded(name string, zone *time.Location) *QuotaError {
-	return &QuotaError{Period: name, Quota: p.limit, Left: max(0, p.limit-p.used), Until: time.UnixMilli(p.to).In(zone)}
+	return &QuotaError{Period: name, Quota: p.limit, Left: max(0, p.limit-p.total()), Until: time.UnixMilli(p.to).In(zone)}
+}
+
+// Allowance is how many parts an account may have accepted in a period.
+type Allowance struct {
+	Month    bool  // else a day
+	From, To int64 // Unix ms
+	Parts    int64
+}
+
+// Allowances appends the quotas that the account has at a moment to a list.
+func (a *Account) Allowances(at time.Time, list []Allowance) []Allowance {
+	if a.DailyQuota == 0 && a.MonthlyQuota == 0 {
+		return list
+	}
+	day, month := periodsOf(at.In(a.zone))
+	if a.DailyQuota > 0 {
+		list = append(list, Allowance{From: day[0].UnixMilli(), To: day[1].UnixMilli(), Parts: a.DailyQuota})
+	}
+	if a.MonthlyQuota > 0 {
+		list = append(list, Allowance{Month: true, From: month[0].UnixMilli(), To: month[1].UnixMilli(), Parts: a.MonthlyQuota})
+	}
+	return list
+}
+
+// NoteUsed tells how many parts all nodes have had accepted in the day or month that begins at
+// from (Unix ms): durably, so that they will not be less.
+func (a *Account) NoteUsed(month bool, from, parts int64) {
+	q := a.quota
+	if q == nil || !q.active.Load() {
+		return
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	p := &q.day
+	if month {
+		p = &q.month
+	}
+	if p.to != 0 && p.from == from {
+		p.seen = max(p.seen, parts)
+	}
 }
 
 // PeriodUsage is what an account used in a day or month.
@@ -168,16 +218,19 @@ func (a *Account) Usage(now time.Time) (day, month PeriodUsage) {
 	day = PeriodUsage{From: d[0], Until: d[1], Quota: a.DailyQuota}
 	month = PeriodUsage{From: m[0], Until: m[1], Quota: a.MonthlyQuota}
 	q := a.quota
-	switch {
-	case q == nil || q.meter == nil:
-	case q.active.Load():
+	if q == nil || q.meter == nil {
+		return day, month
+	}
+	if q.active.Load() {
 		q.mu.Lock()
-		defer q.mu.Unlock()
 		q.enter(now)
-		day.Parts, month.Parts = q.day.used, q.month.used
-	default:
-		day.Parts = q.meter.Parts(a.ID, d[0].UnixMilli(), d[1].UnixMilli())
-		month.Parts = q.meter.Parts(a.ID, m[0].UnixMilli(), m[1].UnixMilli())
+		day.Parts, month.Parts = q.day.total(), q.month.total()
+		q.mu.Unlock()
+	}
+	for _, u := range []*PeriodUsage{&day, &month} {
+		if u.Quota == 0 { // other nodes count it, if there are any
+			u.Parts = max(u.Parts, q.meter.Parts(a.ID, u.From.UnixMilli(), u.Until.UnixMilli()))
+		}
 	}
 	return day, month
 }

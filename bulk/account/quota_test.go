@@ -2,6 +2,7 @@ package account_test
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -218,5 +219,42 @@ func TestLimitsAreChecked(t *testing.T) {
 		if err == nil || err.Error()[:len(name)] != name {
 			t.Errorf("%s: %v", name, err)
 		}
+	}
+}
+
+// TestWhatOtherNodesUse: it counts in the period that it is of, and nothing that this node gives
+// back makes it less.
+func TestWhatOtherNodesUse(t *testing.T) {
+	d := openMetered(t, new(accounttest.Store), new(parts))
+	a, _ := create(t, d, account.Spec{Name: "acme", DailyQuota: 10, MonthlyQuota: 30, TimeZone: "Asia/Kathmandu"}, "")
+	noon := time.Date(2030, 1, 30, 12, 0, 0, 0, a.Zone())
+	list := a.Allowances(noon, nil)
+	want := []account.Allowance{
+		{From: time.Date(2030, 1, 30, 0, 0, 0, 0, a.Zone()).UnixMilli(), To: time.Date(2030, 1, 31, 0, 0, 0, 0, a.Zone()).UnixMilli(), Parts: 10},
+		{Month: true, From: time.Date(2030, 1, 1, 0, 0, 0, 0, a.Zone()).UnixMilli(), To: time.Date(2030, 2, 1, 0, 0, 0, 0, a.Zone()).UnixMilli(), Parts: 30},
+	}
+	if !slices.Equal(list, want) {
+		t.Fatalf("allowances %+v, want %+v", list, want)
+	}
+	charge, err := a.TakeParts(noon, 4)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a.NoteUsed(false, want[0].From, 8)
+	a.NoteUsed(false, want[0].From-86_400_000, 10) // of yesterday
+	a.NoteUsed(false, want[0].From, 7)             // late news
+	charge.Undo()
+	if _, err := a.TakeParts(noon, 3); err == nil || err.Period != "daily" || err.Left != 2 {
+		t.Errorf("3 parts with 2 left: %+v", err)
+	}
+	a.NoteUsed(true, want[1].From, 29)
+	if _, err := a.TakeParts(noon, 2); err == nil || err.Period != "monthly" || err.Left != 1 {
+		t.Errorf("2 parts with 1 left in the month: %+v", err)
+	}
+	if day, month := a.Usage(noon); day.Parts != 8 || month.Parts != 29 {
+		t.Errorf("usage %d and %d", day.Parts, month.Parts)
+	}
+	if _, err := a.TakeParts(noon.AddDate(0, 0, 2), 10); err != nil { // the next month
+		t.Error(err)
 	}
 }

@@ -20,7 +20,8 @@ type batch struct {
 	ndjson bool
 	id     message.ID
 
-	rejected []rejection // while the body is read, those that could not be; then all, in order
+	unread   []rejection // those that could not be read
+	rejected []rejection // all, in order
 }
 
 // rejection is one message of a bulk request that was not accepted.
@@ -47,9 +48,9 @@ func (c *call) submitBulk(text string, ndjson bool) (err error) {
 	b := &c.space
 	c.batch = b
 	if ndjson {
-		b.rejected, err = c.readLines(b, text)
+		b.unread, err = c.readLines(b, text)
 	} else {
-		b.rejected, err = c.readBatch(b, text)
+		b.unread, err = c.readBatch(b, text)
 	}
 	if err != nil {
 		return err
@@ -258,8 +259,10 @@ func itemPointer(r *rejection, ndjson bool) string {
 	return fmt.Sprintf("%s/%d/%s", prefix, r.index, escapePointer(r.why.Field))
 }
 
-// addRefused adds what intake refused to the messages that could not be read.
+// addRefused adds what intake refused to the messages that could not be read. It may be called
+// again after intake has refused more.
 func (c *call) addRefused(b *batch) {
+	b.rejected = slices.Clip(b.unread)
 	for i := range c.outs {
 		if r := c.outs[i].Err; r != nil {
 			b.rejected = append(b.rejected, rejection{c.index[i], *r})

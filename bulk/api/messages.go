@@ -57,7 +57,11 @@ func (c *call) submit() error {
 	}
 	// Whether the commit succeeds must be known before the key is free again, even if the
 	// customer has gone.
-	if err := c.api.opts.Intake.SubmitOnce(context.WithoutCancel(c.r.Context()), c.reqs, c.outs, c.seal); err != nil {
+	err := c.api.opts.Intake.SubmitOnce(context.WithoutCancel(c.r.Context()), c.reqs, c.outs, c.seal)
+	if err != nil || !c.anyAccepted() {
+		c.w.Header().Del("Location") // of messages that were not accepted after all
+	}
+	if err != nil {
 		return c.notAccepted(err)
 	}
 	return nil

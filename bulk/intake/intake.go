@@ -94,7 +94,7 @@ type Outcome struct {
 }
 
 // Sink makes messages durable. Errors: ErrBusy, ErrDiskFull, ErrTooLarge, ErrUnavailable,
-// ErrNoMoney, and with an answer ErrRepeated.
+// ErrNoMoney, *OverQuota, and with an answer ErrRepeated.
 type Sink interface {
 	// Accept returns when all messages are durable, or none is, and with them the answer of
 	// their request, unless that is nil. It keeps the messages but not the slice. After the
@@ -239,7 +239,8 @@ func (in *Intake) Submit(ctx context.Context, reqs []Request, out []Outcome) err
 
 // SubmitOnce is Submit for a request that may be repeated: seal, unless it is nil, is called
 // when at least one message goes in and out is what it will be if the commit succeeds. The
-// answer that it returns becomes durable with the messages.
+// answer that it returns becomes durable with the messages. It is called again when some of them
+// turn out not to fit in the quota.
 func (in *Intake) SubmitOnce(ctx context.Context, reqs []Request, out []Outcome, seal func() *message.Answer) error {
 	err := in.submit(ctx, reqs, out, seal)
 	if in.opts.Refused == nil || errors.Is(err, ErrRepeated) { // the customer gets the first answer
@@ -299,16 +300,50 @@ func (in *Intake) submit(ctx context.Context, reqs []Request, out []Outcome, sea
 		refuseAll(out, rateLimited(a, wait))
 		return nil
 	}
-	var answer *message.Answer
-	if seal != nil {
-		answer = seal()
-	}
-	err := in.opts.Sink.Accept(ctx, b.msgs, answer)
-	if err != nil && notTaken(err) {
+	for {
+		var answer *message.Answer
+		if seal != nil {
+			answer = seal()
+		}
+		err := in.opts.Sink.Accept(ctx, b.msgs, answer)
+		if err == nil || !notTaken(err) {
+			return err
+		}
 		charge.Undo()
-		b.payBack(b.msgs...)
+		var over *OverQuota
+		if !errors.As(err, &over) {
+			b.payBack(b.msgs...)
+			return err
+		}
+		if charge = b.fitAgain(a, out, over); len(b.msgs) == 0 {
+			return nil
+		}
 	}
-	return err
+}
+
+// fitAgain takes the quota for those of the messages that fit in what the Sink says is left, which
+// are fewer, and refuses the others.
+func (b *build) fitAgain(a *account.Account, out []Outcome, over *OverQuota) (charge account.Charge) {
+	b.msgs = b.msgs[:0]
+	for i := range out {
+		m := out[i].Msg
+		if m == nil {
+			continue
+		}
+		var taken account.Charge
+		r := quotaRefusal(over.take(len(m.Parts)), b.now, m)
+		if r == nil {
+			taken, r = quota(a, b.now, m)
+		}
+		if r != nil {
+			b.payBack(m)
+			out[i] = Outcome{Err: r}
+			continue
+		}
+		charge.Add(taken)
+		b.msgs = append(b.msgs, m)
+	}
+	return charge
 }
 
 // notTaken reports whether the error of a Sink means that the messages are not accepted and
@@ -319,19 +354,25 @@ func notTaken(err error) bool {
 			return true
 		}
 	}
-	return false
+	var over *OverQuota
+	return errors.As(err, &over)
 }
 
 // quota takes the parts of m from the account's quotas.
 func quota(a *account.Account, now time.Time, m *message.Message) (account.Charge, *Refusal) {
 	charge, err := a.TakeParts(now, len(m.Parts))
-	if err != nil {
-		return charge, &Refusal{
-			Code: QuotaExceeded, Retry: err.Until.Sub(now),
-			Detail: fmt.Sprintf("%s; the message needs %d", err.Error(), len(m.Parts)),
-		}
+	return charge, quotaRefusal(err, now, m)
+}
+
+// quotaRefusal refuses a message for want of quota; nil: there is enough.
+func quotaRefusal(err *account.QuotaError, now time.Time, m *message.Message) *Refusal {
+	if err == nil {
+		return nil
 	}
-	return charge, nil
+	return &Refusal{
+		Code: QuotaExceeded, Retry: err.Until.Sub(now),
+		Detail: fmt.Sprintf("%s; the message needs %d", err.Error(), len(m.Parts)),
+	}
 }
 
 // SubmitAsync takes one message and calls done exactly once: with a Refusal before it
@@ -361,6 +402,7 @@ func (in *Intake) SubmitAsync(req *Request, done func(Outcome, error)) {
 			r = rateLimited(req.Account, wait)
 		}
 	}
+	now := b.now
 	in.put(b)
 	if r != nil {
 		in.refused(r.Code)
@@ -372,6 +414,12 @@ func (in *Intake) SubmitAsync(req *Request, done func(Outcome, error)) {
 			if notTaken(err) {
 				charge.Undo()
 				in.payBack(m)
+			}
+			var over *OverQuota
+			if errors.As(err, &over) {
+				if r := quotaRefusal(over.take(len(m.Parts)), now, m); r != nil {
+					err = r
+				}
 			}
 			in.refused(AsRefusal(err).Code)
 			done(Outcome{}, err)

@@ -31,7 +31,10 @@ func open(t testing.TB, opts intake.Options, drop bool) (*intake.Intake, *intake
 		t.Fatal(err)
 	}
 	sink := &intaketest.Sink{Drop: drop}
-	opts.Sink, opts.Router, opts.IDs = sink, router, message.NewIDSource(1, 0, nil)
+	if opts.Sink == nil {
+		opts.Sink = sink
+	}
+	opts.Router, opts.IDs = router, message.NewIDSource(1, 0, nil)
 	opts.Now = func() time.Time { return now }
 	door, err := intake.New(opts)
 	if err != nil {

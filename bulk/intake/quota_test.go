@@ -2,12 +2,14 @@ package intake_test
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"testing"
 
 	"protei-bulk/bulk/account"
 	"protei-bulk/bulk/account/accounttest"
 	"protei-bulk/bulk/intake"
+	"protei-bulk/bulk/message"
 )
 
 // nothing is a Meter of an account that has sent nothing.
@@ -100,5 +102,107 @@ func TestRateRefusalUsesNoQuota(t *testing.T) {
 	}
 	if day, _ := who.Usage(now); day.Parts != 3 {
 		t.Errorf("%d parts are used, want those of one message", day.Parts)
+	}
+}
+
+// crowded is a Sink whose account other nodes use too: it has room for so many parts, and says
+// what is used when it refuses.
+type crowded struct {
+	intake.Sink
+	who         *account.Account
+	quota, room int64
+	asked       int
+}
+
+func (c *crowded) take(msgs []*message.Message) error {
+	c.asked++
+	parts := int64(0)
+	for _, m := range msgs {
+		parts += int64(len(m.Parts))
+	}
+	if parts > c.room {
+		day, _ := c.who.Usage(now)
+		c.who.NoteUsed(false, day.From.UnixMilli(), c.quota-c.room)
+		return &intake.OverQuota{Quotas: []account.QuotaError{{Period: account.Daily, Quota: c.quota, Left: c.room, Until: day.Until}}}
+	}
+	c.room -= parts
+	return nil
+}
+
+func (c *crowded) Accept(ctx context.Context, msgs []*message.Message, answer *message.Answer) error {
+	if err := c.take(msgs); err != nil {
+		return err
+	}
+	return c.Sink.Accept(ctx, msgs, answer)
+}
+
+func (c *crowded) AcceptAsync(m *message.Message, done func(error)) {
+	if err := c.take([]*message.Message{m}); err != nil {
+		done(err)
+		return
+	}
+	c.Sink.AcceptAsync(m, done)
+}
+
+// TestQuotaThatOtherNodesUse: what the sink refuses since others used the quota up is refused as
+// if this node had known, message by message; the answer that is stored says so.
+func TestQuotaThatOtherNodesUse(t *testing.T) {
+	who := metered(t, account.Spec{Name: "q", DailyQuota: 100})
+	far := &crowded{who: who, quota: 100, room: 5}
+	refused := 0
+	_, near, _ := open(t, intake.Options{}, false)
+	far.Sink = near
+	door, _, _ := open(t, intake.Options{Sink: far, Refused: func(c intake.Code) {
+		if c == intake.QuotaExceeded {
+			refused++
+		}
+	}}, false)
+	reqs := make([]intake.Request, 4)
+	for i, text := range []string{"one", strings.Repeat("x", 400), "one", "one"} {
+		reqs[i] = intake.Request{Account: who, From: "ACME", To: "4915112345678", Text: text}
+	}
+	var sealed []int // messages that each answer is about
+	out := make([]intake.Outcome, len(reqs))
+	err := door.SubmitOnce(t.Context(), reqs, out, func() *message.Answer {
+		n := 0
+		for i := range out {
+			if out[i].Err == nil {
+				n++
+			}
+		}
+		sealed = append(sealed, n)
+		return &message.Answer{}
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, want := range []bool{true, true, true, false} {
+		if r := out[i].Err; (r == nil) != want || r != nil && (r.Code != intake.QuotaExceeded || r.Retry <= 0 || out[i].Msg != nil) {
+			t.Errorf("message %d: %+v", i, r)
+		}
+	}
+	if len(near.Messages()) != 3 || refused != 1 || !slices.Equal(sealed, []int{4, 3}) {
+		t.Errorf("%d accepted, %d refused, answers about %v messages", len(near.Messages()), refused, sealed)
+	}
+	if day, _ := who.Usage(now); day.Parts != 95 { // and 5, of which the sink will tell
+		t.Errorf("%d parts are used", day.Parts)
+	}
+	async := func() (r *intake.Refusal) {
+		door.SubmitAsync(&reqs[0], func(o intake.Outcome, err error) {
+			if r = o.Err; err != nil {
+				r = intake.AsRefusal(err)
+			}
+		})
+		return r
+	}
+	if r := async(); r == nil || r.Code != intake.QuotaExceeded || r.SMPPStatus() != 0x14 || !strings.Contains(r.Detail, "0 are left") {
+		t.Errorf("more than the quota: %+v", r)
+	}
+	asked := far.asked
+	if r := async(); r == nil || r.Code != intake.QuotaExceeded || far.asked != asked {
+		t.Errorf("%+v; asked %d times about what is known", r, far.asked-asked)
+	}
+	if refused != 3 {
+		t.Errorf("%d refusals were told, want 3", refused)
 	}
 }

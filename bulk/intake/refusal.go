@@ -3,6 +3,8 @@ package intake
 import (
 	"errors"
 	"time"
+
+	"protei-bulk/bulk/account"
 )
 
 // Code names the reason of a Refusal in the API, in bulk results and in logs.
@@ -152,6 +154,26 @@ var (
 	// ErrRepeated: a request with the same Idempotency-Key was accepted by another node meanwhile.
 	ErrRepeated = errors.New("the Idempotency-Key was used meanwhile")
 )
+
+// OverQuota is the error of a Sink that knows of more messages of the account, those of other nodes:
+// the ones it got do not fit in what is left of these quotas, the day's first.
+type OverQuota struct{ Quotas []account.QuotaError }
+
+// Error implements error.
+func (e *OverQuota) Error() string { return e.Quotas[0].Error() }
+
+// take takes the parts of one message from what is left, unless it does not fit in a quota.
+func (e *OverQuota) take(parts int) *account.QuotaError {
+	for i := range e.Quotas {
+		if int64(parts) > e.Quotas[i].Left {
+			return &e.Quotas[i]
+		}
+	}
+	for i := range e.Quotas {
+		e.Quotas[i].Left -= int64(parts)
+	}
+	return nil
+}
 
 // AsRefusal turns the error of a whole batch into the refusal of each of its messages.
 func AsRefusal(err error) *Refusal {

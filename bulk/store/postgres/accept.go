@@ -36,6 +36,13 @@ type request struct {
 	err   error // set: it is refused, alone
 }
 
+// refuse notes the first reason why the request is refused.
+func (r *request) refuse(err error) {
+	if r.err == nil {
+		r.err = err
+	}
+}
+
 // acceptQueue is what waits for the accept writer.
 type acceptQueue struct {
 	mu     sync.Mutex
@@ -107,7 +114,7 @@ func (s *Store) AcceptAsync(msgs []*message.Message, extra store.AcceptExtra, do
 func (s *Store) acceptor() {
 	w := &writer{s: s, number: acceptWriter}
 	defer w.close()
-	a := &accepting{s: s, w: w}
+	a := &accepting{s: s, w: w, quotas: quotaUses{checks: make(map[quotaKey]*quotaCheck)}}
 	for {
 		list, messages, closed := s.accepts.take()
 		if len(list) == 0 {
@@ -134,6 +141,7 @@ type accepting struct {
 	pages  pages                   // what is counted
 	paid   map[uint32]money.Amount // by payer
 	scarce map[uint32]bool         // payers whose requests are charged one by one
+	quotas quotaUses
 }
 
 type freshClaim struct {
@@ -143,7 +151,7 @@ type freshClaim struct {
 
 // commit takes the requests in, refuses those that must be, and tells all of them.
 func (a *accepting) commit(list []*request) {
-	a.list, a.scarce = list, make(map[uint32]bool)
+	a.list, a.scarce, a.quotas.full = list, make(map[uint32]bool), make(map[quotaKey]bool)
 	for tries := 0; len(a.list) > 0; {
 		err := a.attempt()
 		if err == nil {
@@ -153,6 +161,7 @@ func (a *accepting) commit(list []*request) {
 		a.undo()
 		switch {
 		case errors.Is(err, errRefused):
+			a.s.limited(&a.quotas, false)
 			a.list = slices.DeleteFunc(a.list, func(r *request) bool {
 				if r.err != nil {
 					r.done(r.err)
@@ -179,13 +188,13 @@ func (a *accepting) commit(list []*request) {
 // errRefused: some requests of the transaction have an err, the others may go on.
 var errRefused = errors.New("requests refused")
 
-// errScarce: a purse has too little for all requests together.
-var errScarce = errors.New("a balance does not suffice for all")
+// errScarce: a purse or a quota has too little for all requests together.
+var errScarce = errors.New("a balance or a quota does not suffice for all")
 
 // attempt runs the transaction.
 func (a *accepting) attempt() error {
 	a.place()
-	scarce := len(a.scarce)
+	scarce := len(a.scarce) + len(a.quotas.full)
 	b := a.w.begin()
 	a.fence(b)
 	a.rows.insert(b)
@@ -200,7 +209,7 @@ func (a *accepting) attempt() error {
 				return errRefused
 			}
 		}
-		if len(a.scarce) > scarce {
+		if len(a.scarce)+len(a.quotas.full) > scarce {
 			return errScarce
 		}
 		return nil
@@ -299,6 +308,7 @@ func (a *accepting) learn(cause error) error {
 func (a *accepting) publish() {
 	a.s.count(a.pages)
 	a.s.paidFor(a.paid)
+	a.s.limited(&a.quotas, true)
 	c := committed{}
 	hints := make(map[message.Lane][]message.ID)
 	i := 0

@@ -32,7 +32,7 @@ ON CONFLICT (account, key) DO UPDATE SET body = excluded.body, at = excluded.at,
 WHERE answers.at < $8`,
 		int64(a.Account), a.Key[:], a.Body[:], a.At, a.Status, a.Location, a.Text, s.opts.Now().Add(-store.AnswerAge).UnixMilli()).Exec(func(tag pgconn.CommandTag) error {
 		if tag.RowsAffected() == 0 {
-			r.err = store.ErrTaken
+			r.refuse(store.ErrTaken)
 		}
 		return nil
 	})

@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -149,7 +150,7 @@ func (s *Store) refreshBooks(ctx context.Context) error {
 	s.books.mu.Lock()
 	s.books.others = others
 	s.books.mu.Unlock()
-	return s.refreshPurses(ctx)
+	return errors.Join(s.refreshPurses(ctx), s.refreshQuotas(ctx))
 }
 
 // refresher keeps up with what other nodes count and pay.
@@ -226,7 +227,7 @@ func (s *Store) campaign(account uint32, campaign message.ID) (sum page) {
 // RefreshBooks reads what other nodes have counted, before something of theirs is taken over.
 func (s *Store) RefreshBooks(ctx context.Context) error { return s.refreshBooks(ctx) }
 
-// bookAccepts adds to the transaction what is accepted beside the messages: answers, counts, money.
+// bookAccepts adds to the transaction what is accepted beside the messages: answers, counts, quotas, money.
 func (s *Store) bookAccepts(b *pgx.Batch, a *accepting) {
 	a.pages = make(pages)
 	parts := make(map[usageKey]int64)
@@ -243,6 +244,7 @@ func (s *Store) bookAccepts(b *pgx.Batch, a *accepting) {
 		}
 	}
 	a.pages.write(b, int16(s.node.Load()), acceptWriter)
+	s.limit(b, a, parts)
 	s.meter(b, parts)
 	s.charge(b, a)
 }

@@ -136,7 +136,7 @@ func (s *Store) charge(b *pgx.Batch, a *accepting) {
 		}
 		for _, r := range a.list {
 			if amount := cost[r][payer]; amount > 0 {
-				s.pay(b, payer, amount, floor, func() { r.err = money.ErrInsufficient })
+				s.pay(b, payer, amount, floor, func() { r.refuse(money.ErrInsufficient) })
 			}
 		}
 	}

@@ -36,6 +36,12 @@ type Options struct {
 	Records func([]message.Event) []byte
 	// Committed, when set, is told how long each transaction with messages took.
 	Committed func(time.Duration)
+	// Quotas, when set, appends the quotas that an account has at a moment (Unix ms) to a list. A
+	// request that does not fit in them is refused with a store.QuotaError. It must be quick.
+	Quotas func(account uint32, at int64, list []Quota) []Quota
+	// Used is told how many parts of a quota all nodes have used: at least so many, for ever. It may
+	// wait for nothing but a query.
+	Used func(q Quota, parts int64)
 	// Failed is called when the store cannot go on: the database is not what it was.
 	Failed func(error)
 
@@ -60,6 +66,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.Committed == nil {
 		o.Committed = func(time.Duration) {}
+	}
+	if o.Used == nil {
+		o.Used = func(Quota, int64) {}
 	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)

@@ -11,6 +11,8 @@ const (
 	quarterMs = 15 * 60 * 1000
 	// usageAge is how long counts are kept: two months, and the days that zones reach over.
 	usageAge = 64 * 24 * time.Hour
+	// quotaAge is how long what was used of a quota is kept after its period.
+	quotaAge = 24 * time.Hour
 	// partsTimeout bounds Parts, which nobody may cancel.
 	partsTimeout = 5 * time.Second
 )
