@@ -43,8 +43,11 @@ const (
 // it is not there: this node does it then.
 func (n *node) elsewhere(ctx context.Context, id message.ID, with *esme.Replacement) (asked bool, err error) {
 	m, err := n.store.Message(ctx, id)
-	if err != nil || m.Status != message.Pending || n.p.fleet.mine(m.Connector) {
-		return false, nil // the caller sees the same
+	if err != nil {
+		return false, nil //nolint:nilerr // the caller sees the same
+	}
+	if m.Status != message.Pending || n.p.fleet.mine(m.Connector) {
+		return false, nil
 	}
 	holder, err := n.ownerOf(ctx, m.Connector)
 	if err != nil {

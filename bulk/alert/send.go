@@ -33,7 +33,8 @@ func newSender(guard *callback.Guard) sender {
 }
 
 func (s sender) send(ctx context.Context, c *Channel, a Alert) error {
-	target, body := c.URL, []byte(nil)
+	target := c.URL
+	var body []byte
 	var err error
 	if c.Kind == HTTP {
 		target, body, err = c.render(a)

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"protei-bulk/bulk/account"
+	"protei-bulk/bulk/api/reference"
 	"protei-bulk/bulk/connector"
 	"protei-bulk/bulk/intake"
 	"protei-bulk/bulk/message"
@@ -92,6 +93,11 @@ func New(opts Options) (*API, error) {
 	a.calls.New = func() any { return &call{api: a} }
 	a.described = sync.OnceValues(a.describe)
 	a.routes()
+	page, err := reference.Handler()
+	if err != nil {
+		return nil, fmt.Errorf("reference page: %w", err)
+	}
+	a.mux.Handle("GET "+base+"/reference/", http.StripPrefix(base+"/reference", page))
 	return a, nil
 }
 

@@ -155,7 +155,7 @@ func (p *platform) checkAnswer(t testing.TB, req *http.Request, a answer) {
 	if a.JSON == nil {
 		return
 	}
-	for _, f := range d.faults(at(response, "content", kind, "schema"), map[string]any(a.JSON), "", true) {
+	for _, f := range d.faults(at(response, "content", kind, "schema"), a.JSON, "", true) {
 		t.Errorf("%s %s: the answer's %s", req.Method, req.URL.Path, f)
 	}
 }

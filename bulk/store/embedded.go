@@ -230,7 +230,7 @@ func (e *Embedded) Stats() Stats {
 	e.dirty.mu.Unlock()
 	return Stats{
 		Live: int(e.live.size.Load()), Backlog: e.dirty.len(), Queued: int(e.queue.size.Load()),
-		Receipts: int(e.receipts.Len()), Parked: int(e.parked.size.Load()), Orphans: e.parked.orphanCount(),
+		Receipts: e.receipts.Len(), Parked: int(e.parked.size.Load()), Orphans: e.parked.orphanCount(),
 		Tables: len(e.catalog.Load().tables), Groups: e.groupCount.Load(), Events: e.eventCount.Load(),
 		Redirected: e.redirected.Load(), SyncTime: duration(&e.syncTime), DBTime: duration(&e.dbTime),
 		DBRows: e.dbRows.Load(), Record: record, Released: e.released.Load(), Failed: e.Err(),

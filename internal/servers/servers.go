@@ -60,9 +60,9 @@ func (s *Server) Start() error {
 			return nil
 		}
 		select {
-		case <-ended:
+		case err := <-ended:
 			text, _ := os.ReadFile(log.Name())
-			return fmt.Errorf("%s ended at its start:\n%s", s.program, text[max(0, len(text)-2000):])
+			return fmt.Errorf("%s ended at its start (%v):\n%s", s.program, err, text[max(0, len(text)-2000):])
 		default:
 		}
 		if time.Since(began) > startWithin {

@@ -19,7 +19,7 @@ const (
 )
 
 // errAway: Redis did not answer a moment ago.
-var errAway = errors.New("Redis does not answer")
+var errAway = errors.New("no answer from Redis")
 
 // draw fills the bucket of KEYS[1] by the clock of Redis and takes from it. ARGV: tokens a second,
 // tokens at most, how many are needed, how many more are welcome. It returns how many it took and

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -227,8 +226,4 @@ func idsOf(msgs []*message.Message) (ids []message.ID) {
 		ids = append(ids, m.ID)
 	}
 	return ids
-}
-
-func sorted(ids []message.ID) []message.ID {
-	return slices.Sorted(slices.Values(ids))
 }
