@@ -49,8 +49,11 @@ func (s *Server) Start() error {
 	if err := startPinned(cmd); err != nil {
 		return fmt.Errorf("start %s: %w", s.program, err)
 	}
-	ended := make(chan error, 1)
-	go func() { ended <- cmd.Wait() }()
+	ended := make(chan struct{})
+	go func() {
+		_ = cmd.Wait() // its state says how it ended
+		close(ended)
+	}()
 	s.mu.Lock()
 	s.cmd = cmd
 	s.mu.Unlock()
@@ -60,9 +63,9 @@ func (s *Server) Start() error {
 			return nil
 		}
 		select {
-		case err := <-ended:
+		case <-ended:
 			text, _ := os.ReadFile(log.Name())
-			return fmt.Errorf("%s ended at its start (%v):\n%s", s.program, err, text[max(0, len(text)-2000):])
+			return fmt.Errorf("%s ended at its start (%s):\n%s", s.program, cmd.ProcessState, text[max(0, len(text)-2000):])
 		default:
 		}
 		if time.Since(began) > startWithin {
