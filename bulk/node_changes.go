@@ -164,7 +164,7 @@ func (c *changes) note(kinds ...string) {
 
 // all notes that announcements may have been missed.
 func (c *changes) all() {
-	c.note(accountChanges, connectorObjects, routeObjects, inboundRouteKind, listObjects, topicListed, alertRuleKind, alertChannelKind)
+	c.note(accountChanges, connectorObjects, routeObjects, inboundRouteKind, listObjects, topicListed, alertRuleKind, alertChannelKind, userKind)
 	c.p.node.member.Look()
 }
 
@@ -226,6 +226,8 @@ func (c *changes) reload(ctx context.Context) {
 		{topicListed, p.suppressed.Reload},
 		{alertRuleKind, p.alerts.Reload},
 		{alertChannelKind, p.alerts.Reload},
+		{userKind, p.users.Reload},
+		{sessionKind, p.users.Reload},
 	} {
 		if !kinds[k.kind] {
 			continue

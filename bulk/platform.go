@@ -37,6 +37,7 @@ import (
 	"protei-bulk/bulk/queue/redisq"
 	"protei-bulk/bulk/route"
 	"protei-bulk/bulk/store"
+	"protei-bulk/bulk/user"
 	"protei-bulk/smpp"
 )
 
@@ -65,38 +66,40 @@ type Platform struct {
 	log  *slog.Logger
 	tls  *tls.Config
 
-	store      store.Store
-	node       *node         // what this process is to others; nil: it is alone
-	hints      *redisq.Queue // nil: without Redis
-	vault      *vault
-	accounts   *account.Directory
-	billing    *billing.Desk
-	router     *route.Router
-	routes     *route.Book
-	meter      *metrics.Metrics
-	intake     *intake.Intake
-	campaigns  *campaign.Manager
-	lists      *contact.Lists
-	lanes      *queue.Lanes
-	connector  *connector.Directory
-	fleet      *fleet
-	sweeper    *dispatch.Sweeper
-	webhooks   *callback.Sender
-	esme       *esme.Server // nil: SMPP is off
-	inbound    *inbound.Receiver
-	mo         *inbound.Routes
-	rest       *api.API
-	suppressed *suppression.Lists
-	optOuts    *optOuts
-	first      *FirstSecrets
-	decisions  decisions
-	alerts     *alert.Book
-	watcher    *alert.Watcher
-	draining   atomic.Bool                       // balancers are told to go elsewhere
-	syncs      atomic.Pointer[metrics.Histogram] // of the journal; nil until the meter is there
-	cdr        *cdr.Writer
-	cdrFault   atomic.Pointer[error] // set while CDRs cannot be written
-	backingUp  sync.Mutex            // held while a backup is made
+	store         store.Store
+	node          *node         // what this process is to others; nil: it is alone
+	hints         *redisq.Queue // nil: without Redis
+	vault         *vault
+	accounts      *account.Directory
+	users         *user.Directory
+	billing       *billing.Desk
+	router        *route.Router
+	routes        *route.Book
+	meter         *metrics.Metrics
+	intake        *intake.Intake
+	campaigns     *campaign.Manager
+	lists         *contact.Lists
+	lanes         *queue.Lanes
+	connector     *connector.Directory
+	fleet         *fleet
+	sweeper       *dispatch.Sweeper
+	webhooks      *callback.Sender
+	esme          *esme.Server // nil: SMPP is off
+	inbound       *inbound.Receiver
+	mo            *inbound.Routes
+	rest          *api.API
+	suppressed    *suppression.Lists
+	optOuts       *optOuts
+	first         *FirstSecrets
+	firstPassword string // of the console
+	decisions     decisions
+	alerts        *alert.Book
+	watcher       *alert.Watcher
+	draining      atomic.Bool                       // balancers are told to go elsewhere
+	syncs         atomic.Pointer[metrics.Histogram] // of the journal; nil until the meter is there
+	cdr           *cdr.Writer
+	cdrFault      atomic.Pointer[error] // set while CDRs cannot be written
+	backingUp     sync.Mutex            // held while a backup is made
 
 	wired  chan struct{} // closed when the hook may use the fields above
 	failed chan error    // 1
@@ -160,7 +163,7 @@ func (p *Platform) Start(ctx context.Context) (err error) {
 		}
 	}()
 	for _, start := range []func(context.Context) error{
-		p.openDoor, p.openCDR, p.openStore, p.lockFirstStart, p.openAccounts, p.openSuppressed, p.wireRoutes, p.openConnectors, p.seedRoutes, p.wireIntake, p.wireOutbox, p.wireSMPP, p.wireInbound, p.unlockFirstStart, p.wireConnectors,
+		p.openDoor, p.openCDR, p.openStore, p.lockFirstStart, p.openAccounts, p.openUsers, p.openSuppressed, p.wireRoutes, p.openConnectors, p.seedRoutes, p.wireIntake, p.wireOutbox, p.wireSMPP, p.wireInbound, p.unlockFirstStart, p.wireConnectors,
 		p.goLive, p.startKeyUse, p.startCampaigns, p.openAlerts, p.startNode, p.startSMPP, p.startHTTP, p.startCompat,
 	} {
 		if err := start(ctx); err != nil {
@@ -395,7 +398,7 @@ func (p *Platform) startHTTP(context.Context) error {
 		Accounts: p.accounts, Intake: p.intake, Messages: reader{p}, Answers: answers{p.store}, Billing: p.billing, Insight: insight{p}, Campaigns: p.campaigns, Lists: p.lists, TempDir: p.cfg.Data, Metrics: p.meter,
 		Inbound: inboundReader{p}, InboundRoutes: p.mo, Webhooks: webhookDesk{p},
 		IDs: p.store.IDs(), SMSC: p.connector.Name, Route: p.routes.Name, Connectors: p.connector, Suppressed: p.suppressed, Audit: auditLog{p.store}, Alerts: alertDesk{p.alerts, p.watcher, alertStore{p.store, p.vault}}, Gateways: gateways{p}, Routes: p.routes, Router: p.router,
-		Backup: p.Backup, System: systemDesk{p}, Nodes: nodeList{p}, Hints: p.hintDesk(), Root: p.opts.Root, Version: p.opts.Version, Logger: p.log,
+		Backup: p.Backup, System: systemDesk{p}, Nodes: nodeList{p}, Hints: p.hintDesk(), Users: p.users, Root: p.opts.Root, Version: p.opts.Version, Logger: p.log,
 	})
 	if err != nil {
 		return err

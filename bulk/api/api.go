@@ -27,6 +27,7 @@ import (
 	"protei-bulk/bulk/intake"
 	"protei-bulk/bulk/message"
 	"protei-bulk/bulk/route"
+	"protei-bulk/bulk/user"
 )
 
 // Errors that the interfaces below return.
@@ -140,9 +141,10 @@ type Options struct {
 	// Backup writes a copy of the store to w while the platform works: ErrBackupRuns,
 	// ErrNoRoom. nil: POST /api/v1/backup answers 404.
 	Backup func(ctx context.Context, w io.Writer) error
-	Nodes  Nodes      // nil: the list of nodes answers 404
-	Hints  Hints      // nil: the calls of /queues/dead answer 404
-	System SystemDesk // nil: the system calls answer 404
+	Nodes  Nodes           // nil: the list of nodes answers 404
+	Hints  Hints           // nil: the calls of /queues/dead answer 404
+	System SystemDesk      // nil: the system calls answer 404
+	Users  *user.Directory // people who sign in to the console; nil: there are none
 	// Metrics answers GET /metrics, to requests that need no credentials; nil: 404.
 	Metrics http.Handler
 	// Root answers everything outside /api/ and /metrics (the console); nil: 404.

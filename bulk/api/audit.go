@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
-	"net"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -31,7 +30,7 @@ func (e *endpoint) audited(method string) bool {
 	switch {
 	case e.access == anybody, method == http.MethodGet, method == http.MethodHead,
 		e.path == "/api/v1/messages", strings.HasPrefix(e.path, "/api/v1/messages/"),
-		strings.HasSuffix(e.path, "/preview"), e.path == "/api/v1/alerts/channels/{name}/test":
+		strings.HasSuffix(e.path, "/preview"), e.path == "/api/v1/alerts/channels/{name}/test", e.path == "/api/v1/session/totp" && method == http.MethodPost:
 		return false
 	}
 	switch e.path {
@@ -46,20 +45,13 @@ func (c *call) auditedCall(handle func(*call) error) error {
 	if dry, _ := strconv.ParseBool(c.r.URL.Query().Get("dry_run")); dry {
 		return handle(c)
 	}
-	id := c.r.Header.Get("X-Request-Id")
-	if !isRequestID(id) {
-		var b [8]byte
-		_, _ = rand.Read(b[:])
-		id = hex.EncodeToString(b[:])
-		c.r.Header.Set("X-Request-Id", id) // the answer has it, too
-	}
-	address, _, err := net.SplitHostPort(c.r.RemoteAddr)
-	if err != nil {
-		address = c.r.RemoteAddr
-	}
+	id := c.requestID()
 	e := audit.Entry{
-		At: c.api.opts.Now().UTC(), Account: c.who.ID, Name: c.who.Name, Address: address, RequestID: id,
+		At: c.api.opts.Now().UTC(), Account: c.who.ID, Name: c.who.Name, Address: c.address(), RequestID: id,
 		Method: c.r.Method, Path: c.r.URL.Path, Changes: []audit.Change{},
+	}
+	if c.session != nil {
+		e.User = c.session.User.Name
 	}
 	if c.key != nil {
 		e.Key = c.key.Prefix
@@ -75,6 +67,18 @@ func (c *call) auditedCall(handle func(*call) error) error {
 		c.api.opts.Logger.Error("the log of changes lacks an entry", "request_id", id, "method", c.r.Method, "path", c.r.URL.Path, "account", c.who.Name, "err", err)
 	}
 	return nil
+}
+
+// requestID is the one that the client chose, or a new one, which the answer has, too.
+func (c *call) requestID() string {
+	id := c.r.Header.Get("X-Request-Id")
+	if !isRequestID(id) {
+		var b [8]byte
+		_, _ = rand.Read(b[:])
+		id = hex.EncodeToString(b[:])
+		c.r.Header.Set("X-Request-Id", id)
+	}
+	return id
 }
 
 // listAudit is GET /api/v1/audit.
@@ -102,6 +106,8 @@ func (c *call) listAudit() error {
 			q.Account = uint32(n)
 		case "api_key":
 			q.Key = v
+		case "user":
+			q.User = v
 		case "what":
 			q.What = v
 		case "method":
@@ -113,7 +119,7 @@ func (c *call) listAudit() error {
 		case "until":
 			q.Until, detail = auditTime(v)
 		default:
-			detail = "is none of account_id, api_key, what, method, path, since, until, limit, cursor"
+			detail = "is none of account_id, api_key, user, what, method, path, since, until, limit, cursor"
 		}
 		if detail != "" {
 			faults = append(faults, fault{"?" + shorten(name), "invalid_parameter", detail})

@@ -14,15 +14,25 @@ import (
 
 const retryBusy = 2 * time.Second
 
-// identify finds the account that a request acts as: by X-API-Key, Bearer or Basic
-// (system_id and password), in this order; without any of them the anonymous account of
-// the dev mode. An API key must have the scopes that are needed; everything else has all.
-func (c *call) identify(need account.Scopes) (err error) {
-	c.key = nil
-	if c.who, err = c.authenticate(c.r); err == nil && c.key != nil && !c.key.Scopes.Hold(need) {
-		err = missingScope(c.key, need)
+// identify finds the account that a request acts as: by X-API-Key, Bearer, Basic
+// (system_id and password) or the cookie of a session, in this order; without any of them the
+// anonymous account of the dev mode. An API key must have the scopes that are needed, the user
+// of a session the role; everything else has all.
+func (c *call) identify(e *endpoint) (err error) {
+	c.key, c.session = nil, nil
+	if c.who, err = c.authenticate(c.r); err != nil {
+		return err
 	}
-	return err
+	if e.access == signedIn && c.session == nil {
+		return wrong("unauthorized", "nobody is signed in: POST /api/v1/session")
+	}
+	if c.session != nil {
+		return c.permit(e)
+	}
+	if need := e.scope(c.r.Method); c.key != nil && !c.key.Scopes.Hold(need) {
+		return missingScope(c.key, need)
+	}
+	return nil
 }
 
 func missingScope(k *account.Key, need account.Scopes) error {
@@ -43,6 +53,9 @@ func (c *call) authenticate(r *http.Request) (*account.Account, error) {
 	}
 	header := r.Header.Get("Authorization")
 	if header == "" {
+		if token := a.sessionToken(r); token != "" {
+			return c.bySession(token)
+		}
 		if anon := a.opts.Accounts.Anonymous(); anon != nil && !anon.Disabled {
 			return anon, fromHere(r)
 		}

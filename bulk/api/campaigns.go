@@ -328,10 +328,13 @@ func (c *call) testCampaign() error {
 }
 
 // actor names the person behind a request, for what needs a second one: the API key by its
-// prefix, or the user of Basic.
+// prefix, the user of the session or the user of Basic.
 func (c *call) actor() string {
 	if c.key != nil {
 		return "key " + c.key.Prefix
+	}
+	if c.session != nil {
+		return "console user " + c.session.User.Name
 	}
 	if user, _, ok := c.r.BasicAuth(); ok {
 		return "user " + strings.Clone(user[:min(len(user), account.MaxSystemID)])

@@ -21,6 +21,7 @@ import (
 	"protei-bulk/bulk/connector"
 	"protei-bulk/bulk/intake"
 	"protei-bulk/bulk/message"
+	"protei-bulk/bulk/user"
 )
 
 // API answers the REST calls. It is safe for concurrent use.
@@ -36,6 +37,7 @@ type API struct {
 
 	endpoints []*endpoint // in the order of their registration
 	described func() (*described, error)
+	cross     *http.CrossOriginProtection // of requests with a session
 }
 
 // access says who may call an endpoint.
@@ -45,6 +47,7 @@ const (
 	anybody   access = iota // no credentials needed
 	customers               // any account
 	admins
+	signedIn // whoever has a session
 )
 
 // endpoint is one path with its methods.
@@ -59,11 +62,12 @@ type endpoint struct {
 
 // call is one request on its way through a handler, with buffers that are used again.
 type call struct {
-	api *API
-	w   http.ResponseWriter
-	r   *http.Request
-	who *account.Account
-	key *account.Key // by which who was found; nil: otherwise
+	api     *API
+	w       http.ResponseWriter
+	r       *http.Request
+	who     *account.Account
+	key     *account.Key  // by which who was found; nil: otherwise
+	session *user.Session // likewise
 
 	body      []byte
 	charged   int64 // octets of body taken from the budget
@@ -89,7 +93,7 @@ func New(opts Options) (*API, error) {
 	if opts.Logger == nil {
 		opts.Logger = slog.New(slog.DiscardHandler)
 	}
-	a := &API{opts: opts, mux: http.NewServeMux(), started: opts.Now()}
+	a := &API{opts: opts, mux: http.NewServeMux(), started: opts.Now(), cross: http.NewCrossOriginProtection()}
 	a.calls.New = func() any { return &call{api: a} }
 	a.described = sync.OnceValues(a.describe)
 	a.routes()
@@ -154,6 +158,9 @@ func (a *API) routes() {
 	}
 	a.systemRoutes()
 	a.profilePaths()
+	if a.opts.Users != nil {
+		a.sessionPaths()
+	}
 	if a.opts.Nodes != nil {
 		a.on("/api/v1/nodes", admins, methods{"GET": (*call).nodes})
 	}
@@ -259,7 +266,7 @@ func (c *call) serve(e *endpoint) (err error) {
 		}
 	}
 	if e.access != anybody {
-		if err = c.identify(e.scope(c.r.Method)); err != nil {
+		if err = c.identify(e); err != nil {
 			return err
 		}
 		if e.access == admins {
@@ -299,7 +306,7 @@ func (c *call) finish() {
 	if cap(c.body) > maxPooledBody || cap(c.answer) > maxPooledBody || cap(c.reqs) > maxPooledItems {
 		return
 	}
-	c.w, c.r, c.who, c.key, c.once = nil, nil, nil, nil, nil
+	c.w, c.r, c.who, c.key, c.session, c.once = nil, nil, nil, nil, nil, nil
 	if c.batch != nil {
 		c.batch, c.space = nil, batch{}
 	}
@@ -359,7 +366,10 @@ func (c *call) problem(err error) {
 	h["X-Request-Id"] = []string{id}
 	switch {
 	case status == http.StatusUnauthorized:
-		h["Www-Authenticate"] = []string{`Bearer realm="protei-bulk"`, `Basic realm="protei-bulk", charset="UTF-8"`}
+		h["Www-Authenticate"] = []string{`Bearer realm="protei-bulk"`}
+		if !fromScript(c.r) { // a browser would ask for the password itself
+			h["Www-Authenticate"] = append(h["Www-Authenticate"], `Basic realm="protei-bulk", charset="UTF-8"`)
+		}
 	case status == http.StatusTooManyRequests, status == http.StatusServiceUnavailable:
 		h["Retry-After"] = []string{strconv.Itoa(retrySeconds(p.retry))}
 	case status == http.StatusMethodNotAllowed:

@@ -28,6 +28,8 @@ import (
 	"protei-bulk/bulk/intake/intaketest"
 	"protei-bulk/bulk/message"
 	"protei-bulk/bulk/route"
+	"protei-bulk/bulk/user"
+	"protei-bulk/bulk/user/usertest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -37,6 +39,8 @@ type platform struct {
 	*httptest.Server
 	api       *api.API
 	accounts  *account.Directory
+	users     *user.Directory
+	trail     *trail
 	sink      *intaketest.Sink
 	store     *campaigntest.Store
 	campaigns *campaign.Manager
@@ -108,7 +112,12 @@ func start(t testing.TB, opts options) *platform {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if p.users, err = user.Open(ctx, user.Options{Store: new(usertest.Store), Accounts: accounts, Now: now}); err != nil {
+		t.Fatal(err)
+	}
+	p.trail = new(trail)
 	p.api, err = api.New(api.Options{
+		Users: p.users, Audit: p.trail, Nodes: noNodes{}, System: new(desk),
 		Accounts: accounts, Intake: door, Messages: &archive{sink: p.sink}, Answers: p.sink, Billing: billing.New(billing.Options{Store: p.money, Accounts: accounts, Currency: "EUR", Now: now}), Insight: p.insight, Campaigns: p.campaigns, IDs: ids,
 		Routes: routes, Router: router, Suppressed: contacts,
 		SMSC: table.Name, Version: "1.2.3", Now: now,

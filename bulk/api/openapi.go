@@ -48,9 +48,10 @@ func (a *API) describe() (*described, error) {
 		"components": schema{
 			"schemas": types.components,
 			"securitySchemes": schema{
-				"key":    schema{"type": "apiKey", "in": "header", "name": "X-API-Key"},
-				"bearer": schema{"type": "http", "scheme": "bearer", "description": "an API key"},
-				"basic":  schema{"type": "http", "scheme": "basic", "description": "system_id and password"},
+				"key":     schema{"type": "apiKey", "in": "header", "name": "X-API-Key"},
+				"bearer":  schema{"type": "http", "scheme": "bearer", "description": "an API key"},
+				"basic":   schema{"type": "http", "scheme": "basic", "description": "system_id and password"},
+				"session": schema{"type": "apiKey", "in": "cookie", "name": sessionCookie, "description": "of POST /session; changes also need X-CSRF-Token"},
 			},
 		},
 	})
@@ -76,7 +77,10 @@ func (op *operation) describe(e *endpoint, method string, types *schemas) schema
 		made["parameters"] = parameters
 	}
 	if e.access != anybody {
-		made["security"] = []any{schema{"key": []string{}}, schema{"bearer": []string{}}, schema{"basic": []string{}}}
+		made["security"] = []any{schema{"key": []string{}}, schema{"bearer": []string{}}, schema{"basic": []string{}}, schema{"session": []string{}}}
+		if e.access == signedIn {
+			made["security"] = []any{schema{"session": []string{}}}
+		}
 		if names := e.scope(method).Names(); len(names) > 0 {
 			made["x-scopes"] = names
 		}
@@ -147,7 +151,8 @@ func (op *operation) repeatable() bool {
 func (op *operation) problems(e *endpoint) map[int][]string {
 	codes := append([]string{"internal_error"}, op.codes...)
 	if e.access != anybody {
-		codes = append(codes, "unauthorized", "invalid_credentials", "key_expired", "address_not_allowed", "missing_scope", "account_disabled", "forbidden", "overloaded")
+		codes = append(codes, "unauthorized", "invalid_credentials", "key_expired", "address_not_allowed", "missing_scope", "account_disabled", "forbidden", "overloaded",
+			"session_ended", "csrf", "role_forbidden", "password_change_needed")
 	}
 	if strings.Contains(e.path, "{") {
 		codes = append(codes, "not_found")

@@ -17,6 +17,7 @@ import (
 	"protei-bulk/bulk/contact/suppression"
 	"protei-bulk/bulk/message"
 	"protei-bulk/bulk/route"
+	"protei-bulk/bulk/user"
 )
 
 // everything has each call registered; none of them is made.
@@ -25,6 +26,7 @@ func everything() *API {
 		Campaigns: new(campaign.Manager), Lists: new(contact.Lists), Connectors: new(connector.Directory), Gateways: struct{ Gateways }{},
 		Webhooks: struct{ Webhooks }{}, Inbound: struct{ InboundMessages }{}, Audit: struct{ Audit }{}, Suppressed: new(suppression.Lists),
 		Routes: new(route.Book), System: struct{ SystemDesk }{}, Nodes: noNodes{}, Hints: struct{ Hints }{}, Alerts: struct{ Alerts }{},
+		Users:  new(user.Directory),
 		Backup: func(context.Context, io.Writer) error { return nil },
 	}}
 	a.routes()

@@ -111,7 +111,7 @@ var submitCodes = []string{
 func operations() map[string]operation {
 	all := map[string]operation{}
 	for _, some := range []map[string]operation{
-		messageOperations(), accountOperations(), campaignOperations(), contactOperations(), inboundOperations(), connectorOperations(), alertOperations(), systemOperations(),
+		messageOperations(), accountOperations(), campaignOperations(), contactOperations(), inboundOperations(), connectorOperations(), alertOperations(), systemOperations(), userOperations(),
 	} {
 		for call, op := range some {
 			all[call] = op

@@ -112,6 +112,7 @@ func systemOperations() map[string]operation {
 			query: []parameter{
 				limitParameter, cursorParameter, accountNumber,
 				{"api_key", "", "prefix of the API key"},
+				{"user", "", "who was signed in to the console"},
 				{"what", "", "such as account 3"},
 				{"method", "", "of the call"},
 				{"path", "", "of the call"},

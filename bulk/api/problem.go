@@ -15,6 +15,7 @@ import (
 	"protei-bulk/bulk/intake"
 	"protei-bulk/bulk/money"
 	"protei-bulk/bulk/route"
+	"protei-bulk/bulk/user"
 )
 
 // problem is an RFC 9457 document to be. It implements error, so that handlers return it.
@@ -55,6 +56,13 @@ var problems = map[string]problemKind{
 	"invalid_parameter":       {400, "A query parameter is wrong"},
 	"unauthorized":            {401, "Credentials are needed"},
 	"invalid_credentials":     {401, "The credentials are wrong"},
+	"sign_in_refused":         {401, "User, password or code is wrong"},
+	"code_needed":             {401, "The code of the second factor is needed"},
+	"session_ended":           {401, "The session has ended"},
+	"csrf":                    {403, "The request does not come from the console"},
+	"role_forbidden":          {403, "The role may not do this"},
+	"password_change_needed":  {403, "The password has to be changed first"},
+	"too_many_sign_ins":       {429, "Too many wrong tries to sign in"},
 	"key_expired":             {401, "The API key has expired"},
 	"address_not_allowed":     {403, "The API key may not be used from here"},
 	"missing_scope":           {403, "The API key may not do this"},
@@ -148,6 +156,9 @@ func asProblem(err error) *problem {
 	case errors.Is(err, ErrNoRoom):
 		return wrong("disk_full", err.Error())
 	}
+	if p := userProblem(err); p != nil {
+		return p
+	}
 	if p := importProblem(err); p != nil {
 		return p
 	}
@@ -155,6 +166,28 @@ func asProblem(err error) *problem {
 		return &problem{code: "validation_failed", detail: faults[0].pointer[1:] + ": " + faults[0].detail, faults: faults}
 	}
 	return wrong("internal_error", "internal error")
+}
+
+// userProblem tells of users and sessions. It does not tell an unknown user from a wrong password.
+func userProblem(err error) *problem {
+	var limited *user.LimitedError
+	switch {
+	case errors.As(err, &limited):
+		return &problem{code: "too_many_sign_ins", detail: "too many wrong tries to sign in; try again later", retry: limited.Retry}
+	case errors.Is(err, user.ErrRefused):
+		return wrong("sign_in_refused", user.ErrRefused.Error())
+	case errors.Is(err, user.ErrCode):
+		return wrong("code_needed", user.ErrCode.Error())
+	case errors.Is(err, user.ErrSession):
+		return wrong("session_ended", "the session has ended: sign in again")
+	case errors.Is(err, account.ErrBusyVerifying):
+		return &problem{code: "overloaded", detail: "too many sign-ins at once; try again later", retry: retryBusy}
+	case errors.Is(err, user.ErrUnknown):
+		return wrong("not_found", user.ErrUnknown.Error())
+	case errors.Is(err, user.ErrTaken), errors.Is(err, user.ErrFull), errors.Is(err, user.ErrLast):
+		return wrong("conflict", err.Error())
+	}
+	return nil
 }
 
 // fieldFaults collects the FieldErrors of packages account, campaign, connector and route from joined errors.
@@ -173,7 +206,10 @@ func fieldFaults(err error) []fault {
 	var in *inbound.FieldError
 	var r *route.FieldError
 	var al *alert.FieldError
+	var us *user.FieldError
 	switch {
+	case errors.As(err, &us):
+		return []fault{{"/" + us.Field, "invalid_" + us.Field, us.Detail}}
 	case errors.As(err, &al):
 		return []fault{{"/" + al.Field, "invalid_" + al.Field, al.Detail}}
 	case errors.As(err, &r):

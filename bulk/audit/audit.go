@@ -21,6 +21,7 @@ type Entry struct {
 	Account   uint32    `json:"account_id"` // whose credentials they were
 	Name      string    `json:"account"`
 	Key       string    `json:"api_key,omitempty"` // prefix of the API key; none: by password, or without credentials
+	User      string    `json:"user,omitempty"`    // who was signed in to the console
 	Address   string    `json:"address"`           // of the connection
 	RequestID string    `json:"request_id"`
 	Method    string    `json:"method"`
@@ -291,6 +292,7 @@ type Query struct {
 	Method       string
 	Path         string // begin of the path
 	Key          string // prefix of the API key
+	User         string // who was signed in to the console
 	Since, Until time.Time
 	Before       string // only entries with a lower ID: the cursor
 	Limit        int
@@ -298,7 +300,7 @@ type Query struct {
 
 // Matches reports whether an entry is one that q selects, apart from time and cursor.
 func (q *Query) Matches(e *Entry) bool {
-	if q.Account != 0 && q.Account != e.Account || q.Key != "" && q.Key != e.Key || q.Method != "" && q.Method != e.Method ||
+	if q.Account != 0 && q.Account != e.Account || q.Key != "" && q.Key != e.Key || q.User != "" && q.User != e.User || q.Method != "" && q.Method != e.Method ||
 		!strings.HasPrefix(e.Path, q.Path) {
 		return false
 	}

@@ -16,6 +16,7 @@ type auditReply struct {
 	Account   string `json:"account"`
 	AccountID uint32 `json:"account_id"`
 	Key       string `json:"api_key"`
+	User      string `json:"user"`
 	Address   string `json:"address"`
 	RequestID string `json:"request_id"`
 	Method    string `json:"method"`
@@ -59,7 +60,9 @@ func auditCommandList(c *restClient) *cobra.Command {
 			for i := range reply.Entries {
 				e := &reply.Entries[i]
 				who := e.Account
-				if e.Key != "" {
+				if e.User != "" {
+					who = e.User + " of " + who
+				} else if e.Key != "" {
 					who += " (" + e.Key + ")"
 				}
 				for _, text := range e.lines() {
@@ -77,6 +80,7 @@ func auditCommandList(c *restClient) *cobra.Command {
 		listFilter{"account_id", "account", "only what this `account` did, by its number"},
 		listFilter{"api_key", "key", "only what the key with this `prefix` did"},
 		listFilter{"what", "what", "only changes of things whose name begins with this `text`, such as account 3, route, connector"},
+		listFilter{"user", "user", "only what this `user` of the console did"},
 		listFilter{"method", "method", "only calls with this `method`"},
 		listFilter{"path", "path", "only calls whose path begins with this `text`"},
 		listFilter{"since", "since", "only from this `time` on"},

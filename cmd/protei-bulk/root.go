@@ -30,7 +30,7 @@ any messaging platform, and simulates an SMSC.`,
 		newMessageCommand(env), newInboundCommand(env), newWebhookCommand(env), newCampaignCommand(env), newContactsCommand(env), newAccountCommand(env), newConnectorCommand(env),
 		newRouteCommand(env),
 		newConfigCommand(env), newBackupCommand(env), newRestoreCommand(env), newJournalCommand(env), newCDRCommand(env), newManCommand(env), newTopCommand(env), newSystemCommand(env), newHealthCommand(env), newVersionCommand(env),
-		newAuditCommand(env), newNodeCommand(env), newQueueCommand(env), newAlertCommand(env),
+		newAuditCommand(env), newUserCommand(env), newNodeCommand(env), newQueueCommand(env), newAlertCommand(env),
 		newNumbersCommand(env, "blacklist", "blacklist", "Manage numbers that are not written to"),
 		newNumbersCommand(env, "optout", "optouts", "Manage numbers whose owners asked not to be written to"),
 	)

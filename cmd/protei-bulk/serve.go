@@ -17,6 +17,7 @@ import (
 	"gopkg.in/natefinch/lumberjack.v2"
 
 	"protei-bulk/bulk"
+	"protei-bulk/bulk/user"
 	"protei-bulk/smsc"
 )
 
@@ -181,9 +182,14 @@ func greet(w io.Writer, cfg bulk.Config, opts *serveOptions, p *bulk.Platform) {
 	switch first := p.FirstSecrets(); {
 	case opts.dev:
 		fmt.Fprintf(w, "  development mode: account dev, API key dev-api-key, SMPP password devpass1\n")
+		fmt.Fprintf(w, "  console user dev, password %s\n", user.DevPassword)
 	case first != nil:
 		fmt.Fprintf(w, "\nFirst start: account %s was created. These secrets are shown this once:\n  API key        %s\n  SMPP password  %s\n\n",
 			first.Account.Name, first.APIKey, first.Password)
+	}
+	if password := p.FirstPassword(); password != "" {
+		fmt.Fprintf(w, "Console user %s was created. Its password is shown this once and has to be changed at the first sign-in:\n  password       %s\n\n",
+			user.AdminName, password)
 	}
 	if cfg.Upstream == "" && !opts.dev {
 		fmt.Fprintln(w, "  no --upstream: messages are refused until there is a connector (protei-bulk connector add)")

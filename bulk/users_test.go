@@ -1,0 +1,128 @@
+package bulk
+
+import (
+	"bytes"
+	"context"
+	"net/http"
+	"strings"
+	"testing"
+
+	"protei-bulk/bulk/account"
+	"protei-bulk/bulk/user"
+)
+
+const userPassword = "correct horse battery"
+
+// userSite is a platform that is no dev mode, as a production has it.
+func userSite(t *testing.T, change func(*Config)) (p *Platform, stop func()) {
+	t.Helper()
+	c := DefaultConfig()
+	c.HTTP, c.SMPP, c.Durability, c.MinFreeDisk = "127.0.0.1:0", "off", "none", 0
+	change(&c)
+	p, err := New(Options{Config: c})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	stop = func() {
+		if err := p.Stop(context.Background()); err != nil {
+			t.Error(err)
+		}
+	}
+	t.Cleanup(stop)
+	return p, stop
+}
+
+// TestUsersOutliveTheProcess with both stores: the first admin, another user with a second factor, and a session.
+func TestUsersOutliveTheProcess(t *testing.T) {
+	for name, settings := range map[string]func(*testing.T) func(*Config){
+		"embedded": func(t *testing.T) func(*Config) { dir := t.TempDir(); return func(c *Config) { c.Data = dir } },
+		"PostgreSQL": func(t *testing.T) func(*Config) {
+			url, dir := sharedStore(t), t.TempDir()
+			return func(c *Config) { c.Store, c.Data = url, dir }
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			change := settings(t)
+			p, stop := userSite(t, change)
+			if p.FirstPassword() == "" || p.FirstSecrets() == nil {
+				t.Fatalf("the first start: console password %q, secrets %v", p.FirstPassword(), p.FirstSecrets())
+			}
+			ctx := t.Context()
+			first, err := p.users.SignIn(ctx, user.Credentials{Name: "admin", Password: p.FirstPassword(), Address: "192.0.2.1"})
+			if err != nil || !first.User.MustChange {
+				t.Fatalf("with the first password: %+v, %v", first, err)
+			}
+			admin := p.accounts.ByName(account.AdminName)
+			if _, err := p.users.Create(ctx, user.User{Name: "ann", Role: user.Operator, Account: admin.ID}, userPassword); err != nil {
+				t.Fatal(err)
+			}
+			secret := user.NewTOTPSecret()
+			if _, err := p.users.Update(ctx, "ann", func(u *user.User) { u.TOTPSecret = secret }); err != nil {
+				t.Fatal(err)
+			}
+			objects, err := p.store.Objects(ctx, userKind)
+			if err != nil || len(objects) != 2 {
+				t.Fatalf("%d users stored, %v", len(objects), err)
+			}
+			for _, text := range objects {
+				if bytes.Contains(text, []byte(secret)) || bytes.Contains(text, []byte(userPassword)) {
+					t.Errorf("the store has a secret: %s", text)
+				}
+			}
+			stop()
+
+			p, _ = userSite(t, change)
+			if p.FirstPassword() != "" {
+				t.Error("the second start made a password again")
+			}
+			if s, err := p.users.Session(ctx, first.Token); err != nil || s.User.Name != "admin" {
+				t.Errorf("the session after a restart: %+v, %v", s, err)
+			}
+			if u, err := p.users.Find("ann"); err != nil || u.TOTPSecret != secret || u.Role != user.Operator {
+				t.Errorf("the user after a restart: %+v, %v", u, err)
+			}
+			req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+p.HTTPAddr()+"/api/v1/session", nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			req.AddCookie(&http.Cookie{Name: "protei_bulk_session", Value: first.Token})
+			resp, err := http.DefaultClient.Do(req)
+			if err != nil {
+				t.Fatal(err)
+			}
+			resp.Body.Close()
+			if resp.StatusCode != http.StatusOK {
+				t.Errorf("the cookie after a restart: %s", resp.Status)
+			}
+		})
+	}
+}
+
+// TestUsersOfNodes: who signs in at one node is known to the other, and locked out there as well.
+func TestUsersOfNodes(t *testing.T) {
+	url := sharedStore(t)
+	a, b := openNode(t, url, "a", nil), openNode(t, url, "b", nil)
+	s, err := a.users.SignIn(t.Context(), user.Credentials{Name: user.DevName, Password: user.DevPassword, Address: "192.0.2.1"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the other node knows the session", func() bool { _, err := b.users.Session(t.Context(), s.Token); return err == nil })
+	a.must(201, "POST", "/users", `{"name":"ann","role":"admin","password":"`+userPassword+`"}`)
+	eventually(t, "the other node knows the user", func() bool { _, err := b.users.Find("ann"); return err == nil })
+	b.must(200, "PATCH", "/users/dev", `{"disabled":true}`)
+	eventually(t, "the session has ended", func() bool { _, err := a.users.Session(t.Context(), s.Token); return err != nil })
+}
+
+// TestUserChangesAreLogged without what they are signed in with.
+func TestUserChangesAreLogged(t *testing.T) {
+	s := openSite(t, t.TempDir(), nil)
+	s.must(201, "POST", "/users", `{"name":"ann","role":"auditor","password":"`+userPassword+`"}`)
+	s.must(200, "PATCH", "/users/ann", `{"role":"operator"}`)
+	text := s.must(200, "GET", "/audit?what=user%20ann", "")
+	if strings.Count(text, `"what":"user ann"`) != 2 || !strings.Contains(text, `"role":"operator"`) || strings.Contains(text, "argon2") || strings.Contains(text, userPassword) {
+		t.Errorf("the log of changes: %s", text)
+	}
+}
