@@ -2,6 +2,7 @@ package bulk
 
 import (
 	"context"
+	"crypto/rand"
 	"encoding/binary"
 	"errors"
 	"os"
@@ -16,7 +17,8 @@ import (
 
 // With a store that nodes share, CDR records are written into it by the transaction that makes
 // them true, and from there into the files of the node whose transaction it was: once each,
-// as the files know the number of the last one that they have.
+// as the files know the number of the last one that they have. When that node dies, another one
+// takes over what its files cannot have.
 
 const (
 	cdrLook  = 200 * time.Millisecond
@@ -24,6 +26,7 @@ const (
 	cdrRetry = 2 * time.Second
 	// storeNameFile says in the CDR folder which store its records are of.
 	storeNameFile = "store"
+	bookFile      = "book"
 )
 
 // cdrRecords makes the records of a transaction's events.
@@ -56,10 +59,28 @@ func (p *Platform) openSharedCDR(ctx context.Context, s *postgres.Store) error {
 	if err := os.MkdirAll(p.cfg.Data, 0o700); err != nil {
 		return err
 	}
+	book, err := p.cdrBook(string(before) == name)
+	if err != nil {
+		return err
+	}
 	if err := os.WriteFile(file, []byte(name), 0o600); err != nil {
 		return err
 	}
-	return p.openCDRFiles(dir)
+	if err := p.openCDRFiles(dir); err != nil {
+		return err
+	}
+	return s.SetBook(ctx, book)
+}
+
+// cdrBook returns what tells the files in this data folder from those of all others, whatever
+// number the node has.
+func (p *Platform) cdrBook(known bool) (string, error) {
+	file := filepath.Join(p.cfg.Data, "cdr."+bookFile)
+	if text, err := os.ReadFile(file); err == nil && known && len(text) > 0 {
+		return string(text), nil
+	}
+	book := rand.Text()
+	return book, os.WriteFile(file, []byte(book), 0o600)
 }
 
 // cdrSeq is the number of the last transaction whose records the files have.

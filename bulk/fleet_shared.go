@@ -66,6 +66,7 @@ func (f *fleet) disown(ctx context.Context, s store.Shared, id uint16) {
 		f.p.log.Warn("connector given up; its next owner takes more for sent than was", "connector", id, "error", err)
 	}
 	f.p.lanes.Drop(id)
+	f.p.inbound.LetGo(id)
 }
 
 // elsewhere is how a connector does that another node has. One that nobody has at the moment is

@@ -196,6 +196,13 @@ func (n *node) gained(ctx context.Context, l store.Lease) error {
 	if !ok {
 		return fmt.Errorf("nobody knows what the lease %s is for", l.Name)
 	}
+	parts, err := n.store.AdoptParts(ctx, id)
+	if err == nil {
+		err = n.p.inbound.Adopt(ctx, parts)
+	}
+	if err != nil {
+		return err
+	}
 	return n.p.fleet.own(ctx, n.store, id, l.Epoch)
 }
 

@@ -187,16 +187,20 @@ func TestKilledPlatformLosesNothing(t *testing.T) {
 	if code := p.stop(); code != 0 {
 		t.Errorf("exit code %d at the end\n%s", code, p.out)
 	}
-	assertCDRs(t, filepath.Join(data, "cdr"), led)
+	assertCDRs(t, led, filepath.Join(data, "cdr"))
 }
 
 // assertCDRs wants one record for each promised message, and no record twice: kills may
 // neither lose one nor write one again.
-func assertCDRs(t *testing.T, dir string, l *ledger) {
+func assertCDRs(t *testing.T, l *ledger, dirs ...string) {
 	t.Helper()
-	files, err := filepath.Glob(filepath.Join(dir, "*.csv"))
-	if err != nil || len(files) == 0 {
-		t.Fatalf("no CDR files in %s: %v", dir, err)
+	var files []string
+	for _, dir := range dirs {
+		found, err := filepath.Glob(filepath.Join(dir, "*.csv"))
+		if err != nil || len(found) == 0 {
+			t.Fatalf("no CDR files in %s: %v", dir, err)
+		}
+		files = append(files, found...)
 	}
 	records := map[string]int{}
 	for _, name := range files {

@@ -82,7 +82,10 @@ func (a *assembler) add(m *message.Inbound) (whole *message.Inbound, gone []*mes
 		a.open[keyOf(m)] = e
 	}
 	as := e.Value.(*assembly)
-	if as.parts[m.Seq-1] != nil {
+	if old := as.parts[m.Seq-1]; old != nil {
+		if old.ID == m.ID {
+			return nil, gone // it is this one
+		}
 		as.repeats = append(as.repeats, m.ID)
 		return nil, gone
 	}
@@ -128,6 +131,15 @@ func (a *assembler) drop(e *list.Element) []*message.Inbound {
 		parts = append(parts, &message.Inbound{ID: id})
 	}
 	return parts
+}
+
+// letGo forgets what came over a connector.
+func (a *assembler) letGo(connector uint16) {
+	for key, e := range a.open {
+		if key.connector == connector {
+			a.drop(e)
+		}
+	}
 }
 
 // expire gives up what has waited too long and returns the parts.

@@ -246,6 +246,48 @@ func TestPartsSurviveARestart(t *testing.T) {
 	}
 }
 
+// TestPartsMoveWithTheirConnector: parts that one node took are joined with those that another one
+// takes, which is offered them twice and does nothing twice.
+func TestPartsMoveWithTheirConnector(t *testing.T) {
+	k := newKeeper()
+	text := strings.Repeat("from node to node ", 20)
+	all := parts(t, "491", text, 9, false)
+	before, after := newRig(t, k), newRig(t, k)
+	after.create(t, inbound.Route{Account: 7})
+	if err := before.take(all[0]); err != nil {
+		t.Fatal(err)
+	}
+	before.LetGo(all[0].Connector + 1)
+	if before.Stats().Open != 1 {
+		t.Error("parts of another connector are let go")
+	}
+	before.LetGo(all[0].Connector)
+	if before.Stats().Open != 0 || len(k.msgs) != 1 {
+		t.Errorf("let go, and yet %+v; the store has %d", before.Stats(), len(k.msgs))
+	}
+	adopt := func(list []*message.Inbound) {
+		t.Helper()
+		for range 2 {
+			if err := after.Adopt(t.Context(), list); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	adopt([]*message.Inbound{all[0]})
+	for _, m := range all[1:] {
+		if err := after.take(m); err != nil {
+			t.Fatal(err)
+		}
+	}
+	adopt(all) // they were read before they were joined
+	if got := after.texts(); !slices.Equal(got, []string{"491: " + text}) {
+		t.Errorf("delivered %q", got)
+	}
+	if after.Stats().Open != 0 || len(k.msgs) != 1 {
+		t.Errorf("%+v; the store has %d messages", after.Stats(), len(k.msgs))
+	}
+}
+
 func TestCompletePartsOfACrashAreJoinedAtStart(t *testing.T) {
 	k := newKeeper()
 	text := strings.Repeat("all parts, no message ", 20)

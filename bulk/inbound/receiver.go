@@ -131,6 +131,33 @@ func (r *Receiver) Start(ctx context.Context) error {
 	return nil
 }
 
+// Adopt takes durable parts that other nodes received, of a connector that is this node's from now
+// on. Those that it has already, or that came again after their message was joined, change nothing.
+func (r *Receiver) Adopt(ctx context.Context, parts []*message.Inbound) error {
+	if len(parts) == 0 {
+		return nil
+	}
+	if err := r.recall(ctx); err != nil {
+		return err
+	}
+	for _, m := range parts {
+		r.mu.Lock()
+		known := r.parts.known(m)
+		r.mu.Unlock()
+		if !known {
+			r.assemble(m)
+		}
+	}
+	return nil
+}
+
+// LetGo forgets the parts of a connector that another node has now: they wait in the store.
+func (r *Receiver) LetGo(connector uint16) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.parts.letGo(connector)
+}
+
 // recall remembers the last joined messages: their parts may come again, as the SMSC may not
 // have got our answer before a crash.
 func (r *Receiver) recall(ctx context.Context) error {

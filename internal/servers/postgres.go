@@ -103,6 +103,15 @@ func (p *Postgres) NewDatabase() (string, error) {
 	return p.URL(name), nil
 }
 
+// Query asks a database that NewDatabase made and returns what psql prints: a line for each row.
+func (p *Postgres) Query(url, sql string) (string, error) {
+	out, err := p.run("psql", "-XAtq", "-v", "ON_ERROR_STOP=1", "-c", sql, url)
+	if err != nil {
+		return "", fmt.Errorf("psql: %w\n%s", err, out)
+	}
+	return strings.TrimSpace(out), nil
+}
+
 // Stop ends the server in order; its folder is removed.
 func (p *Postgres) Stop() error {
 	if err := p.end(syscall.SIGINT); err != nil {

@@ -77,6 +77,27 @@ func (s *Store) InboundWaiting(ctx context.Context, status message.InboundStatus
 	return s.inbounds(ctx, w.text+" AND status < 3 ORDER BY id"+w.limit(limit), w.args...)
 }
 
+// AdoptParts makes this node the one that joins the parts of long messages that came over a
+// connector, whichever node took them, and returns them, oldest first.
+func (s *Store) AdoptParts(ctx context.Context, connector uint16) (parts []*message.Inbound, err error) {
+	own := int16(s.node.Load())
+	all, err := s.inbounds(ctx, " WHERE status = $1 AND status < 3 ORDER BY id", int16(message.InboundPart)) // the connector is in the body
+	for _, m := range all {
+		if m.Connector == connector {
+			parts = append(parts, m)
+		}
+	}
+	if err != nil || len(parts) == 0 {
+		return nil, err
+	}
+	ids := make([]message.ID, len(parts))
+	for i, m := range parts {
+		ids[i] = m.ID
+	}
+	_, err = s.pool.Exec(ctx, "UPDATE inbound SET node = $1 WHERE id = ANY($2) AND status = $3 AND node <> $1", own, ids64(ids), int16(message.InboundPart))
+	return parts, wrap(err, "take over parts of inbound messages")
+}
+
 // Inbounds implements store.Store.
 func (s *Store) Inbounds(ctx context.Context, q message.InboundQuery) ([]*message.Inbound, error) {
 	var found []*message.Inbound

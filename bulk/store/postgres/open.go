@@ -44,6 +44,7 @@ type Store struct {
 
 	node atomic.Int32
 	ids  atomic.Pointer[message.IDSource]
+	book atomic.Pointer[string] // of this node's records
 
 	live     live
 	telling  atomic.Int64 // messages in live whose customers are being told
@@ -123,6 +124,7 @@ func connect(ctx context.Context, opts *Options) (*pgxpool.Pool, error) {
 	// A node that dies in a transaction must not hold its locks for long.
 	params["idle_in_transaction_session_timeout"] = "3000"
 	params["tcp_keepalives_idle"] = "5"
+	params["jit"] = "off" // no query here is worth a compiler
 	params["tcp_user_timeout"] = "10000"
 	pool, err := pgxpool.NewWithConfig(ctx, cfg)
 	if err != nil {
