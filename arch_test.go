@@ -78,7 +78,7 @@ var outside = map[string][]string{
 	"zombiezen.com/go/sqlite":         {"bulk/store", "load/target"},
 	"modernc.org/sqlite":              {"bulk/store", "load/target"},
 	"github.com/pressly/goose":        {"bulk/store"},
-	"github.com/jackc/pgx":            {"bulk/store", "bulk/cdr/cdrload", "load/target"},
+	"github.com/jackc/pgx":            {"bulk/store", "bulk/cdr/cdrload", "load/target", "bench/status"},
 	"github.com/klauspost/compress":   {"bulk/cdr"},
 	"github.com/redis":                {"bulk/queue", "bulk/cluster", "load/target"},
 	"github.com/spf13/cobra":          {"cmd"},

@@ -1,11 +1,15 @@
 package postgres
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/jackc/pgx/v5"
 
 	"protei-bulk/bulk/message"
 	"protei-bulk/bulk/store"
@@ -38,9 +42,16 @@ func (w *where) limit(n int) string { return " LIMIT " + strconv.Itoa(n) }
 func (s *Store) List(ctx context.Context, q store.Query) (msgs []*message.Message, next message.ID, asOf time.Time, err error) {
 	asOf = s.opts.Now()
 	limit, skip := q.Window()
-	w := conditions(&q)
-	rest := w.text + " ORDER BY m.id DESC" + w.limit(limit) + " OFFSET " + strconv.Itoa(skip)
-	list, err := s.query(ctx, rest, w.args...)
+	list, all, err := s.listPending(ctx, &q, limit+skip)
+	if all {
+		list = list[min(skip, len(list)):]
+	} else if err == nil {
+		w := conditions(&q)
+		rest := w.text + " ORDER BY m.id DESC" + w.limit(limit) + " OFFSET " + strconv.Itoa(skip)
+		// Planned for these values each time: the best plan for an account with half of all messages
+		// reads them all for one that has a few.
+		list, err = s.query(ctx, rest, append([]any{pgx.QueryExecModeCacheDescribe}, w.args...)...)
+	}
 	if err != nil {
 		return nil, 0, asOf, fmt.Errorf("list messages: %w", err)
 	}
@@ -54,9 +65,9 @@ func (s *Store) List(ctx context.Context, q store.Query) (msgs []*message.Messag
 	return msgs, next, asOf, nil
 }
 
-func conditions(q *store.Query) *where {
-	w := &where{}
-	low, high := message.ID(0), ^message.ID(0)>>1
+// bounds returns the ids that a query asks for, the upper one exclusive.
+func bounds(q *store.Query) (low, high message.ID) {
+	high = ^message.ID(0) >> 1
 	if !q.Since.IsZero() {
 		low = message.FirstID(q.Since)
 	}
@@ -68,6 +79,61 @@ func conditions(q *store.Query) *where {
 	}
 	if q.Batch != 0 {
 		low, high = max(low, q.Batch), min(high, message.FirstID(q.Batch.Time().Add(batchSpan)))
+	}
+	return low, high
+}
+
+const (
+	// fewPending is up to how many messages that wait, of all accounts, a list of them looks at each.
+	fewPending = 20_000
+	// pendingPage is how many it reads at once.
+	pendingPage = 500
+)
+
+// listPending lists what is PENDING, newest first, by what waits and what is claimed: no index of
+// messages has it, as it would change with each message sent. false: there is so much of it that
+// a walk through the messages finds a page.
+func (s *Store) listPending(ctx context.Context, q *store.Query, limit int) (list []found, all bool, err error) {
+	if q.Status != message.Pending {
+		return nil, false, nil
+	}
+	total := int64(0)
+	for _, l := range s.Ledgers() {
+		total += l[message.Pending]
+	}
+	if total > fewPending {
+		return nil, false, nil
+	}
+	low, high := bounds(q)
+	var ids []int64
+	var id int64
+	err = s.each(ctx, "SELECT id FROM waiting WHERE id >= $1 AND id < $2 UNION SELECT id FROM (SELECT unnest(ids) AS id FROM claims) c WHERE id >= $1 AND id < $2",
+		[]any{int64(low), int64(high)}, []any{&id}, func() error { ids = append(ids, id); return nil })
+	slices.SortFunc(ids, func(a, b int64) int { return cmp.Compare(b, a) })
+	for len(ids) > 0 && len(list) < limit && err == nil {
+		n := min(pendingPage, len(ids))
+		var page []found
+		page, err = s.query(ctx, "WHERE m.id = ANY($1) AND m.status = $2 ORDER BY m.id DESC", ids[:n], int16(message.Pending))
+		ids = ids[n:]
+		for i := range page {
+			if matches(q, page[i].m) && len(list) < limit {
+				list = append(list, page[i])
+			}
+		}
+	}
+	return list, true, err
+}
+
+// matches reports whether m has what q asks for, apart from its id and status.
+func matches(q *store.Query, m *message.Message) bool {
+	return (q.Account == 0 || q.Account == m.Account) && (q.To == "" || q.To == m.Dest.Addr) && (q.From == "" || q.From == m.Source.Addr) &&
+		(q.Campaign == 0 || q.Campaign == m.Campaign) && (q.Batch == 0 || q.Batch == m.Batch)
+}
+
+func conditions(q *store.Query) *where {
+	w := &where{}
+	low, high := bounds(q)
+	if q.Batch != 0 {
 		w.add("m.batch = ?", int64(q.Batch))
 	}
 	w.add("m.id >= ?", int64(low))
