@@ -56,6 +56,7 @@ var ours = map[string][]string{
 	"bulk/cdr":                 {"bulk/message"},
 	"bulk/cdr/cdrload":         {"bulk/cdr", "bulk/message"},
 	"bulk/metrics":             {"bulk/message"},
+	"bulk/tracing":             {"bulk/message"},
 	"bulk/journal":             {},
 	"bulk/journal/faultfs":     {"bulk/journal"},
 	"bulk/store":               {"bulk/message", "bulk/money", "bulk/journal", "bulk/journal/faultfs", "bulk/store/receiptindex", "internal/pause", "internal/servers"},
@@ -98,6 +99,7 @@ var outside = map[string][]string{
 	"golang.org/x/":                   {"..."},
 	"github.com/nats-io/":             {"load/fleet"},
 	"gopkg.in/natefinch/lumberjack":   {"cmd"},
+	"go.opentelemetry.io/":            {"bulk/tracing"},
 }
 
 // standardOnly lists folders that use the standard library and nothing else outside tests.

@@ -61,6 +61,7 @@ type Config struct {
 	Audit    AuditConfig    `yaml:"audit"`
 	Postgres PostgresConfig `yaml:"postgres"`
 	Cluster  ClusterConfig  `yaml:"cluster"`
+	Tracing  TracingConfig  `yaml:"tracing"`
 }
 
 // Limits bounds what the platform holds in memory.
@@ -144,6 +145,7 @@ func DefaultConfig() Config {
 		Money:    MoneyConfig{Currency: "EUR"},
 		Postgres: PostgresConfig{MaxConns: 16, StatementTimeout: Duration(30 * time.Second)},
 		Cluster:  ClusterConfig{TTL: Duration(cluster.DefaultTTL)},
+		Tracing:  TracingConfig{Sample: 0.01},
 	}
 }
 
@@ -213,7 +215,9 @@ func typeWords(goType string) string {
 		return "a size such as 500MiB"
 	case "Price":
 		return "an amount such as 0.045"
-	case "string":
+	case "Share":
+		return "a share from 0 to 1"
+	case "string", "Headers":
 		return "text"
 	case "[]string", "[]interface {}", "Seeds":
 		return "a list"
@@ -241,7 +245,8 @@ func (c *Config) explain(err error) string {
 	return fmt.Sprintf("unknown key %q\n%s", m[1], text)
 }
 
-// LoadEnv sets every field whose variable is set.
+// LoadEnv sets every field whose variable is set. Those of OpenTelemetry hold where neither a
+// variable of ours nor the file says anything.
 func (c *Config) LoadEnv(getenv func(string) string) error {
 	var errs []error
 	c.walk(func(key, _ string, v reflect.Value) {
@@ -251,6 +256,7 @@ func (c *Config) LoadEnv(getenv func(string) string) error {
 			}
 		}
 	})
+	c.Tracing.loadEnv(getenv)
 	return errors.Join(errs...)
 }
 
@@ -273,6 +279,7 @@ func (c *Config) Validate() error {
 		bad("node", "%d is outside 0 to 511; -1 takes a free one", c.Node)
 	}
 	c.Money.validate(bad)
+	c.Tracing.validate(bad)
 	c.validateLimits(bad)
 	if err := checkSeeds(c.Connectors, parseConnector); err != nil {
 		bad("connectors", "%s", err)
@@ -391,6 +398,10 @@ func parseInto(v reflect.Value, text string) error {
 		return p.UnmarshalText([]byte(text))
 	case *Price:
 		return p.UnmarshalText([]byte(text))
+	case *Share:
+		return p.UnmarshalText([]byte(text))
+	case *Headers:
+		*p = Headers(text)
 	default:
 		panic("bulk: setting of an unknown type: " + v.Type().String())
 	}
@@ -405,6 +416,8 @@ func show(v reflect.Value) string {
 		return strings.Join(redactAll(x), ",")
 	case Seeds:
 		return strings.Join(x.redacted(), ",")
+	case Headers:
+		return string(x.redacted())
 	default:
 		return fmt.Sprint(x)
 	}
@@ -419,6 +432,8 @@ func (c Config) Redacted() Config {
 		case *[]string:
 			*x = redactAll(*x)
 		case *Seeds:
+			*x = x.redacted()
+		case *Headers:
 			*x = x.redacted()
 		}
 	})

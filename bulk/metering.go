@@ -41,6 +41,7 @@ func (p *Platform) metering() (*metrics.Metrics, error) {
 	all = append(all, p.nodeReadings()...)
 	all = append(all, p.alertReadings()...)
 	all = append(all, p.hintReadings()...)
+	all = append(all, p.tracingReadings()...)
 	for _, r := range all {
 		register := m.Gauges
 		if r.counter {

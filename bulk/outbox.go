@@ -147,12 +147,20 @@ func (o webhookOutbox) end(notices []callback.Notice, failed bool, done func(err
 		case n.Inbound != nil:
 			inbound = append(inbound, ended(n.Inbound, failed))
 		case n.Request == nil || n.Status.Final():
-			evs = append(evs, message.Event{Kind: message.Notified, Msg: n.Msg})
+			evs = append(evs, message.Event{Kind: message.Notified, Msg: n.Msg, Status: gaveUp(failed)})
 		case n.Status == message.Sent:
-			evs = append(evs, message.Event{Kind: message.Notified, Part: message.ToldSent, Msg: n.Msg})
+			evs = append(evs, message.Event{Kind: message.Notified, Part: message.ToldSent, Msg: n.Msg, Status: gaveUp(failed)})
 		} // what an SMSC tries on has no entry
 	}
 	o.p.recordEnds(evs, inbound, done)
+}
+
+// gaveUp is what Notified says of how an entry ended.
+func gaveUp(failed bool) message.Status {
+	if failed {
+		return message.Failed
+	}
+	return 0
 }
 
 // recordEnds ends the outbox entries of both kinds and calls done once.

@@ -37,6 +37,7 @@ import (
 	"protei-bulk/bulk/queue/redisq"
 	"protei-bulk/bulk/route"
 	"protei-bulk/bulk/store"
+	"protei-bulk/bulk/tracing"
 	"protei-bulk/bulk/user"
 	"protei-bulk/smpp"
 )
@@ -100,6 +101,7 @@ type Platform struct {
 	cdr           *cdr.Writer
 	cdrFault      atomic.Pointer[error] // set while CDRs cannot be written
 	backingUp     sync.Mutex            // held while a backup is made
+	tracer        *tracing.Tracer       // nil: no message is traced
 
 	wired  chan struct{} // closed when the hook may use the fields above
 	failed chan error    // 1
@@ -163,7 +165,7 @@ func (p *Platform) Start(ctx context.Context) (err error) {
 		}
 	}()
 	for _, start := range []func(context.Context) error{
-		p.openDoor, p.openCDR, p.openStore, p.lockFirstStart, p.openAccounts, p.openUsers, p.openSuppressed, p.wireRoutes, p.openConnectors, p.seedRoutes, p.wireIntake, p.wireOutbox, p.wireSMPP, p.wireInbound, p.unlockFirstStart, p.wireConnectors,
+		p.openDoor, p.openCDR, p.openTracing, p.openStore, p.lockFirstStart, p.openAccounts, p.openUsers, p.openSuppressed, p.wireRoutes, p.openConnectors, p.seedRoutes, p.wireIntake, p.wireOutbox, p.wireSMPP, p.wireInbound, p.unlockFirstStart, p.wireConnectors,
 		p.goLive, p.startKeyUse, p.startCampaigns, p.openAlerts, p.startNode, p.startSMPP, p.startHTTP, p.startCompat,
 	} {
 		if err := start(ctx); err != nil {
@@ -298,6 +300,7 @@ func (p *Platform) wireIntake(context.Context) error {
 	guard := &callback.Guard{Allow: p.allowed()}
 	p.intake, err = intake.New(intake.Options{
 		Refused: func(c intake.Code) { refused.With(string(c)).Inc() },
+		Traced:  p.adopter(),
 		Sink:    sink{p.store}, IDs: p.store.IDs(), Router: p.router, Listed: p.listed,
 		AllowURL: func(u *url.URL) error { return guard.CheckURL(u.String()) },
 		Purse:    func(id uint32) intake.Purse { return p.store.PurseOf(id) }, Payer: p.accounts.Payer, Parent: p.accounts.ByID, Price: money.Amount(p.cfg.Money.Price),
@@ -435,5 +438,8 @@ func (p *Platform) applied(evs []message.Event) {
 		if ev := &evs[i]; ev.Changed && ev.Msg.Notify == message.NotifyOpen && (ev.Kind != message.Notified || ev.Part == message.Reopen) {
 			p.notify(ev.Msg)
 		}
+	}
+	if p.tracer != nil {
+		p.tracer.Applied(evs)
 	}
 }

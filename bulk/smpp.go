@@ -101,7 +101,7 @@ func (o smppOutbox) Notified(notices []esme.Notice, done func(error)) {
 		if n := &notices[i]; n.Inbound != nil {
 			inbound = append(inbound, ended(n.Inbound, n.Failed))
 		} else {
-			evs = append(evs, message.Event{Kind: message.Notified, Msg: n.Msg})
+			evs = append(evs, message.Event{Kind: message.Notified, Msg: n.Msg, Status: gaveUp(n.Failed)})
 		}
 	}
 	o.p.recordEnds(evs, inbound, done)

@@ -33,6 +33,7 @@ func (c *call) submitOne(text string) error {
 	if err := c.dec.single(text, &c.reqs[0]); err != nil {
 		return err
 	}
+	c.reqs[0].TraceParent = c.r.Header.Get("Traceparent")
 	if err := c.submit(); err != nil {
 		return err
 	}

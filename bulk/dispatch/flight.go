@@ -2,6 +2,7 @@ package dispatch
 
 import (
 	"errors"
+	"math"
 	"sync/atomic"
 	"time"
 
@@ -20,7 +21,8 @@ type flight struct {
 	on    upstream.Bind
 	parts []part
 	one   [1]part
-	whole bool // one submission carries all parts that go
+	whole bool   // one submission carries all parts that go
+	took  uint32 // µs to the slowest answer
 }
 
 // part is one submit_sm. It is the Completion of its call.
@@ -30,7 +32,17 @@ type part struct {
 	outcome outcome
 	late    bool // timed out: the session may still use it
 	status  smpp.Status
+	took    uint32    // µs to the answer
+	handed  time.Time // to a Gateway
 	call    upstream.Call
+}
+
+// between is the time from handing a part over to its answer, in µs.
+func between(sent, done time.Time) uint32 {
+	if sent.IsZero() || done.Before(sent) {
+		return 0
+	}
+	return uint32(min(done.Sub(sent).Microseconds(), math.MaxUint32))
 }
 
 // outcome is how one try of a part ended.
@@ -53,7 +65,7 @@ func (d *Dispatcher) newFlight(it *queue.Item) *flight {
 		f = &flight{d: d}
 	}
 	f.item = *it
-	f.on, f.whole = 0, false
+	f.on, f.whole, f.took = 0, false, 0
 	n := len(it.Msg.Parts)
 	if n == 1 {
 		f.parts = f.one[:]
@@ -62,7 +74,7 @@ func (d *Dispatcher) newFlight(it *queue.Item) *flight {
 	}
 	for i := range f.parts {
 		p := &f.parts[i]
-		p.f, p.index, p.outcome, p.late, p.status = f, uint16(i), open, false, 0
+		p.f, p.index, p.outcome, p.late, p.status, p.took = f, uint16(i), open, false, 0, 0
 		if !it.Parts.Has(i) {
 			p.outcome = skipped
 		}
@@ -85,6 +97,7 @@ func (f *flight) recycle() {
 // Complete takes the outcome of one submit_sm. It runs on the session's goroutine.
 func (p *part) Complete(r smpp.Result) {
 	d := p.f.d
+	p.took = between(r.Sent, r.Done)
 	if r.Err != nil {
 		p.late = errors.Is(r.Err, smpp.ErrTimeout)
 		p.outcome, p.status = lost, smpp.RUNKNOWNERR
@@ -129,7 +142,7 @@ func (p *part) accepted(r *smpp.Result) {
 		d.o.Store.NoteSubmitted(message.ReceiptKey{Group: d.o.Connector, SMSCID: id}, m, int(p.index))
 	}
 	d.record(message.Event{
-		Kind: message.Submitted, Msg: m, Part: p.index, SMSCID: id, At: r.Done.UnixMilli(), Dup: f.item.Dup,
+		Kind: message.Submitted, Msg: m, Part: p.index, SMSCID: id, At: r.Done.UnixMilli(), Dup: f.item.Dup, Took: p.took,
 	})
 }
 
@@ -146,7 +159,7 @@ func (p *part) rejected(st smpp.Status, at int64) { p.ended(message.Rejected, st
 func (p *part) ended(as message.Status, st smpp.Status, at int64) {
 	p.outcome = done
 	p.f.d.counters.rejected.Add(1)
-	p.f.d.record(message.Event{Kind: message.Settle, Msg: p.f.item.Msg, Part: p.index, Status: as, Error: uint32(st), At: at})
+	p.f.d.record(message.Event{Kind: message.Settle, Msg: p.f.item.Msg, Part: p.index, Status: as, Error: uint32(st), At: at, Took: p.took})
 }
 
 // CompleteLate takes an answer that came after the timeout. The message has gone its
@@ -174,6 +187,7 @@ func (f *flight) partDone() {
 	for i := range f.parts {
 		p := &f.parts[i]
 		seen[p.outcome]++
+		f.took = max(f.took, p.took)
 		if p.outcome == retry || p.outcome == lost {
 			status = p.status
 		}
@@ -203,7 +217,7 @@ func (f *flight) moves(n int) bool {
 		if next, ok := d.o.Next(it.Msg); ok {
 			d.counters.moved.Add(1)
 			d.record(message.Event{
-				Kind: message.Requeue, Msg: it.Msg, Part: message.AllParts, At: now, Error: uint32(status), Dup: it.Dup, Connector: next,
+				Kind: message.Requeue, Msg: it.Msg, Part: message.AllParts, At: now, Error: uint32(status), Dup: it.Dup, Connector: next, Took: f.took,
 			})
 			return true
 		}
@@ -232,7 +246,7 @@ func (f *flight) failed(anyLost, anyRetry bool, status smpp.Status, partly bool)
 				if p.outcome == lost {
 					d.record(message.Event{
 						Kind: message.Settle, Msg: it.Msg, Part: p.index, Status: message.Failed,
-						Error: uint32(smpp.RUNKNOWNERR), At: now.UnixMilli(),
+						Error: uint32(smpp.RUNKNOWNERR), At: now.UnixMilli(), Took: p.took,
 					})
 				}
 			})
@@ -244,13 +258,13 @@ func (f *flight) failed(anyLost, anyRetry bool, status smpp.Status, partly bool)
 	}
 	ev := message.Event{
 		Kind: message.Requeue, Msg: it.Msg, Part: message.AllParts, At: now.UnixMilli(), Error: uint32(status),
-		Dup: anyLost || it.Dup,
+		Dup: anyLost || it.Dup, Took: f.took,
 	}
 	if anyRetry || anyLost {
 		if end := d.retryAt(&ev, it, partly); end != 0 {
 			d.counters.gaveUp.Add(1)
 			f.each(func(p *part) {
-				d.record(message.Event{Kind: message.Settle, Msg: it.Msg, Part: p.index, Status: end, Error: ev.Error, At: ev.At})
+				d.record(message.Event{Kind: message.Settle, Msg: it.Msg, Part: p.index, Status: end, Error: ev.Error, At: ev.At, Took: p.took})
 			})
 			return
 		}

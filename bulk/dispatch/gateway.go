@@ -70,6 +70,7 @@ func (p *part) going(fn func(*part)) {
 // there is no room.
 func (d *Dispatcher) hand(p *part) bool {
 	it := &p.f.item
+	p.handed = d.o.Now()
 	err := d.o.Gateway.Submit(upstream.Submission{
 		Msg: it.Msg, Part: int(p.index), Dup: it.Dup,
 		Source: Rewrite(it.Msg.Source, d.o.SourceRules), Dest: Rewrite(it.Msg.Dest, d.o.DestRules),
@@ -85,6 +86,7 @@ func (d *Dispatcher) hand(p *part) bool {
 func (p *part) gone(out upstream.Outcome) {
 	d := p.f.d
 	p.status = smpp.Status(out.Code)
+	p.took = between(p.handed, out.Done)
 	at := out.Done.UnixMilli()
 	switch out.Class {
 	case upstream.Accepted:
@@ -132,7 +134,7 @@ func (p *part) taken(id string, at int64) {
 	evs := make([]message.Event, 0, len(f.parts))
 	p.going(func(q *part) {
 		q.outcome = done
-		evs = append(evs, message.Event{Kind: message.Submitted, Msg: m, Part: q.index, SMSCID: id, At: at, Dup: f.item.Dup})
+		evs = append(evs, message.Event{Kind: message.Submitted, Msg: m, Part: q.index, SMSCID: id, At: at, Dup: f.item.Dup, Took: p.took})
 	})
 	d.counters.submitted.Add(uint64(len(evs)))
 	d.unsynced.Add(1)

@@ -41,6 +41,7 @@ type Request struct {
 	Callback       message.Callback // the form in which DLRURL is told; without DLRURL it means nothing
 	ClientRef      string
 	Tag            string // for routing; it is not kept
+	TraceParent    string // W3C traceparent of the caller, for Options.Traced; empty: none
 	Ordered        bool   // it leaves behind what was accepted before it for the same destination and is Ordered
 
 	Batch, Campaign message.ID
@@ -150,6 +151,8 @@ type Options struct {
 	Payer func(*account.Account) *account.Account
 	// Parent finds the parent of an account; nil: no account has one.
 	Parent func(id uint32) *account.Account
+	// Traced, when set, is told the TraceParent of a message before the Sink gets it.
+	Traced func(id message.ID, traceparent string)
 	// Price of a part that neither the route nor the account has one for.
 	Price money.Amount
 	// Refused, when set, is told the reason of each message that was not accepted. It must
@@ -290,6 +293,9 @@ func (in *Intake) submit(ctx context.Context, reqs []Request, out []Outcome, sea
 		}
 		out[i] = Outcome{Msg: m, Transliterated: b.exchanged, SenderReplaced: b.replaced}
 		b.msgs = append(b.msgs, m)
+		if reqs[i].TraceParent != "" && in.opts.Traced != nil {
+			in.opts.Traced(m.ID, reqs[i].TraceParent)
+		}
 	}
 	if len(b.msgs) == 0 {
 		return nil

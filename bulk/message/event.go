@@ -39,10 +39,13 @@ const FarDue = 60_000
 // Event is one change of one message: the unit of the journal, of apply and of the
 // hooks. It is a value; Msg is the live message that it belongs to.
 type Event struct {
-	Kind   Kind
+	Kind Kind
+	// Took is how long the SMSC took to answer, in µs, of an event that its answer made; 0: not
+	// known. It is for those who watch: the journal does not keep it.
+	Took   uint32
 	Msg    *Message
 	Part   uint16
-	Status Status // Settle: the final state
+	Status Status // Settle: the final state; Notified: FAILED when it was given up, which is not kept
 	Error  uint32 // Submitted, Settle, Requeue: command_status or receipt error
 	SMSCID string // Submitted
 	At     int64  // Unix ms
