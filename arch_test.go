@@ -57,6 +57,7 @@ var ours = map[string][]string{
 	"bulk/cdr/cdrload":         {"bulk/cdr", "bulk/message"},
 	"bulk/metrics":             {"bulk/message"},
 	"bulk/tracing":             {"bulk/message"},
+	"bulk/tracing/tracingtest": {},
 	"bulk/journal":             {},
 	"bulk/journal/faultfs":     {"bulk/journal"},
 	"bulk/store":               {"bulk/message", "bulk/money", "bulk/journal", "bulk/journal/faultfs", "bulk/store/receiptindex", "internal/pause", "internal/servers"},
@@ -100,6 +101,7 @@ var outside = map[string][]string{
 	"github.com/nats-io/":             {"load/fleet"},
 	"gopkg.in/natefinch/lumberjack":   {"cmd"},
 	"go.opentelemetry.io/":            {"bulk/tracing"},
+	"google.golang.org/protobuf":      {"bulk/tracing/tracingtest"},
 }
 
 // standardOnly lists folders that use the standard library and nothing else outside tests.

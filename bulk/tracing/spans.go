@@ -72,6 +72,33 @@ type trip struct {
 	held      bool      // it waits for somebody's decision
 	ended     bool      // the message's span was sent
 	reopen    time.Time // when the customer was to be told again
+	last      time.Time // the latest end of a span
+}
+
+// rounding is how far a moment in whole milliseconds may lie before one that came earlier and is
+// known better.
+const rounding = 2 * time.Millisecond
+
+// moment is ms (Unix ms), but not before what came earlier only because it is rounded down.
+func (tr *trip) moment(ms int64) time.Time {
+	at := time.UnixMilli(ms)
+	if d := tr.last.Sub(at); d > 0 && d < rounding {
+		return tr.last
+	}
+	return at
+}
+
+// handed is when a part was given to the SMSC that answered at, and the answer: a try is as long
+// as it was, and does not begin before the wait for it.
+func (tr *trip) handed(ev *message.Event, at time.Time) (sent, answered time.Time) {
+	took := time.Duration(ev.Took) * time.Microsecond
+	if sent = at.Add(-took); sent.Before(tr.since) && tr.since.Sub(sent) < took+rounding {
+		sent = tr.since
+	}
+	if answered = sent.Add(took); answered.Before(at) {
+		answered = at
+	}
+	return sent, answered
 }
 
 // trips forget the oldest first. What is not known is guessed from the message.
@@ -109,17 +136,17 @@ func (s *trips) get(c *change) *trip {
 func (t *Tracer) spans(c *change) {
 	ev := &c.ev
 	tr := t.trips.get(c)
-	at := time.UnixMilli(ev.At)
+	at := tr.moment(ev.At)
 	switch ev.Kind {
 	case message.Accept:
 		t.accepted(c, tr)
 	case message.Submitted:
-		sent := at.Add(-time.Duration(ev.Took) * time.Microsecond)
+		sent, answered := tr.handed(ev, at)
 		t.waited(c, tr, sent)
-		t.child(c, spanSubmit, trace.SpanKindClient, sent, at, "", append(t.about(c), attribute.String("smsc.message_id", ev.SMSCID)))
+		t.child(c, tr, spanSubmit, trace.SpanKindClient, sent, answered, "", append(t.about(c), attribute.String("smsc.message_id", ev.SMSCID)))
 	case message.Settle:
 		for i := range c.parts {
-			t.settled(c, tr, &c.parts[i])
+			t.settled(c, tr, &c.parts[i], at)
 		}
 	case message.Requeue: // what ends was the connector's before
 		tr.connector, c.connector = c.connector, tr.connector
@@ -132,7 +159,7 @@ func (t *Tracer) spans(c *change) {
 	}
 	if !tr.ended && c.ends() {
 		tr.ended = true
-		t.root(c, at)
+		t.root(c, tr.moment(ev.At))
 	}
 }
 
@@ -148,11 +175,11 @@ func (c *change) ends() bool {
 func (t *Tracer) accepted(c *change, tr *trip) {
 	m := c.ev.Msg
 	begin := time.UnixMilli(m.SubmittedAt)
-	t.child(c, spanAccept, trace.SpanKindInternal, begin, c.applied, "", nil)
+	t.child(c, tr, spanAccept, trace.SpanKindInternal, begin, c.applied, "", nil)
 	tr.since = c.applied
 	if due := time.UnixMilli(m.ScheduleAt); m.ScheduleAt != 0 && due.After(c.applied) {
 		tr.since = due
-		t.child(c, spanScheduled, trace.SpanKindInternal, c.applied, due, "", nil)
+		t.child(c, tr, spanScheduled, trace.SpanKindInternal, c.applied, due, "", nil)
 	}
 }
 
@@ -167,13 +194,12 @@ func (t *Tracer) waited(c *change, tr *trip, until time.Time, more ...attribute.
 	if c.ev.Part != message.AllParts {
 		attrs = append(attrs, attribute.Int("sms.part", int(c.ev.Part)+1))
 	}
-	t.child(c, name, trace.SpanKindInternal, tr.since, until, "", attrs)
+	t.child(c, tr, name, trace.SpanKindInternal, tr.since, until, "", attrs)
 }
 
 // settled makes the spans of a part that reached its final state.
-func (t *Tracer) settled(c *change, tr *trip, p *message.Part) {
+func (t *Tracer) settled(c *change, tr *trip, p *message.Part, at time.Time) {
 	ev := &c.ev
-	at := time.UnixMilli(ev.At)
 	failed := ""
 	if bad(ev.Status) {
 		failed = ev.Status.String()
@@ -185,11 +211,11 @@ func (t *Tracer) settled(c *change, tr *trip, p *message.Part) {
 		if ev.Part != message.AllParts {
 			attrs = append(attrs, attribute.Int("sms.part", int(ev.Part)+1))
 		}
-		t.child(c, spanReceipt, trace.SpanKindInternal, time.UnixMilli(p.SentAt), at, failed, attrs)
+		t.child(c, tr, spanReceipt, trace.SpanKindInternal, tr.moment(p.SentAt), at, failed, attrs)
 	case ev.Took != 0 || ev.Error != 0:
-		sent := at.Add(-time.Duration(ev.Took) * time.Microsecond)
+		sent, answered := tr.handed(ev, at)
 		t.waited(c, tr, sent)
-		t.child(c, spanSubmit, trace.SpanKindClient, sent, at, failed, append(t.about(c), status))
+		t.child(c, tr, spanSubmit, trace.SpanKindClient, sent, answered, failed, append(t.about(c), status))
 	default:
 		t.waited(c, tr, at, status)
 	}
@@ -206,10 +232,10 @@ func (t *Tracer) requeued(c *change, tr *trip, at time.Time, moved bool) {
 		}
 		return
 	}
-	sent := at.Add(-time.Duration(ev.Took) * time.Microsecond)
+	sent, answered := tr.handed(ev, at)
 	t.waited(c, tr, sent)
-	t.child(c, spanSubmit, trace.SpanKindClient, sent, at, "the try failed", t.about(c))
-	tr.since, tr.held = at, false
+	t.child(c, tr, spanSubmit, trace.SpanKindClient, sent, answered, "the try failed", t.about(c))
+	tr.since, tr.held = answered, false
 }
 
 func (t *Tracer) notified(c *change, tr *trip, at time.Time) {
@@ -218,7 +244,7 @@ func (t *Tracer) notified(c *change, tr *trip, at time.Time) {
 		tr.reopen = at
 		return
 	}
-	from := time.UnixMilli(c.doneAt)
+	from := tr.moment(c.doneAt)
 	switch {
 	case !tr.reopen.IsZero():
 		from, tr.reopen = tr.reopen, time.Time{}
@@ -233,7 +259,7 @@ func (t *Tracer) notified(c *change, tr *trip, at time.Time) {
 	if ev.Status == message.Failed {
 		failed = "given up"
 	}
-	t.child(c, spanNotify, trace.SpanKindClient, from, at, failed, []attribute.KeyValue{
+	t.child(c, tr, spanNotify, trace.SpanKindClient, from, at, failed, []attribute.KeyValue{
 		attribute.String("sms.notify", by), attribute.String("sms.status", ev.Now.String()),
 	})
 }
@@ -279,13 +305,16 @@ func (c *change) where() (trace.TraceID, trace.SpanID) {
 
 // child makes a span below the message's. One that would end before it begins, as clocks of
 // two nodes can have it, has no length.
-func (t *Tracer) child(c *change, name string, kind trace.SpanKind, from, to time.Time, failed string, attrs []attribute.KeyValue) {
+func (t *Tracer) child(c *change, tr *trip, name string, kind trace.SpanKind, from, to time.Time, failed string, attrs []attribute.KeyValue) {
 	id, root := c.where()
 	ctx := trace.ContextWithRemoteSpanContext(context.Background(), trace.NewSpanContext(trace.SpanContextConfig{
 		TraceID: id, SpanID: root, TraceFlags: trace.FlagsSampled,
 	}))
 	if from.After(to) {
 		from = to
+	}
+	if name != spanScheduled && to.After(tr.last) {
+		tr.last = to
 	}
 	t.end(ctx, c, name, kind, from, to, failed, attrs)
 }

@@ -125,13 +125,18 @@ func (t *Tracer) Adopt(id message.ID, traceparent string) {
 // Applied takes the events that the store applied, as its hook gets them. It does not block.
 func (t *Tracer) Applied(evs []message.Event) {
 	var now time.Time
+	adopting := t.parents.known.Load() != 0
 	for i := range evs {
 		ev := &evs[i]
 		if !ev.Changed {
 			continue
 		}
+		sampled := mix(uint64(ev.Msg.ID))>>1 < t.threshold
+		if !sampled && !adopting {
+			continue
+		}
 		parent, adopted := t.parents.get(ev.Msg.ID)
-		if !adopted && mix(uint64(ev.Msg.ID))>>1 >= t.threshold {
+		if !sampled && !adopted {
 			continue
 		}
 		if len(t.queue) == cap(t.queue) {
