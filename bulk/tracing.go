@@ -56,20 +56,23 @@ func (p *Platform) adopter() func(id message.ID, traceparent string) {
 	return p.tracer.Adopt
 }
 
-// tracingReadings shows what became of traces, when there are any.
+// tracingReadings shows what became of traces.
 func (p *Platform) tracingReadings() []reading {
-	if p.tracer == nil {
-		return nil
+	counters := func() (c tracing.Counters) {
+		if p.tracer != nil {
+			c = p.tracer.Counters()
+		}
+		return c
 	}
 	return []reading{{
 		name: "trace_spans", help: "Spans of traces by what became of them.", labels: []string{"outcome"}, counter: true,
 		read: func(emit metrics.Emit) {
-			c := p.tracer.Counters()
+			c := counters()
 			emit(float64(c.Exported), "exported")
 			emit(float64(c.Failed), "failed")
 		},
 	}, {
 		name: "trace_events_dropped", help: "Changes of traced messages that became no spans, for lack of room.", counter: true,
-		read: func(emit metrics.Emit) { emit(float64(p.tracer.Counters().Dropped)) },
+		read: func(emit metrics.Emit) { emit(float64(counters().Dropped)) },
 	}}
 }
