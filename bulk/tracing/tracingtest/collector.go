@@ -53,12 +53,14 @@ func (c *Collector) serve(w http.ResponseWriter, r *http.Request) {
 	if r.Method != http.MethodPost || r.URL.Path != "/v1/traces" || r.Header.Get("Content-Type") != "application/x-protobuf" {
 		c.t.Errorf("%s %s with %s", r.Method, r.URL, r.Header.Get("Content-Type"))
 	}
-	body, err := io.Reader(r.Body), error(nil)
+	body := io.Reader(r.Body)
 	if r.Header.Get("Content-Encoding") == "gzip" {
-		if body, err = gzip.NewReader(r.Body); err != nil {
+		unzipped, err := gzip.NewReader(r.Body)
+		if err != nil {
 			c.t.Error(err)
 			return
 		}
+		body = unzipped
 	}
 	text, err := io.ReadAll(body)
 	if err != nil {
