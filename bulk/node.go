@@ -31,6 +31,7 @@ type node struct {
 	member *cluster.Member
 	bus    *cluster.Bus
 	binds  *binds
+	count  *bindCount
 	ready  func() // gives firstStartLock back
 
 	campaigns sync.Map                // message.ID of those that this node runs
@@ -77,6 +78,7 @@ func (p *Platform) openShared(ctx context.Context) error {
 		return err
 	}
 	p.startCDR(s)
+	n.count = newBindCount(n, p.hints, session, time.Duration(p.cfg.Cluster.TTL))
 	n.bus = cluster.NewBus(s, n.member.Number(), p.log)
 	p.node, p.store = n, announcing{s, n}
 	p.log.Info("node of the store", "node", n.member.Number(), "name", p.nodeName())
@@ -161,6 +163,8 @@ func (p *Platform) startNode(context.Context) error {
 	p.onStop("changes", func(context.Context) error { news.end(); return nil })
 	n.bus.Start()
 	p.onStop("bus", func(context.Context) error { n.bus.Stop(); return nil })
+	n.count.start()
+	p.onStop("count of binds", n.count.end)
 	n.binds.start()
 	p.onStop("binds", func(context.Context) error { n.binds.end(); return nil })
 	n.member.Start()

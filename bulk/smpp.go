@@ -19,11 +19,15 @@ func (p *Platform) wireSMPP(context.Context) error {
 	if p.cfg.SMPP == smppOff || !p.cfg.has(roleESME) {
 		return nil
 	}
-	s, err := esme.New(esme.Options{
+	o := esme.Options{
 		Accounts: p.accounts, Intake: p.intake, Outbox: smppOutbox{p}, TLS: p.tls,
 		Messages: smppMessages{p}, IDs: p.store.IDs(), Congestion: p.congestion,
 		Receivers: p.receivers, MaxConns: p.cfg.Limits.MaxBinds, GiveUp: time.Duration(p.cfg.Webhooks.GiveUp), Logger: p.log,
-	})
+	}
+	if p.node != nil {
+		o.Binds = p.node.count
+	}
+	s, err := esme.New(o)
 	p.esme = s
 	return err
 }

@@ -114,19 +114,36 @@ func (b *mailbox) add(n *Notice) {
 	b.queue.push(e)
 }
 
-// leave takes a session off. With the last receiver the waiting receipts go too: the
-// outbox has them. It reports whether that was now.
-func (b *mailbox) leave(of *bind, sess *smpp.Session) (last bool) {
+// count takes part in the binds of the account here, unless there are most already.
+func (b *mailbox) count(most int) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if of.counted {
+	if b.bound >= most {
+		return false
+	}
+	b.bound++
+	return true
+}
+
+func (b *mailbox) uncount() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.bound--
+}
+
+// leave takes a session off. With the last receiver the waiting receipts go too: the
+// outbox has them. It reports whether the session was a bind, and whether it was the last receiver.
+func (b *mailbox) leave(of *bind, sess *smpp.Session) (counted, last bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if counted = of.counted; counted {
 		of.counted = false
 		b.bound--
 	}
 	before := len(b.receivers)
 	b.receivers = slices.DeleteFunc(b.receivers, func(r *receiver) bool { return r.sess == sess })
 	if len(b.receivers) != 0 {
-		return false
+		return counted, false
 	}
 	b.queue, b.retries = fifo{}, nil
 	b.pause, b.pauses, b.restart = time.Time{}, 0, true
@@ -135,7 +152,7 @@ func (b *mailbox) leave(of *bind, sess *smpp.Session) (last bool) {
 			delete(b.entries, id)
 		}
 	}
-	return before > 0
+	return counted, before > 0
 }
 
 const (

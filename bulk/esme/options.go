@@ -43,6 +43,14 @@ type Outbox interface {
 	Notified(notices []Notice, done func(error))
 }
 
+// Binds counts the binds of accounts over several nodes.
+type Binds interface {
+	// Take asks for one more bind of an account that may have most. It may take a second.
+	Take(ctx context.Context, account uint32, most int) bool
+	// Give ends a bind that was taken. It must not block.
+	Give(account uint32)
+}
+
 // Options of a Server. Accounts, Intake and Outbox are needed; other zero values mean
 // the defaults.
 type Options struct {
@@ -53,6 +61,8 @@ type Options struct {
 	Messages Messages    // nil: query_sm, cancel_sm and replace_sm fail
 	IDs      IDs         // nil: submit_multi fails
 	TLS      *tls.Config // for StartTLS's listener only
+
+	Binds Binds // nil: this server alone counts
 
 	// Receivers, when set, is told when an account's first receiver is there, and when its last one
 	// has gone. It must not block, nor call the server.

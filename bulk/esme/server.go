@@ -208,12 +208,13 @@ func (s *Server) admit(ctx context.Context, info *smpp.BindInfo) (*bind, error) 
 		most = s.opts.MaxBinds
 	}
 	box := s.mailbox(a.ID)
-	box.mu.Lock()
-	defer box.mu.Unlock()
-	if box.bound >= most {
+	if !box.count(most) {
 		return nil, fmt.Errorf("%w: %d", errTooManyBinds, most)
 	}
-	box.bound++
+	if s.opts.Binds != nil && !s.opts.Binds.Take(ctx, a.ID, most) {
+		box.uncount()
+		return nil, fmt.Errorf("%w: %d on all nodes", errTooManyBinds, most)
+	}
 	return &bind{
 		box: box, account: a.ID, counted: true, manager: int(s.binds.Add(1) % managers),
 		congestion: s.opts.Congestion != nil && info.InterfaceVersion >= smpp.Version50,
@@ -264,7 +265,10 @@ func (s *Server) unbound(sess *smpp.Session, err error) {
 		return
 	}
 	s.log.Info("esme: session ended", "system_id", sess.SystemID(), "peer", sess.RemoteAddr(), "reason", err)
-	last := b.box.leave(b, sess)
+	counted, last := b.box.leave(b, sess)
+	if counted && s.opts.Binds != nil {
+		s.opts.Binds.Give(b.account)
+	}
 	s.courier.kick(b.box)
 	if last && s.opts.Receivers != nil {
 		s.opts.Receivers(b.account)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -46,6 +47,65 @@ func TestBinds(t *testing.T) {
 		t.Fatal(err)
 	}
 	refused("esme", "secret", smpp.RBINDFAIL)
+}
+
+// elsewhere counts binds, of which all nodes may have so many.
+type elsewhere struct {
+	mu          sync.Mutex
+	room, most  int
+	took, given int
+}
+
+func (e *elsewhere) Take(_ context.Context, _ uint32, most int) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.most = most
+	if e.room == 0 {
+		return false
+	}
+	e.room--
+	e.took++
+	return true
+}
+
+func (e *elsewhere) Give(uint32) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.room++
+	e.given++
+}
+
+// TestBindsOverNodes: what other nodes have counts, and each bind that was taken is given once.
+func TestBindsOverNodes(t *testing.T) {
+	e := &elsewhere{room: 2}
+	r := newRig(t, account.Spec{MaxBinds: 3}, func(o *esme.Options, _ *sink) { o.Binds = e })
+	first, second := r.bind(t, smpp.Transceiver, nil), r.bind(t, smpp.Transmitter, nil)
+	refused := func(password string) {
+		t.Helper()
+		_, err := smpp.Dial(context.Background(), smpp.DialOptions{Addr: r.addr, SystemID: "esme", Password: password})
+		var se *smpp.StatusError
+		if !errors.As(err, &se) || se.Status != smpp.RBINDFAIL && password == "secret" {
+			t.Fatalf("got %v", err)
+		}
+	}
+	refused("secret")
+	refused("wrong")
+	if n := r.srv.Stats().Binds; n != 2 || e.most != 3 {
+		t.Errorf("%d binds of %d", n, e.most)
+	}
+	if err := first.Unbind(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	second.Close()
+	eventually(t, "all places are free", func() bool {
+		e.mu.Lock()
+		defer e.mu.Unlock()
+		return e.room == 2
+	})
+	r.bind(t, smpp.Receiver, nil)
+	if e.took != 3 || e.given != 2 {
+		t.Errorf("%d taken, %d given", e.took, e.given)
+	}
 }
 
 func eventually(t testing.TB, what string, ok func() bool) {

@@ -62,6 +62,44 @@ func BenchmarkMessages(b *testing.B) {
 	})
 }
 
+// BenchmarkQuota accepts messages of ten accounts one by one, sixteen at a time, without a quota, with
+// a daily one, and with a monthly one besides, and reports what that costs PostgreSQL:
+//
+//	go test ./bulk/store/postgres -run '^$' -bench Quota -benchtime 50000x
+func BenchmarkQuota(b *testing.B) {
+	for _, c := range []struct {
+		name       string
+		day, month int64
+	}{{"none", 0, 0}, {"day", 1 << 40, 0}, {"day+month", 1 << 40, 1 << 40}} {
+		b.Run(c.name, func(b *testing.B) {
+			var l limits
+			l.day.Store(c.day)
+			l.month.Store(c.month)
+			n := open(b, database(b), 1, l.set)
+			all := n.make(b.N, 1)
+			for i, m := range all {
+				m.Account = uint32(i % 10)
+			}
+			room := make(chan struct{}, 16)
+			errs := make(chan error, b.N)
+			before := n.cpu(b)
+			b.ResetTimer()
+			for _, m := range all {
+				room <- struct{}{}
+				if err := n.AcceptAsync([]*message.Message{m}, store.AcceptExtra{}, func(err error) { errs <- err; <-room }); err != nil {
+					b.Fatal(err)
+				}
+			}
+			for range all {
+				if err := <-errs; err != nil {
+					b.Fatal(err)
+				}
+			}
+			b.ReportMetric((n.cpu(b)-before)*1e6/float64(b.N), "pg-us/accept")
+		})
+	}
+}
+
 // cpu is the processor time of PostgreSQL and its children, in seconds.
 func (n *node) cpu(b *testing.B) (seconds float64) {
 	b.Helper()

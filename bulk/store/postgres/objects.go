@@ -115,6 +115,7 @@ func (s *Store) purgeLogs(ctx context.Context) error {
 	}
 	b.Queue("DELETE FROM answers WHERE at < $1", now.Add(-store.AnswerAge).UnixMilli())
 	b.Queue("DELETE FROM usage WHERE quarter < $1", now.Add(-usageAge).UnixMilli()/quarterMs)
+	b.Queue("DELETE FROM binds b WHERE NOT EXISTS (SELECT FROM nodes n WHERE n.node = b.node AND n.session = b.session AND n.seen > now() - interval '1 day')")
 	b.Queue("DELETE FROM quotas WHERE ends < $1", now.Add(-quotaAge).UnixMilli())
 	return wrap(s.pool.SendBatch(ctx, b).Close(), "delete what is old")
 }
