@@ -147,12 +147,17 @@ func (c *bindCount) start() {
 	c.done.Go(func() { c.run(ctx) })
 }
 
-// end comes after the last bind.
+// end comes after the last bind. What the book cannot be told, it forgets by itself.
 func (c *bindCount) end(ctx context.Context) error {
 	c.stop()
 	c.done.Wait()
+	ctx, cancel := context.WithTimeout(ctx, countTimeout)
+	defer cancel()
 	c.settle(ctx)
-	return c.book.Leave(ctx)
+	if err := c.book.Leave(ctx); err != nil {
+		c.n.p.log.Warn("this node's binds count a little longer", "error", err)
+	}
+	return nil
 }
 
 func (c *bindCount) run(ctx context.Context) {
