@@ -19,6 +19,7 @@ var ours = map[string][]string{
 	"smpp":                       {},
 	"smpp/smpptest":              {"smpp"},
 	"smsc":                       {"smpp", "gsm", "internal/nearest"},
+	"client":                     {},
 	"internal/nearest":           {},
 	"internal/pause":             {},
 	"internal/servers":           {},
@@ -105,7 +106,7 @@ var outside = map[string][]string{
 }
 
 // standardOnly lists folders that use the standard library and nothing else outside tests.
-var standardOnly = []string{"gsm", "smpp", "bulk/message", "internal/nearest"}
+var standardOnly = []string{"gsm", "smpp", "bulk/message", "internal/nearest", "client"}
 
 type goPackage struct {
 	ImportPath, ForTest                string
@@ -165,6 +166,8 @@ func TestImportRulesBite(t *testing.T) {
 		{"bulk/dispatch", module + "/load/stats"},
 		{"smsc", module + "/bulk/message"},
 		{"gsm", "golang.org/x/text"},
+		{"client", module + "/bulk/message"},
+		{"client", "golang.org/x/time/rate"},
 		{"bulk/intake", "zombiezen.com/go/sqlite"},
 		{"load/httpload", "example.com/unheard/of"},
 	} {
