@@ -24,6 +24,7 @@ import (
 	"protei-bulk/bulk/campaign"
 	"protei-bulk/bulk/cdr"
 	"protei-bulk/bulk/connector"
+	"protei-bulk/bulk/console"
 	"protei-bulk/bulk/contact"
 	"protei-bulk/bulk/contact/suppression"
 	"protei-bulk/bulk/dispatch"
@@ -47,7 +48,7 @@ type Options struct {
 	Config  Config
 	Dev     bool   // the account dev with known credentials; the caller keeps it on loopback
 	Version string // shown by health
-	// Root answers what is outside /api/ and /metrics; nil: 404.
+	// Root answers what is outside /api/ and /metrics; nil: the operator console.
 	Root   http.Handler
 	Logger *slog.Logger // nil: silent
 	// LogLevel is the Logger's, to be changed at run time; nil: it is fixed.
@@ -397,11 +398,15 @@ func (p *Platform) startCampaigns(ctx context.Context) error {
 }
 
 func (p *Platform) startHTTP(context.Context) error {
+	root, err := p.root()
+	if err != nil {
+		return err
+	}
 	handler, err := api.New(api.Options{
 		Accounts: p.accounts, Intake: p.intake, Messages: reader{p}, Answers: answers{p.store}, Billing: p.billing, Insight: insight{p}, Campaigns: p.campaigns, Lists: p.lists, TempDir: p.cfg.Data, Metrics: p.meter,
 		Inbound: inboundReader{p}, InboundRoutes: p.mo, Webhooks: webhookDesk{p},
 		IDs: p.store.IDs(), SMSC: p.connector.Name, Route: p.routes.Name, Connectors: p.connector, Suppressed: p.suppressed, Audit: auditLog{p.store}, Alerts: alertDesk{p.alerts, p.watcher, alertStore{p.store, p.vault}}, Gateways: gateways{p}, Routes: p.routes, Router: p.router,
-		Backup: p.Backup, System: systemDesk{p}, Nodes: nodeList{p}, Hints: p.hintDesk(), Users: p.users, Root: p.opts.Root, Version: p.opts.Version, Logger: p.log,
+		Backup: p.Backup, System: systemDesk{p}, Nodes: nodeList{p}, Hints: p.hintDesk(), Users: p.users, Root: root, Version: p.opts.Version, Logger: p.log,
 	})
 	if err != nil {
 		return err
@@ -417,7 +422,16 @@ func (p *Platform) startHTTP(context.Context) error {
 	}
 	p.door.open(door)
 	p.onStopWithin(doorPatience, "REST", p.web.Shutdown)
+	p.onStop("live figures", func(context.Context) error { handler.EndStreams(); return nil })
 	return nil
+}
+
+// root is the operator console, unless the caller has something else.
+func (p *Platform) root() (http.Handler, error) {
+	if p.opts.Root != nil {
+		return p.opts.Root, nil
+	}
+	return console.New()
 }
 
 // applied is the store's hook: it runs on the applier goroutine after each durable

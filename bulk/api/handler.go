@@ -32,6 +32,7 @@ type API struct {
 	bodies  atomic.Int64 // octets of large bodies held now
 	uploads atomic.Int64 // files of recipients being read now
 	repeats repeats
+	viewers viewers
 	started time.Time
 	audited []string // method and path
 
@@ -93,7 +94,7 @@ func New(opts Options) (*API, error) {
 	if opts.Logger == nil {
 		opts.Logger = slog.New(slog.DiscardHandler)
 	}
-	a := &API{opts: opts, mux: http.NewServeMux(), started: opts.Now(), cross: http.NewCrossOriginProtection()}
+	a := &API{opts: opts, mux: http.NewServeMux(), started: opts.Now(), cross: http.NewCrossOriginProtection(), viewers: viewers{end: make(chan struct{})}}
 	a.calls.New = func() any { return &call{api: a} }
 	a.described = sync.OnceValues(a.describe)
 	a.routes()
@@ -156,6 +157,7 @@ func (a *API) routes() {
 	if a.opts.Inbound != nil {
 		a.inboundPaths()
 	}
+	a.on("/api/v1/live", customers, methods{"GET": (*call).live})
 	a.systemRoutes()
 	a.profilePaths()
 	if a.opts.Users != nil {

@@ -100,8 +100,12 @@ func systemOperations() map[string]operation {
 		},
 		"DELETE /queues/dead":      {id: "purgeDeadHints", summary: "Forget what was given up", answer: shape{"purged": int64(0)}, codes: away},
 		"POST /queues/dead/replay": {id: "replayDeadHints", summary: "Offer what was given up once more", answer: shape{"replayed": int64(0)}, codes: away},
-		"GET /nodes":               {id: "listNodes", summary: "Nodes that share the store", answer: shape{"nodes": []Node{}}},
-		"GET /system":              {id: "getSystem", summary: "The node that answers and its settings", answer: System{}},
+		"GET /live": {
+			id: "getLive", summary: "How the platform is doing: server-sent events each second, or one JSON document with once=true",
+			query: []parameter{{"once", false, "one document, no stream"}}, answer: liveView{},
+		},
+		"GET /nodes":  {id: "listNodes", summary: "Nodes that share the store", answer: shape{"nodes": []Node{}}},
+		"GET /system": {id: "getSystem", summary: "The node that answers and its settings", answer: System{}},
 		"PUT /system/log-level": {
 			id: "setLogLevel", summary: "Set the log level until the process ends", body: shape{"level": enum{"debug", "info", "warn", "error"}},
 			answer: shape{"log_level": ""}, example: `{"level":"debug"}`,

@@ -31,6 +31,7 @@ func scopeRules() []scopeRule {
 		{"/api/v1/blacklist", account.ManageContacts, account.ManageContacts},
 		{"/api/v1/optouts", account.ManageContacts, account.ManageContacts},
 		{"/api/v1/balance", account.ReadAccount, account.AdminScope},
+		{"/api/v1/live", account.ReadMessages, account.AdminScope},
 		{"/api/v1/statistics", account.ReadMessages, account.AdminScope},
 		{"/api/v1/webhooks", account.ManageWebhooks, account.ManageWebhooks},
 	}

@@ -173,7 +173,7 @@ func startDevSimulator(logger *slog.Logger) (*smsc.Simulator, error) {
 // greet tells the person at the terminal where the platform is and, on the first
 // start of a store, the secrets that are shown this once.
 func greet(w io.Writer, cfg bulk.Config, opts *serveOptions, p *bulk.Platform) {
-	fmt.Fprintf(w, "protei-bulk %s serving\n  REST  http://%s\n  SMPP  %s\n", version, p.HTTPAddr(), cmp.Or(p.SMPPAddr(), "off"))
+	fmt.Fprintf(w, "protei-bulk %s serving\n  REST  http://%s and the console, http://%s/\n  SMPP  %s\n", version, p.HTTPAddr(), p.HTTPAddr(), cmp.Or(p.SMPPAddr(), "off"))
 	if cfg.Shared() {
 		fmt.Fprintf(w, "  node  %d of %s\n  data  %s (CDRs and logs)\n", p.Node(), cfg.Redacted().Store, cfg.Data)
 	} else {
@@ -182,7 +182,7 @@ func greet(w io.Writer, cfg bulk.Config, opts *serveOptions, p *bulk.Platform) {
 	switch first := p.FirstSecrets(); {
 	case opts.dev:
 		fmt.Fprintf(w, "  development mode: account dev, API key dev-api-key, SMPP password devpass1\n")
-		fmt.Fprintf(w, "  console user dev, password %s\n", user.DevPassword)
+		fmt.Fprintf(w, "  console: user dev, password %s\n", user.DevPassword)
 	case first != nil:
 		fmt.Fprintf(w, "\nFirst start: account %s was created. These secrets are shown this once:\n  API key        %s\n  SMPP password  %s\n\n",
 			first.Account.Name, first.APIKey, first.Password)

@@ -1,6 +1,6 @@
 // A table that sorts, filters, hides columns, copies itself as CSV and shows 10,000 rows as smoothly as ten: only the
 // rows in view are in the document.
-import { html, memory, CopyButton, useEffect, useLayoutEffect, useMemo, useRef, useState } from './ui.js';
+import { html, memory, words, CopyButton, useEffect, useLayoutEffect, useMemo, useRef, useState } from './ui.js';
 
 const rowHeight = 32, beyond = 8;
 
@@ -49,11 +49,11 @@ export function Table({ id, columns, rows, total, empty, sort: first, tools, row
   const cell = (c, r) => html`<td class=${(c.num ? 'n ' : '') + (c.cls?.(r) ?? '')} title=${c.num ? null : String(c.get(r) ?? '')}>${c.show ? c.show(c.get(r), r) : c.get(r)}</td>`;
   const sign = c => sort?.key === c.key ? (sort.down ? ' ↓' : ' ↑') : '';
   return html`<div class="tools">
-      ${filter && html`<input type="search" placeholder="Filter" aria-label=${'Filter ' + noun} value=${query} onInput=${e => { setQuery(e.target.value); if (box.current) box.current.scrollTop = 0; }}/>`}
-      <span class="dim small" data-count>${query ? `${list.length.toLocaleString('en')} of ${rows.length.toLocaleString('en')}` : rows.length.toLocaleString('en')} ${noun}</span>
+      ${filter && html`<input type="search" placeholder=${words.filter} aria-label=${words.filter + ' ' + noun} value=${query} onInput=${e => { setQuery(e.target.value); if (box.current) box.current.scrollTop = 0; }}/>`}
+      <span class="dim small" data-count>${query ? words.of.replace('{n}', list.length.toLocaleString('en')).replace('{all}', rows.length.toLocaleString('en')) : rows.length.toLocaleString('en')} ${noun}</span>
       <span style=${{ flex: 1 }}></span>${tools}
-      <${Menu} label="Columns">${columns.map(c => html`<label class="check" key=${c.key}><input type="checkbox" checked=${!hidden.has(c.key)} onChange=${() => toggle(c.key)}/>${c.label}</label>`)}</${Menu}>
-      <${CopyButton} text=${csv} label="Copy CSV"/></div>
+      <${Menu} label=${words.columns}>${columns.map(c => html`<label class="check" key=${c.key}><input type="checkbox" checked=${!hidden.has(c.key)} onChange=${() => toggle(c.key)}/>${c.label}</label>`)}</${Menu}>
+      <${CopyButton} text=${csv} label=${words.copyCSV}/></div>
     ${rows.length === 0 && empty ? empty : html`<div class="scroll tall" style=${{ marginTop: '12px' }} ref=${box} onScroll=${e => { setTop(e.target.scrollTop); setHeight(e.target.clientHeight); }} tabindex="0">
     <table class="data" id=${id} style=${{ minWidth: width + 'ch' }}>
       <colgroup>${shown.map(c => html`<col key=${c.key} style=${{ width: c.grow ? 'auto' : (c.width ?? 10) + 'ch' }}/>`)}</colgroup>

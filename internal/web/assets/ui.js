@@ -7,6 +7,9 @@ import { useEffect, useRef, useState } from './vendor/hooks.mjs';
 export { render, Fragment };
 export const html = htm.bind(h);
 
+// What the shared pieces say: a page in another language changes it.
+export const words = { filter: 'Filter', columns: 'Columns', copyCSV: 'Copy CSV', copy: 'Copy', copied: 'Copied ✓', cancel: 'Cancel', of: '{n} of {all}', dark: 'Dark theme', light: 'Light theme' };
+
 // Numbers. "–" is nothing yet, "0" is zero.
 export const none = '–';
 const known = v => v != null && Number.isFinite(v);
@@ -74,8 +77,8 @@ export function ThemeButton() {
   const [dark, set] = useState(isDark());
   useEffect(() => onTheme(() => set(isDark())), []);
   const flip = () => { root.dataset.theme = isDark() ? 'light' : 'dark'; memory.set('theme', root.dataset.theme); themed.forEach(fn => fn()); };
-  return html`<button class="quiet" id="theme" onClick=${flip} title=${dark ? 'Light theme' : 'Dark theme'}>
-    <span aria-hidden="true">${dark ? '☀' : '☾'}</span><span class="sr">${dark ? 'Light theme' : 'Dark theme'}</span></button>`;
+  return html`<button class="quiet" id="theme" onClick=${flip} title=${dark ? words.light : words.dark}>
+    <span aria-hidden="true">${dark ? '☀' : '☾'}</span><span class="sr">${dark ? words.light : words.dark}</span></button>`;
 }
 
 export async function copy(text) {
@@ -90,11 +93,11 @@ export async function copy(text) {
   return done;
 }
 
-export function CopyButton({ text, label = 'Copy', class: cls = '' }) {
+export function CopyButton({ text, label = words.copy, class: cls = '' }) {
   const [done, set] = useState(false);
   useEffect(() => { if (done) { const t = setTimeout(() => set(false), 1500); return () => clearTimeout(t); } }, [done]);
   const go = async () => set(await copy(typeof text === 'function' ? text() : text));
-  return html`<button class=${cls} onClick=${go}>${done ? 'Copied ✓' : label}</button>`;
+  return html`<button class=${cls} onClick=${go}>${done ? words.copied : label}</button>`;
 }
 
 export const Empty = ({ title, children }) => html`<div class="empty"><b>${title}</b>${children}</div>`;
@@ -127,7 +130,7 @@ export function Ask({ title, children, yes, danger, onYes, onNo }) {
   useEffect(() => { ref.current.showModal(); }, []);
   return html`<dialog ref=${ref} onClose=${onNo} onClick=${e => e.target === ref.current && ref.current.close()}>
     <h2>${title}</h2><div>${children}</div>
-    <div class="row"><button onClick=${() => ref.current.close()}>Cancel</button>
+    <div class="row"><button onClick=${() => ref.current.close()}>${words.cancel}</button>
     <button class=${danger ? 'danger' : 'primary'} onClick=${() => { onYes(); ref.current.close(); }}>${yes}</button></div></dialog>`;
 }
 

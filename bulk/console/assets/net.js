@@ -1,0 +1,114 @@
+// The REST API as the signed-in user: one function to ask, the session, and what comes each second.
+import { useEffect, useState } from './ui.js';
+import { t } from './strings.js';
+
+export const session = { now: null };
+const watchers = new Set();
+export const watchSession = fn => { watchers.add(fn); return () => watchers.delete(fn); };
+export function setSession(s, why = '') { session.now = s; session.why = why; watchers.forEach(fn => fn()); }
+
+// Problem is what the API answers when it does not do it: a sentence, and one for each field.
+export class Problem extends Error {
+  constructor(status, p, wait) {
+    super(p.detail || p.title || 'HTTP ' + status);
+    this.status = status; this.code = p.code ?? ''; this.wait = wait;
+    this.fields = Object.fromEntries((p.errors ?? []).map(e => [e.pointer.replace(/^[/?]/, ''), e.detail]));
+  }
+}
+
+export async function ask(method, path, body, type = 'application/json') {
+  const headers = { 'X-CSRF-Token': session.now?.csrf_token ?? '-' };
+  if (body !== undefined) headers['Content-Type'] = type;
+  let response;
+  try {
+    response = await fetch('/api/v1' + path, { method, headers, credentials: 'same-origin', body: body === undefined || type !== 'application/json' ? body : JSON.stringify(body) });
+  } catch { throw new Problem(0, { detail: t('noAnswer') }); }
+  const answer = (response.headers.get('Content-Type') ?? '').includes('json') ? await response.json() : {};
+  if (response.ok) return answer;
+  if (response.status === 401 && session.now && path !== '/session') setSession(null, t('sessionEnded'));
+  if (answer.code === 'password_change_needed' && session.now) setSession({ ...session.now, must_change: true });
+  throw new Problem(response.status, answer, +response.headers.get('Retry-After'));
+}
+export const get = path => ask('GET', path);
+export const query = values => {
+  const q = new URLSearchParams(Object.entries(values).filter(([, v]) => v !== '' && v != null));
+  return q.size ? '?' + q : '';
+};
+
+// useAsked asks, again each `every` ms when it is given, and keeps what it had while it asks.
+export function useAsked(path, every) {
+  const [got, set] = useState({ data: null, error: null, path: null });
+  const [round, again] = useState(0);
+  useEffect(() => {
+    if (!path) return;
+    let off = false, timer;
+    const go = async () => {
+      try { const data = await get(path); if (!off) set({ data, error: null, path }); } catch (error) { if (!off) set(old => ({ ...old, error })); }
+      if (!off && every) timer = setTimeout(go, document.hidden ? every * 4 : every);
+    };
+    go();
+    return () => { off = true; clearTimeout(timer); };
+  }, [path, every, round]);
+  return { data: got.path === path ? got.data : null, error: got.error, again: () => again(n => n + 1) };
+}
+
+// What comes each second: by an event stream, or by asking when there is none.
+export const live = { tick: null, points: [], seen: 0, lost: false };
+const liveWatchers = new Set();
+let source = null, poll = null, closing = null;
+const keep = 900;
+const tell = () => liveWatchers.forEach(fn => fn());
+
+function take(tick) {
+  const before = live.tick, seconds = before ? (tick.at - before.at) / 1000 : 0;
+  if (before && seconds <= 0) return;
+  const per = (a, b) => b == null || a == null || a < b ? null : (a - b) / seconds;
+  live.tick = tick; live.seen = Date.now(); live.lost = false;
+  if (before) {
+    const of = name => per(tick[name], before[name]);
+    if (seconds > 5) live.points.push({ at: before.at / 1000 + 1 }); // a hole
+    live.points.push({ at: tick.at / 1000, in: of('accepted'), out: of('submitted'), delivered: of('delivered'), failed: of('failed'), queued: tick.queued, inFlight: tick.in_flight });
+    if (live.points.length > keep) live.points = live.points.slice(-keep);
+  }
+  tell();
+}
+
+function listen() {
+  source = new EventSource('/api/v1/live');
+  source.onmessage = e => take(JSON.parse(e.data));
+  source.onerror = () => { if (source?.readyState === EventSource.CLOSED) { source = null; askInstead(); } };
+}
+
+// askInstead is for proxies that hold streams back; it goes back to the stream when it can.
+function askInstead() {
+  clearTimeout(poll);
+  if (!liveWatchers.size) return;
+  let tries = 0;
+  const go = async () => {
+    try { take(await get('/live?once=true')); } catch { /* the header tells that the figures are old */ }
+    if (!liveWatchers.size || !session.now) return;
+    if (++tries % 10 === 0) { listen(); return; }
+    poll = setTimeout(go, 2000);
+  };
+  go();
+}
+
+export function useLive() {
+  const [, set] = useState(0);
+  useEffect(() => {
+    const fn = () => set(n => n + 1);
+    clearTimeout(closing);
+    liveWatchers.add(fn);
+    if (!source) listen();
+    const look = setInterval(() => {
+      const lost = live.seen > 0 && Date.now() - live.seen > 5000;
+      if (lost !== live.lost) { live.lost = lost; tell(); }
+      if (lost && source && Date.now() - live.seen > 8000 && !poll) { source.close(); source = null; askInstead(); }
+    }, 1000);
+    return () => {
+      liveWatchers.delete(fn); clearInterval(look);
+      closing = setTimeout(() => { if (!liveWatchers.size) { source?.close(); source = null; clearTimeout(poll); poll = null; } }, 1000);
+    };
+  }, []);
+  return live;
+}

@@ -1,0 +1,81 @@
+// What several pages of the console use: fields, badges, times, and a GSM counter.
+import { html, Empty, count, none, useState } from './ui.js';
+import { t } from './strings.js';
+import { session } from './net.js';
+
+const zone = () => { const m = -new Date().getTimezoneOffset(), two = n => String(Math.floor(Math.abs(n))).padStart(2, '0'); return `UTC${m < 0 ? '−' : '+'}${two(m / 60)}:${two(m % 60)}`; };
+const two = n => String(n).padStart(2, '0');
+export const moment = text => {
+  if (!text) return none;
+  const d = new Date(text);
+  return `${d.getFullYear()}-${two(d.getMonth() + 1)}-${two(d.getDate())} ${two(d.getHours())}:${two(d.getMinutes())}:${two(d.getSeconds())}`;
+};
+export const When = ({ at }) => at ? html`<time dir="ltr" datetime=${at} title=${moment(at) + ' ' + zone()}>${moment(at)}</time>` : none;
+export const Id = ({ children }) => html`<bdi dir="ltr" class="mono">${children}</bdi>`;
+
+const looks = {
+  DELIVERED: 'go', SENT: 'go', up: 'go', active: 'go', RUNNING: 'go', FINISHED: 'go', COMPLETED: 'go', ready: 'go', chosen: 'go', matches: 'go',
+  PENDING: 'wait', SCHEDULED: 'wait', degraded: 'wait', paused: 'wait', PAUSED: 'wait', HELD: 'wait', APPROVAL: 'wait', connecting: 'wait', draining: 'wait',
+  FAILED: 'bad', REJECTED: 'bad', EXPIRED: 'bad', UNKNOWN: 'bad', down: 'bad', CANCELLED: '', stopped: '', lost: 'bad', disabled: '',
+};
+const signs = { go: '●', wait: '◐', bad: '✗' };
+export const Badge = ({ state, label }) => html`<span class=${'badge ' + (looks[state] ?? '')}><i aria-hidden="true">${signs[looks[state]] ?? '○'}</i> <bdi>${label ?? state}</bdi></span>`;
+
+export const Wrong = ({ error, again }) => error && html`<div class="banner bad" role="alert"><b aria-hidden="true">✗</b><span>${error.message}</span>${again && html`<button onClick=${again}>${t('retry')}</button>`}</div>`;
+export const Loading = ({ tall }) => html`<div class=${'skeleton' + (tall ? ' tall' : '')} aria-busy="true"></div>`;
+export const Nothing = ({ title, hint }) => html`<${Empty} title=${title}>${hint}</${Empty}>`;
+
+// Field is a label, a box, and what is wrong with it.
+export function Field({ id, label, hint, error, unit, wide, children, ...input }) {
+  const box = children ?? html`<input id=${id} aria-invalid=${!!error} aria-describedby=${error || hint ? id + '-says' : null} ...${input}/>`;
+  return html`<div class=${'field' + (error ? ' wrong' : '') + (wide ? ' wide' : '')}><label for=${id}>${label}</label><div class="box">${box}${unit && html`<span class="unit">${unit}</span>`}</div>
+    ${error ? html`<span class="error" id=${id + '-says'} role="alert">${error}</span>` : hint && html`<span class="hint" id=${id + '-says'}>${hint}</span>`}</div>`;
+}
+
+// useForm keeps what is typed, and what the API says about it.
+export function useForm(first) {
+  const [values, set] = useState(first);
+  const [problem, fail] = useState(null);
+  const [busy, work] = useState(false);
+  return {
+    values, problem, busy,
+    set: (name, v) => set(old => ({ ...old, [name]: v })),
+    reset: () => { set(first); fail(null); },
+    field: name => ({ value: values[name], onInput: e => { const v = e.target.type === 'checkbox' ? e.target.checked : e.target.value; set(old => ({ ...old, [name]: v })); }, error: problem?.fields?.[name] }),
+    async run(fn) {
+      if (busy) return;
+      work(true); fail(null);
+      try { await fn(values); } catch (e) { if (!e.fields) throw e; fail(e); } finally { work(false); }
+    },
+  };
+}
+
+// rest is a problem that belongs to none of the fields shown.
+export const restOf = (problem, shown) => problem && !Object.keys(problem.fields).some(f => shown.includes(f)) ? problem : null;
+
+// may says whether the role permits it; the API decides.
+const writes = { admin: () => true, operator: what => !['accounts', 'users', 'system'].includes(what), auditor: () => false, customer: what => ['messages', 'campaigns'].includes(what) };
+export const may = what => writes[session.now?.role]?.(what) ?? false;
+
+// The GSM 7-bit alphabet (3GPP TS 23.038 §6.2.1), and what costs two of it.
+const basic = '@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !"#¤%&\'()*+,-./0123456789:;<=>?¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿abcdefghijklmnopqrstuvwxyzäöñüà';
+const extended = '\f^{}\\[~]|€';
+export function measure(text, encoding = 'AUTO') {
+  let septets = 0, strange = '';
+  for (const c of text) {
+    if (basic.includes(c)) septets++; else if (extended.includes(c)) septets += 2; else strange ||= c;
+  }
+  const gsm = encoding === 'GSM7' || encoding === 'AUTO' && !strange;
+  const used = gsm ? septets : text.length, one = gsm ? 160 : 70, many = gsm ? 153 : 67;
+  if (used <= one) return { n: used, parts: used ? 1 : 0, left: one - used, gsm, strange };
+  // What takes two units is not split: it moves to the next part as a whole.
+  let parts = 1, at = 0;
+  for (const c of text) {
+    const w = gsm ? (extended.includes(c) ? 2 : 1) : c.length;
+    if (at + w > many) { parts++; at = 0; }
+    at += w;
+  }
+  return { n: used, parts, left: many - at, gsm, strange };
+}
+
+export const amount = v => v == null ? none : typeof v === 'number' ? count(v) : v;
