@@ -80,7 +80,7 @@ func (p *Platform) startCompat(context.Context) error {
 			return fmt.Errorf("compat.listen: %w", err)
 		}
 		p.log.Info("answering the APIs of other products", "address", ln.Addr().String(), "apis", p.cfg.Compat.APIs)
-		server := api.NewServer(api.ServerOptions{Handler: p.meter.HTTP(handler), TLS: p.tls, Logger: p.log})
+		server := api.NewServer(api.ServerOptions{Handler: p.accessed(p.meter.HTTP(handler)), TLS: p.tls, Logger: p.log})
 		p.joined.Go(func() {
 			if err := server.Serve(ln); err != nil {
 				p.log.Error("compatibility server ended", "address", addr, "error", err)

@@ -97,6 +97,7 @@ type LogConfig struct {
 	File     string `yaml:"file" doc:"log file, under the data folder unless absolute"`
 	MaxBytes Size   `yaml:"max_bytes" doc:"size at which the log file is rotated"`
 	Keep     int    `yaml:"keep" doc:"rotated log files kept"`
+	Access   string `yaml:"access" doc:"file with a line for each HTTP request, under the data folder unless absolute, such as logs/access.log; empty: none. Rotated as the log file is"`
 }
 
 // TLSConfig names certificate and key for HTTP and SMPP; both empty: plain.

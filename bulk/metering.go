@@ -42,6 +42,7 @@ func (p *Platform) metering() (*metrics.Metrics, error) {
 	all = append(all, p.alertReadings()...)
 	all = append(all, p.hintReadings()...)
 	all = append(all, p.tracingReadings()...)
+	all = append(all, p.accessReadings()...)
 	for _, r := range all {
 		register := m.Gauges
 		if r.counter {

@@ -16,6 +16,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"protei-bulk/bulk/accesslog"
 	"protei-bulk/bulk/account"
 	"protei-bulk/bulk/alert"
 	"protei-bulk/bulk/api"
@@ -102,6 +103,7 @@ type Platform struct {
 	cdr           *cdr.Writer
 	cdrFault      atomic.Pointer[error] // set while CDRs cannot be written
 	backingUp     sync.Mutex            // held while a backup is made
+	access        *accesslog.Log        // nil: requests are not logged
 	tracer        *tracing.Tracer       // nil: no message is traced
 
 	wired  chan struct{} // closed when the hook may use the fields above
@@ -166,7 +168,7 @@ func (p *Platform) Start(ctx context.Context) (err error) {
 		}
 	}()
 	for _, start := range []func(context.Context) error{
-		p.openDoor, p.openCDR, p.openTracing, p.openStore, p.lockFirstStart, p.openAccounts, p.openUsers, p.openSuppressed, p.wireRoutes, p.openConnectors, p.seedRoutes, p.wireIntake, p.wireOutbox, p.wireSMPP, p.wireInbound, p.unlockFirstStart, p.wireConnectors,
+		p.openAccessLog, p.openDoor, p.openCDR, p.openTracing, p.openStore, p.lockFirstStart, p.openAccounts, p.openUsers, p.openSuppressed, p.wireRoutes, p.openConnectors, p.seedRoutes, p.wireIntake, p.wireOutbox, p.wireSMPP, p.wireInbound, p.unlockFirstStart, p.wireConnectors,
 		p.goLive, p.startKeyUse, p.startCampaigns, p.openAlerts, p.startNode, p.startSMPP, p.startHTTP, p.startCompat,
 	} {
 		if err := start(ctx); err != nil {
@@ -416,7 +418,7 @@ func (p *Platform) startHTTP(context.Context) error {
 		return err
 	}
 	p.rest = handler
-	door = p.meter.HTTP(door)
+	door = p.accessed(p.meter.HTTP(door))
 	if !p.cfg.has(roleAPI) {
 		door = only(door)
 	}

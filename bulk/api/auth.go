@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"protei-bulk/bulk/accesslog"
 	"protei-bulk/bulk/account"
 )
 
@@ -23,6 +24,7 @@ func (c *call) identify(e *endpoint) (err error) {
 	if c.who, err = c.authenticate(c.r); err != nil {
 		return err
 	}
+	accesslog.Account(c.r, c.who.Name)
 	if e.access == signedIn && c.session == nil {
 		return wrong("unauthorized", "nobody is signed in: POST /api/v1/session")
 	}

@@ -13,6 +13,7 @@ import (
 	"log/slog"
 	"net/http"
 
+	"protei-bulk/bulk/accesslog"
 	"protei-bulk/bulk/account"
 	"protei-bulk/bulk/callback"
 	"protei-bulk/bulk/intake"
@@ -99,6 +100,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			plain(w, "text/plain", http.StatusForbidden, "pages of other sites are not answered")
 			return
 		}
+		r.Pattern = r.URL.Path // one of a few: what metrics and the access log call it
 		w.Header()["X-Content-Type-Options"] = []string{"nosniff"}
 		w.Header()["Cache-Control"] = []string{"no-store"}
 		serve(w, r)
@@ -147,6 +149,7 @@ func (h *Handler) account(r *http.Request, user, password string, need account.S
 		if !k.Scopes.Hold(need) || user != "" && user != who.Name && user != who.SystemID {
 			return nil, errCredentials
 		}
+		accesslog.Account(r, who.Name)
 		return who, nil
 	}
 	if !errors.Is(err, account.ErrUnknownKey) || user == "" {
@@ -159,6 +162,7 @@ func (h *Handler) account(r *http.Request, user, password string, need account.S
 	case err != nil:
 		return nil, errCredentials
 	}
+	accesslog.Account(r, who.Name)
 	return who, nil
 }
 

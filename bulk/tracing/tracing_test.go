@@ -41,8 +41,8 @@ type life struct {
 	tr *tracing.Tracer
 }
 
-func born(tr *tracing.Tracer, id message.ID) *life {
-	m := &message.Message{ID: id, Account: 7, Connector: 1, Flags: message.WantReceipt, SubmittedAt: 1000, Status: message.Pending}
+func born(tr *tracing.Tracer, id message.ID, flags message.Flags) *life {
+	m := &message.Message{ID: id, Account: 7, Connector: 1, Flags: flags, SubmittedAt: 1000, Status: message.Pending}
 	m.SetParts(1)
 	l := &life{m, tr}
 	l.apply(message.Event{Kind: message.Accept, At: 1000, Seq: 1})
@@ -62,8 +62,7 @@ func (l *life) apply(evs ...message.Event) {
 func TestRetryOnAnotherConnector(t *testing.T) {
 	c := tracingtest.New(t)
 	tr := start(t, c.URL+"/v1/traces", 1)
-	l := born(tr, 1<<40)
-	l.m.SubmittedAt = 1000
+	l := born(tr, 1<<40, message.WantReceipt)
 	later := time.Now().UnixMilli() + 5000
 	l.apply(message.Event{Kind: message.Requeue, Part: message.AllParts, At: later, Error: 0x58, Seq: 2, Connector: 2, Took: 250_000})
 	l.apply(message.Event{Kind: message.Submitted, SMSCID: "x1", At: later + 900, Took: 100_000})
@@ -104,11 +103,9 @@ func TestRetryOnAnotherConnector(t *testing.T) {
 func TestEndsOfMessages(t *testing.T) {
 	c := tracingtest.New(t)
 	tr := start(t, c.URL+"/v1/traces", 1)
-	expired, plain, late := born(tr, 1), born(tr, 2), born(tr, 3)
+	expired, plain, late := born(tr, 1, message.WantReceipt), born(tr, 2, 0), born(tr, 3, message.WantReceipt|message.NotifyFinal)
 	expired.apply(message.Event{Kind: message.Settle, Part: message.AllParts, Status: message.Expired, At: 9000})
-	plain.m.Flags = 0
 	plain.apply(message.Event{Kind: message.Submitted, SMSCID: "a", At: 2000})
-	late.m.Flags |= message.NotifyFinal
 	late.apply(message.Event{Kind: message.Submitted, SMSCID: "b", At: 2000},
 		message.Event{Kind: message.Settle, Part: message.AllParts, Status: message.Unknown, At: 5000})
 	late.apply(message.Event{Kind: message.Settle, Status: message.Delivered, At: 7000})
@@ -151,7 +148,7 @@ func TestSampleIsAShareOfTheMessages(t *testing.T) {
 		c := tracingtest.New(t)
 		tr := start(t, c.URL+"/v1/traces", 0.05)
 		for _, id := range all {
-			born(tr, id)
+			born(tr, id, 0)
 		}
 		if err := stop(tr, 10*time.Second); err != nil {
 			t.Fatal(err)
@@ -183,7 +180,7 @@ func TestFullQueueDrops(t *testing.T) {
 	tr := start(t, "http://"+ln.Addr().String()+"/v1/traces", 1)
 	began := time.Now()
 	for id := range message.ID(50_000) {
-		born(tr, id+1)
+		born(tr, id+1, 0)
 	}
 	if took := time.Since(began); took > 5*time.Second {
 		t.Errorf("50,000 events took %s", took)
