@@ -77,12 +77,6 @@ func (b *browser) signIn(url string) {
 	b.until("the dashboard", `document.querySelector('#state')`)
 }
 
-// choose sets a select.
-func (b *browser) choose(selector, value string) {
-	b.t.Helper()
-	b.js(fmt.Sprintf(`(e => { e.value = %q; e.dispatchEvent(new Event('input', {bubbles: true})); })(document.querySelector(%q))`, value, selector))
-}
-
 // visit opens a page by its address and waits until it has what it shows.
 func (b *browser) visit(page string) {
 	b.t.Helper()
