@@ -1,38 +1,16 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"net/url"
 	"strconv"
+	"time"
 
 	"github.com/spf13/cobra"
+
+	"protei-bulk/client"
 )
-
-// campaignReply is a campaign as REST shows it.
-type campaignReply struct {
-	ID         string `json:"campaign_id"`
-	Name       string `json:"name"`
-	Status     string `json:"status"`
-	Total      int64  `json:"total_recipients"`
-	MaxTPS     int64  `json:"max_tps"`
-	ScheduleAt string `json:"schedule_at"`
-	CreatedAt  string `json:"created_at"`
-	LastError  string `json:"last_error"`
-	Reason     string `json:"reason"`
-	Waiting    string `json:"waiting"`
-	Refused    int64  `json:"rows_refused"`
-	Progress   struct {
-		Processed, Accepted, Refused, Sent int64
-		Messages                           map[string]int64
-	} `json:"progress"`
-	Import *importReply `json:"import"`
-}
-
-// importReply says what became of an upload.
-type importReply struct {
-	State                            string
-	Rows, Added, Refused, Duplicates int64
-}
 
 func newCampaignCommand(env *environment) *cobra.Command {
 	cmd := &cobra.Command{
@@ -59,12 +37,20 @@ func newCampaignCommand(env *environment) *cobra.Command {
 	return cmd
 }
 
-func (c *restClient) showCampaign(r campaignReply) error {
-	return c.fields("campaign", r.ID, "name", r.Name, "status", r.Status, "recipients", fmt.Sprint(r.Total), "scheduled for", r.ScheduleAt,
-		"rows refused", orEmpty(r.Refused), "processed", fmt.Sprint(r.Progress.Processed), "accepted", fmt.Sprint(r.Progress.Accepted),
+func (c *restClient) showCampaign(r *client.Campaign) error {
+	return c.fields("campaign", r.ID, "name", r.Name, "status", r.Status, "recipients", fmt.Sprint(r.TotalRecipients), "scheduled for", whole(r.ScheduleAt),
+		"rows refused", orEmpty(r.RowsRefused), "processed", fmt.Sprint(r.Progress.Processed), "accepted", fmt.Sprint(r.Progress.Accepted),
 		"refused", fmt.Sprint(r.Progress.Refused), "sent", fmt.Sprint(r.Progress.Sent), "delivered", orEmpty(r.Progress.Messages["DELIVERED"]),
 		"failed", orEmpty(r.Progress.Messages["FAILED"]+r.Progress.Messages["REJECTED"]), "cancelled", orEmpty(r.Progress.Messages["CANCELLED"]),
 		"waiting", r.Waiting, "reason", r.Reason, "last error", r.LastError)
+}
+
+// whole shows a time as the API writes that of a campaign, to the second; nothing for none.
+func whole(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return t.UTC().Format(time.RFC3339)
 }
 
 func campaignList(c *restClient) *cobra.Command {
@@ -80,13 +66,13 @@ func campaignList(c *restClient) *cobra.Command {
 					query.Set(key, v)
 				}
 			}
-			var reply struct{ Campaigns []campaignReply }
+			var reply client.CampaignPage
 			if err := c.do(cmd.Context(), "GET", "/api/v1/campaigns?"+query.Encode(), nil, &reply); err != nil {
 				return err
 			}
 			var rows [][]string
 			for _, r := range reply.Campaigns {
-				rows = append(rows, []string{r.ID, r.Name, r.Status, fmt.Sprint(r.Total), fmt.Sprint(r.Progress.Accepted), fmt.Sprint(r.Progress.Refused), r.CreatedAt})
+				rows = append(rows, []string{r.ID, r.Name, r.Status, fmt.Sprint(r.TotalRecipients), fmt.Sprint(r.Progress.Accepted), fmt.Sprint(r.Progress.Refused), whole(r.CreatedAt)})
 			}
 			return c.table("ID NAME STATUS RECIPIENTS ACCEPTED REFUSED CREATED", rows)
 		},
@@ -102,11 +88,9 @@ func campaignShow(c *restClient) *cobra.Command {
 		Use: "show ID", Short: "Show one campaign", Args: wants("ID"),
 		Example: "  protei-bulk campaign show 18f3a7c2e1b04000",
 		RunE: func(cmd *cobra.Command, args []string) error {
-			var r campaignReply
-			if err := c.do(cmd.Context(), "GET", "/api/v1/campaigns/"+pathEscape(args[0]), nil, &r); err != nil {
-				return err
-			}
-			return c.showCampaign(r)
+			return ask(cmd.Context(), c, func(ctx context.Context, api *client.Client) (*client.Campaign, error) {
+				return api.Campaign(ctx, args[0])
+			}, c.showCampaign)
 		},
 	}
 }
@@ -116,11 +100,11 @@ func campaignAction(c *restClient, name, short string) *cobra.Command {
 		Use: name + " ID", Short: short, Args: wants("ID"),
 		Example: "  protei-bulk campaign " + name + " 18f3a7c2e1b04000",
 		RunE: func(cmd *cobra.Command, args []string) error {
-			var r campaignReply
+			var r client.Campaign
 			if err := c.do(cmd.Context(), "POST", "/api/v1/campaigns/"+pathEscape(args[0])+"/"+name, nil, &r); err != nil {
 				return err
 			}
-			return c.showCampaign(r)
+			return c.showCampaign(&r)
 		},
 	}
 }

@@ -11,6 +11,8 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+
+	"protei-bulk/client"
 )
 
 // upload is a file of recipients on its way to a campaign or a contact list.
@@ -174,7 +176,7 @@ func (c *restClient) createCampaign(ctx context.Context, body map[string]any, up
 		}
 	}
 	answer, err := c.fetch(ctx, "POST", "/api/v1/campaigns", body)
-	var made campaignReply
+	var made client.Campaign
 	if err == nil {
 		err = c.decode(answer, &made)
 	}
@@ -198,7 +200,7 @@ func (c *restClient) createCampaign(ctx context.Context, body map[string]any, up
 
 // told says on standard error what an upload did not take.
 func (c *restClient) told(answer []byte) {
-	var r campaignReply
+	var r client.Campaign
 	if c.decode(answer, &r) != nil || r.Import == nil || r.Import.Refused+r.Import.Duplicates == 0 {
 		return
 	}
@@ -212,11 +214,11 @@ func (c *restClient) showAnswer(answer []byte) error {
 		_, err := c.env.Stdout.Write(answer)
 		return err
 	}
-	var r campaignReply
+	var r client.Campaign
 	if err := c.decode(answer, &r); err != nil {
 		return err
 	}
-	return c.showCampaign(r)
+	return c.showCampaign(&r)
 }
 
 // parseWindows reads days=from-to; days are a list or a range, such as mon-fri or sat,sun.

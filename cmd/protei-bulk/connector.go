@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -8,40 +9,12 @@ import (
 	"sort"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
-)
 
-// connectorReply is a connector as REST shows it.
-type connectorReply struct {
-	ID        uint16          `json:"id"`
-	Name      string          `json:"name"`
-	Kind      string          `json:"kind"`
-	Address   string          `json:"address"`
-	Mode      string          `json:"mode"`
-	State     string          `json:"state"`
-	Binds     int             `json:"binds"`
-	Bound     int             `json:"bound"`
-	Window    int             `json:"window"`
-	InFlight  int             `json:"in_flight"`
-	TPS       float64         `json:"tps"`
-	Queued    int64           `json:"queued"`
-	Submitted int64           `json:"submitted"`
-	LastError string          `json:"last_error"`
-	Settings  json.RawMessage `json:"settings"`
-	Links     []struct {
-		Index     int    `json:"index"`
-		Type      string `json:"type"`
-		State     string `json:"state"`
-		Since     string `json:"since"`
-		Error     string `json:"error"`
-		Throttled bool   `json:"throttled"`
-		Window    int    `json:"window"`
-		InFlight  int    `json:"in_flight"`
-		Pauses    uint64 `json:"pauses"`
-	} `json:"links"`
-	Warnings []string `json:"warnings"`
-}
+	"protei-bulk/client"
+)
 
 func newConnectorCommand(env *environment) *cobra.Command {
 	cmd := &cobra.Command{
@@ -71,20 +44,22 @@ func connectorList(c *restClient) *cobra.Command {
 		Use: "list", Short: "List the connectors with the state of their links", Args: cobra.NoArgs,
 		Example: "  protei-bulk connector list",
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			var reply struct{ Connectors []connectorReply }
-			if err := c.do(cmd.Context(), "GET", "/api/v1/connectors", nil, &reply); err != nil {
-				return err
-			}
-			var rows [][]string
-			for _, r := range reply.Connectors {
-				rows = append(rows, []string{
-					strconv.Itoa(int(r.ID)), r.Name, r.Address, r.Mode, r.State, fmt.Sprintf("%d/%d", r.Bound, r.Binds),
-					limitText(r.TPS), strconv.FormatInt(r.Queued, 10), strconv.FormatInt(r.Submitted, 10), dash(r.LastError),
-				})
-			}
-			return c.table("ID NAME ADDRESS MODE STATE BOUND TPS QUEUED SUBMITTED LAST_ERROR", rows)
+			return ask(cmd.Context(), c, func(ctx context.Context, api *client.Client) ([]client.Connector, error) {
+				return api.Connectors(ctx)
+			}, c.showConnectors)
 		},
 	}
+}
+
+func (c *restClient) showConnectors(all []client.Connector) error {
+	var rows [][]string
+	for _, r := range all {
+		rows = append(rows, []string{
+			strconv.Itoa(int(r.ID)), r.Name, r.Address, r.Mode, r.State, fmt.Sprintf("%d/%d", r.Bound, r.Binds),
+			limitText(r.TPS), strconv.FormatInt(r.Queued, 10), strconv.FormatInt(r.Submitted, 10), dash(r.LastError),
+		})
+	}
+	return c.table("ID NAME ADDRESS MODE STATE BOUND TPS QUEUED SUBMITTED LAST_ERROR", rows)
 }
 
 func connectorShow(c *restClient) *cobra.Command {
@@ -92,16 +67,14 @@ func connectorShow(c *restClient) *cobra.Command {
 		Use: "show NAME", Short: "Show one connector: its settings and each bind", Args: wants("NAME"),
 		Example: "  protei-bulk connector show default",
 		RunE: func(cmd *cobra.Command, args []string) error {
-			var r connectorReply
-			if err := c.do(cmd.Context(), "GET", connectorPath(args[0]), nil, &r); err != nil {
-				return err
-			}
-			return c.showConnector(&r)
+			return ask(cmd.Context(), c, func(ctx context.Context, api *client.Client) (*client.Connector, error) {
+				return api.Connector(ctx, args[0])
+			}, c.showConnector)
 		},
 	}
 }
 
-func (c *restClient) showConnector(r *connectorReply) error {
+func (c *restClient) showConnector(r *client.Connector) error {
 	if c.output == "json" {
 		return nil
 	}
@@ -118,7 +91,7 @@ func (c *restClient) showConnector(r *connectorReply) error {
 			state += ", throttled"
 		}
 		rows = append(rows, []string{
-			strconv.Itoa(b.Index), b.Type, state, b.Since, fmt.Sprintf("%d/%d", b.InFlight, b.Window),
+			strconv.Itoa(b.Index), b.Type, state, b.Since.Format(time.RFC3339Nano), fmt.Sprintf("%d/%d", b.InFlight, b.Window),
 			strconv.FormatUint(b.Pauses, 10), dash(b.Error),
 		})
 	}
@@ -240,7 +213,7 @@ func connectorAdd(c *restClient) *cobra.Command {
 			if err := flags.body(c, body); err != nil {
 				return err
 			}
-			var r connectorReply
+			var r client.Connector
 			if err := c.do(cmd.Context(), "POST", "/api/v1/connectors", body, &r); err != nil {
 				return err
 			}
@@ -266,7 +239,7 @@ func connectorEdit(c *restClient) *cobra.Command {
 			if len(body) == 0 {
 				return usageError("--set name=value is missing: what shall change?")
 			}
-			var r connectorReply
+			var r client.Connector
 			if err := c.do(cmd.Context(), "PATCH", connectorPath(args[0]), body, &r); err != nil {
 				return err
 			}
@@ -282,7 +255,7 @@ func connectorAction(c *restClient, name, short string) *cobra.Command {
 		Use: name + " NAME", Short: short, Args: wants("NAME"),
 		Example: "  protei-bulk connector " + name + " op1",
 		RunE: func(cmd *cobra.Command, args []string) error {
-			var r connectorReply
+			var r client.Connector
 			if err := c.do(cmd.Context(), "POST", connectorPath(args[0])+"/"+name, nil, &r); err != nil {
 				return err
 			}

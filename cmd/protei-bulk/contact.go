@@ -4,6 +4,8 @@ import (
 	"fmt"
 
 	"github.com/spf13/cobra"
+
+	"protei-bulk/client"
 )
 
 // listReply is a contact list as REST shows it.
@@ -14,7 +16,7 @@ type listReply struct {
 	Refused   int64    `json:"rows_refused"`
 	Columns   []string `json:"columns"`
 	UpdatedAt string   `json:"updated_at"`
-	Import    *importReply
+	Import    *client.Import
 }
 
 func newContactsCommand(env *environment) *cobra.Command {

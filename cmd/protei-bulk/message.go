@@ -1,35 +1,16 @@
 package main
 
 import (
-	"fmt"
+	"context"
 	"net/url"
 	"strconv"
 
 	"github.com/spf13/cobra"
+
+	"protei-bulk/client"
 )
 
 func pathEscape(s string) string { return url.PathEscape(s) }
-
-// messageReply is a message as REST shows it.
-type messageReply struct {
-	ID          string   `json:"message_id"`
-	Status      string   `json:"status"`
-	From        string   `json:"from"`
-	To          string   `json:"to"`
-	Text        string   `json:"text"`
-	Encoding    string   `json:"encoding"`
-	Priority    string   `json:"priority"`
-	Parts       int64    `json:"parts"`
-	ClientRef   string   `json:"client_ref"`
-	SMSC        string   `json:"smsc"`
-	SubmittedAt string   `json:"submitted_at"`
-	ScheduleAt  string   `json:"schedule_at"`
-	SentAt      string   `json:"sent_at"`
-	DoneAt      string   `json:"done_at"`
-	Attempts    int64    `json:"attempts"`
-	ErrorCode   int64    `json:"error_code"`
-	Warnings    []string `json:"warnings"`
-}
 
 func newMessageCommand(env *environment) *cobra.Command {
 	cmd := &cobra.Command{
@@ -73,11 +54,15 @@ func messageSend(c *restClient) *cobra.Command {
 			if destPort != 0 || sourcePort != 0 {
 				body["dest_port"], body["source_port"] = destPort, sourcePort
 			}
-			var m messageReply
-			if err := c.do(cmd.Context(), "POST", "/api/v1/messages", body, &m); err != nil {
+			var a client.Accepted
+			if err := c.do(cmd.Context(), "POST", "/api/v1/messages", body, &a); err != nil {
 				return err
 			}
-			return c.showMessage(m)
+			err := c.showMessage(&client.Message{
+				ID: a.ID, Status: a.Status, From: a.From, Encoding: a.Encoding, Parts: a.Parts, ClientRef: a.ClientRef, SubmittedAt: a.SubmittedAt,
+			})
+			c.warn(a.Warnings)
+			return err
 		},
 	}
 	for _, o := range []struct{ name, flag, usage string }{
@@ -103,14 +88,16 @@ func messageSend(c *restClient) *cobra.Command {
 	return cmd
 }
 
-func (c *restClient) showMessage(m messageReply) error {
-	err := c.fields("message", m.ID, "status", m.Status, "from", m.From, "to", m.To, "text", m.Text, "encoding", m.Encoding,
-		"priority", m.Priority, "parts", orEmpty(m.Parts), "client_ref", m.ClientRef, "smsc", m.SMSC, "submitted", m.SubmittedAt,
-		"scheduled for", m.ScheduleAt, "sent", m.SentAt, "done", m.DoneAt, "attempts", orEmpty(m.Attempts), "error code", orEmpty(m.ErrorCode))
-	for _, w := range m.Warnings {
-		fmt.Fprintln(c.env.Stderr, "warning:", w)
-	}
-	return err
+func (c *restClient) showMessage(m *client.Message) error {
+	return c.fields("message", m.ID, "status", string(m.Status), "from", m.From, "to", m.To, "text", m.Text, "encoding", m.Encoding,
+		"priority", m.Priority, "parts", orEmpty(int64(m.Parts)), "client_ref", m.ClientRef, "smsc", m.SMSC, "submitted", stamp(m.SubmittedAt),
+		"scheduled for", stamp(m.ScheduleAt), "sent", stamp(m.SentAt), "done", stamp(m.DoneAt), "attempts", orEmpty(int64(m.Attempts)),
+		"error code", orEmpty(int64(m.ErrorCode)))
+}
+
+// showChange shows what a call made of a message.
+func (c *restClient) showChange(made *client.Change) error {
+	return c.fields("message", made.ID, "status", string(made.Status))
 }
 
 func messageStatus(c *restClient) *cobra.Command {
@@ -118,11 +105,9 @@ func messageStatus(c *restClient) *cobra.Command {
 		Use: "status ID", Short: "Show one message", Args: wants("ID"),
 		Example: "  protei-bulk message status 18f3a7c2e1b04000",
 		RunE: func(cmd *cobra.Command, args []string) error {
-			var m messageReply
-			if err := c.do(cmd.Context(), "GET", "/api/v1/messages/"+pathEscape(args[0]), nil, &m); err != nil {
-				return err
-			}
-			return c.showMessage(m)
+			return ask(cmd.Context(), c, func(ctx context.Context, api *client.Client) (*client.Message, error) {
+				return api.Message(ctx, args[0])
+			}, c.showMessage)
 		},
 	}
 }
@@ -134,16 +119,13 @@ func messageList(c *restClient) *cobra.Command {
 		Example: `  protei-bulk message list --status PENDING
   protei-bulk message list --to +4915112345678 --since 2030-01-31T09:00:00Z -o json`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			var reply struct {
-				Messages   []messageReply `json:"messages"`
-				NextCursor string         `json:"next_cursor"`
-			}
+			var reply client.MessagePage
 			if err := c.do(cmd.Context(), "GET", "/api/v1/messages?"+flags.query(), nil, &reply); err != nil {
 				return err
 			}
 			var rows [][]string
 			for _, m := range reply.Messages {
-				rows = append(rows, []string{m.ID, m.Status, m.From, m.To, strconv.FormatInt(m.Parts, 10), m.SubmittedAt, dash(m.ClientRef)})
+				rows = append(rows, []string{m.ID, string(m.Status), m.From, m.To, strconv.Itoa(m.Parts), stamp(m.SubmittedAt), dash(m.ClientRef)})
 			}
 			if err := c.table("ID STATUS FROM TO PARTS SUBMITTED CLIENT_REF", rows); err != nil {
 				return err
@@ -168,11 +150,9 @@ func messageCancel(c *restClient) *cobra.Command {
 		Use: "cancel ID", Short: "Cancel a message that was not sent yet, or is held", Args: wants("ID"),
 		Example: "  protei-bulk message cancel 18f3a7c2e1b04000",
 		RunE: func(cmd *cobra.Command, args []string) error {
-			var m messageReply
-			if err := c.do(cmd.Context(), "DELETE", "/api/v1/messages/"+pathEscape(args[0]), nil, &m); err != nil {
-				return err
-			}
-			return c.showMessage(m)
+			return ask(cmd.Context(), c, func(ctx context.Context, api *client.Client) (*client.Change, error) {
+				return api.CancelMessage(ctx, args[0])
+			}, c.showChange)
 		},
 	}
 }
@@ -185,11 +165,9 @@ The SMSC may have it already; it is sent with the mark of a possible duplicate.`
 		Example: `  protei-bulk message list --status HELD
   protei-bulk message release 18f3a7c2e1b04000`,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			var m messageReply
-			if err := c.do(cmd.Context(), "POST", "/api/v1/messages/"+pathEscape(args[0])+"/release", nil, &m); err != nil {
-				return err
-			}
-			return c.showMessage(m)
+			return ask(cmd.Context(), c, func(ctx context.Context, api *client.Client) (*client.Change, error) {
+				return api.ReleaseMessage(ctx, args[0])
+			}, c.showChange)
 		},
 	}
 }

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -15,6 +14,8 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+
+	"protei-bulk/client"
 )
 
 const (
@@ -94,16 +95,61 @@ func (c *restClient) decode(text []byte, into any) error {
 // fetch sends one call and returns the answer's body. A problem document becomes an
 // error with its detail.
 func (c *restClient) fetch(ctx context.Context, method, path string, body any) ([]byte, error) {
-	ctx, cancel := context.WithTimeout(ctx, restTimeout)
-	defer cancel()
-	if body == nil {
-		return c.send(ctx, method, path, "", nil)
-	}
-	text, err := json.Marshal(body)
+	api, err := c.client(nil)
 	if err != nil {
-		return nil, fmt.Errorf("encode %s %s: %w", method, path, err)
+		return nil, err
 	}
-	return c.send(ctx, method, path, "application/json", bytes.NewReader(text))
+	var text []byte
+	err = api.Do(ctx, method, path, body, &text)
+	return text, c.failed(err)
+}
+
+// client makes the client of the platform. Nothing is tried twice: who sits at the terminal
+// sees what is wrong, and decides. transport may be nil.
+func (c *restClient) client(transport http.RoundTripper) (*client.Client, error) {
+	api, err := client.New(client.Options{
+		URL: c.url, APIKey: c.key, HTTP: &http.Client{Transport: transport}, Timeout: restTimeout, Retries: -1, UserAgent: "protei-bulk/" + version,
+	})
+	if err != nil {
+		return nil, usageError("--url %q: %w", c.url, err)
+	}
+	return api, nil
+}
+
+// ask makes a call by the client and shows the answer: with --output json as it came, else by
+// table, which may be nil.
+func ask[T any](ctx context.Context, c *restClient, call func(context.Context, *client.Client) (T, error), table func(T) error) error {
+	var transport http.RoundTripper
+	if c.output == "json" {
+		transport = printing{c.env.Stdout}
+	}
+	api, err := c.client(transport)
+	if err != nil {
+		return err
+	}
+	answer, err := call(ctx, api)
+	if err != nil {
+		return c.failed(err)
+	}
+	if table == nil {
+		return nil
+	}
+	return table(answer)
+}
+
+// printing prints answers as they come.
+type printing struct{ to io.Writer }
+
+// RoundTrip implements http.RoundTripper.
+func (p printing) RoundTrip(req *http.Request) (*http.Response, error) {
+	resp, err := http.DefaultTransport.RoundTrip(req)
+	if err == nil && resp.StatusCode < 300 {
+		resp.Body = struct {
+			io.Reader
+			io.Closer
+		}{io.TeeReader(resp.Body, p.to), resp.Body}
+	}
+	return resp, err
 }
 
 // send is fetch with a body as it is, which may take as long as ctx permits.
@@ -122,29 +168,12 @@ func (c *restClient) send(ctx context.Context, method, path, kind string, body i
 
 // open sends one call and returns the answer, whose body is still to be read.
 func (c *restClient) open(ctx context.Context, method, path, kind string, body io.Reader) (*http.Response, error) {
-	req, err := http.NewRequestWithContext(ctx, method, c.url+path, body)
+	api, err := c.client(nil)
 	if err != nil {
-		return nil, fmt.Errorf("%s %s: %w", method, path, err)
+		return nil, err
 	}
-	if kind != "" {
-		req.Header.Set("Content-Type", kind)
-	}
-	if c.key != "" {
-		req.Header.Set("X-API-Key", c.key)
-	}
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return nil, &exitError{code: 1, err: c.unreachable(err)}
-	}
-	if resp.StatusCode < 300 {
-		return resp, nil
-	}
-	defer resp.Body.Close()
-	text, err := io.ReadAll(io.LimitReader(resp.Body, maxRESTReply))
-	if err != nil {
-		return nil, &exitError{code: 1, err: fmt.Errorf("read the answer of %s: %w", c.url, err)}
-	}
-	return nil, &exitError{code: 1, err: problemError(resp.StatusCode, text)}
+	resp, err := api.Stream(ctx, method, path, kind, body)
+	return resp, c.failed(err)
 }
 
 // stream sends one call without a body and returns the answer's, however long it takes.
@@ -156,32 +185,39 @@ func (c *restClient) stream(ctx context.Context, method, path string) (io.ReadCl
 	return resp.Body, nil
 }
 
-func (c *restClient) unreachable(err error) error {
-	if errors.Is(err, syscall.ECONNREFUSED) {
-		return fmt.Errorf("nothing listens at %s: start it with `protei-bulk serve --dev`, or name another address with --url", c.url)
+// failed makes what people read of an error of the client.
+func (c *restClient) failed(err error) error {
+	var refused *client.Error
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &refused):
+		err = refusal(refused)
+	case errors.Is(err, syscall.ECONNREFUSED):
+		err = fmt.Errorf("nothing listens at %s: start it with `protei-bulk serve --dev`, or name another address with --url", c.url)
 	}
-	return err
+	return &exitError{code: 1, err: err}
 }
 
-func problemError(status int, text []byte) error {
-	var p struct {
-		Detail string
-		Code   string
-		Errors []struct{ Pointer, Detail string }
-	}
-	if json.Unmarshal(text, &p) != nil || p.Code == "" {
-		return fmt.Errorf("the server answered %d %s", status, http.StatusText(status))
-	}
-	lines := []string{fmt.Sprintf("%s (%d %s)", p.Detail, status, p.Code)}
-	if len(p.Errors) > 1 {
-		for _, e := range p.Errors {
-			lines = append(lines, "  "+strings.TrimPrefix(e.Pointer, "/")+": "+e.Detail)
+func refusal(e *client.Error) error {
+	lines := []string{e.Error()}
+	if len(e.Faults) > 1 {
+		for _, f := range e.Faults {
+			lines = append(lines, "  "+strings.TrimPrefix(f.Pointer, "/")+": "+f.Detail)
 		}
 	}
-	if status == http.StatusUnauthorized {
+	if e.Code != "" && e.Status == http.StatusUnauthorized {
 		lines = append(lines, "name a key with --api-key or PROTEI_BULK_API_KEY")
 	}
 	return errors.New(strings.Join(lines, "\n"))
+}
+
+// stamp shows a time as the API writes it, to the millisecond; nothing for none.
+func stamp(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return t.UTC().Format("2006-01-02T15:04:05.000Z")
 }
 
 // table prints rows under a heading, unless the answer was printed as JSON already.

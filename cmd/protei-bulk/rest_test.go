@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"protei-bulk/bulk"
+	"protei-bulk/client"
 )
 
 // terminal runs commands against a platform, as a person would.
@@ -77,7 +78,7 @@ func TestMessageAndCampaignCommands(t *testing.T) {
 	if out := c.ok("message", "status", id); !strings.Contains(out, "hello") || !strings.Contains(out, "+4915112345678") {
 		t.Errorf("status printed\n%s", out)
 	}
-	var m messageReply
+	var m client.Message
 	if err := json.Unmarshal([]byte(c.ok("message", "status", id, "--output", "json")), &m); err != nil || m.ID != id {
 		t.Errorf("status as JSON: %+v, %v", m, err)
 	}
