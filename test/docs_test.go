@@ -33,7 +33,11 @@ func docFiles(t *testing.T) []string {
 	if err != nil || len(files) == 0 {
 		t.Fatalf("no pages in docs: %v", err)
 	}
-	return append([]string{filepath.Join(docsRoot, "README.md")}, files...)
+	tutorials, err := filepath.Glob(filepath.Join(docsRoot, "docs", "tutorials", "*.md"))
+	if err != nil || len(tutorials) == 0 {
+		t.Fatalf("no pages in docs/tutorials: %v", err)
+	}
+	return slices.Concat([]string{filepath.Join(docsRoot, "README.md")}, files, tutorials)
 }
 
 // block is one fenced block of a page.
