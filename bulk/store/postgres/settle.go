@@ -75,7 +75,10 @@ func (g *settling) commit(list []*change) {
 	}
 	for {
 		g.apply()
-		err := g.attempt()
+		err := g.takeBack()
+		if err == nil {
+			err = g.attempt()
+		}
 		switch {
 		case err == nil:
 			g.publish()
@@ -111,6 +114,37 @@ func (g *settling) commit(list []*change) {
 			err = g.s.pool.Ping(g.s.stop)
 		}
 	}
+}
+
+// takeBack brings messages whose events ran and are refused since, for their lane went to another
+// node meanwhile, to the state of their rows: else the next change would be counted from a state
+// that was never stored.
+func (g *settling) takeBack() error {
+	var ids []message.ID
+	for _, t := range g.touched {
+		if t.refused != nil && t.changed {
+			ids = append(ids, t.e.m.ID)
+		}
+	}
+	if len(ids) == 0 {
+		return nil
+	}
+	list, err := g.s.query(g.s.stop, "WHERE m.id = ANY($1)", ids64(ids))
+	if err != nil {
+		return err
+	}
+	for i := range list {
+		t := g.by[list[i].m.ID]
+		sh := g.s.live.shard(list[i].m.ID)
+		sh.mu.Lock()
+		t.e.become(&list[i])
+		t.changed, t.tell, t.told = false, false, false
+		sh.mu.Unlock()
+	}
+	for _, id := range ids { // beyond the retention: nothing is counted of them any more
+		g.by[id].changed = false
+	}
+	return nil
 }
 
 // giveUp ends the changes without any of them.

@@ -1,6 +1,6 @@
 // A chart over time: uPlot with our tokens, one height and one time axis, a cursor that all charts share, the value of
 // every series under it in the legend, limits as lines across and events as lines down.
-import { html, isDark, onTheme, clock, span, useEffect, useRef, useState } from './ui.js';
+import { html, isDark, onTheme, clock, count, span, useEffect, useRef, useState } from './ui.js';
 
 const uPlot = globalThis.uPlot;
 const height = 188;
@@ -71,7 +71,7 @@ export function Chart({ title, x, series, show, limits = [], markers = [], log =
       scales: { x: { time: true }, y: { range, distr: useLog ? 3 : 1, log: 10 } },
       axes: [
         { ...axis, space: 70, size: 30, values: (u, ticks, _a, _f, step) => ticks.map(t => new Date(t * 1000).toLocaleTimeString('en-GB', step >= 60 ? { hour: '2-digit', minute: '2-digit' } : undefined)) },
-        { ...axis, size: 62, space: 36, gap: 6, ...(binary ? { incrs: Array.from({ length: 45 }, (_, i) => 2 ** i) } : {}), values: (u, ticks) => ticks.map(t => t == null || useLog && Math.abs(Math.log10(t) % 1) > 1e-6 ? '' : data.current.show(t)), ...(useLog ? { filter: (u, splits) => splits } : {}) },
+        { ...axis, size: 62, space: 36, gap: 6, ...(binary ? { incrs: Array.from({ length: 45 }, (_, i) => 2 ** i) } : {}), values: (u, ticks) => ticks.map(t => t == null || useLog && Math.abs(Math.log10(t) % 1) > 1e-6 || data.current.show === count && !Number.isInteger(t) ? '' : data.current.show(t)), ...(useLog ? { filter: (u, splits) => splits } : {}) },
       ],
       series: [{}, ...series.map(s => {
         const color = token('--' + (s.color === 'bad' ? 'bad' : 's' + s.color));
