@@ -39,7 +39,7 @@ type feed struct {
 	wake  chan struct{}
 	mu    sync.Mutex
 	hints [message.NumPriorities][]hint // guarded by mu
-	size  int                           // messages of hints; guarded by mu
+	size  int                           // messages of hints that are not done; guarded by mu
 }
 
 func (f *feed) init() { f.wake = make(chan struct{}, 1) }
@@ -76,16 +76,20 @@ func (f *feed) add(p message.Priority, h hint) bool {
 	return true
 }
 
-// take returns the hints for a lane.
+// take returns the hints for a lane, which count until they are done.
 func (f *feed) take(p int) []hint {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	list := f.hints[p]
 	f.hints[p] = nil
-	for _, h := range list {
-		f.size -= len(h.ids)
-	}
 	return list
+}
+
+// done notes that nobody will look at n messages of hints any more.
+func (f *feed) done(n int) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.size -= n
 }
 
 func (o *owner) setBehind(p int, behind bool) {
@@ -123,9 +127,9 @@ func (s *Store) feeder(ctx context.Context, o *owner) {
 	defer close(o.done)
 	f := &feeder{s: s, o: o}
 	defer f.giveUp()
-	full, room := time.NewTimer(lookEvery), time.NewTimer(roomEvery)
+	full, again := time.NewTimer(lookEvery), time.NewTimer(roomEvery)
 	defer full.Stop()
-	defer room.Stop()
+	defer again.Stop()
 	f.lookAtAll()
 	looking := true
 	for {
@@ -143,15 +147,19 @@ func (s *Store) feeder(ctx context.Context, o *owner) {
 			full.Reset(max(lookEvery, lookPause*f.took))
 			looking = false
 		}
-		room.Stop()
-		if waits {
-			room.Reset(roomEvery)
+		switch {
+		case err != nil:
+			again.Reset(lookEvery)
+		case waits:
+			again.Reset(roomEvery)
+		default:
+			again.Stop()
 		}
 		select {
 		case <-ctx.Done():
 			return
 		case <-o.feed.wake:
-		case <-room.C:
+		case <-again.C:
 		case <-full.C:
 			f.lookAtAll()
 			looking = true
@@ -234,6 +242,7 @@ func (f *feeder) sift(l *feeding) {
 				return false
 			}
 		}
+		f.o.feed.done(len(h.ids))
 		h.taken(nil)
 		return true
 	})
@@ -257,6 +266,7 @@ func (f *feeder) follow(ctx context.Context, l *feeding, room int) (int, error) 
 				ids = append(ids, id)
 			}
 		}
+		f.o.feed.done(fits)
 		if h.ids = h.ids[fits:]; len(h.ids) > 0 {
 			break
 		}

@@ -65,3 +65,24 @@ func TestFeederOfAFullLane(t *testing.T) {
 	}
 	a.until("it is behind no more", func() bool { return !a.owners.of(1).behind(int(message.Normal)) })
 }
+
+// TestHintsAreBounded: hints count until they are done, also those that the feeder has taken out and
+// has no room for.
+func TestHintsAreBounded(t *testing.T) {
+	var f feed
+	f.init()
+	half := make([]message.ID, maxHints/2)
+	if !f.add(message.Normal, hint{ids: half}) || !f.add(message.High, hint{ids: half}) {
+		t.Fatal("there is room, and yet they are refused")
+	}
+	if list := f.take(int(message.Normal)); len(list) != 1 {
+		t.Errorf("%d hints are taken out", len(list))
+	}
+	if f.add(message.Normal, hint{ids: half[:1]}) {
+		t.Error("one more than the bound is taken while none is done")
+	}
+	f.done(1)
+	if !f.add(message.Normal, hint{ids: half[:1]}) {
+		t.Error("one is done, and no other one is taken for it")
+	}
+}

@@ -42,3 +42,35 @@ func TestFencedClaimHoldsUpNobody(t *testing.T) {
 		t.Errorf("%d are claimed, of which %d were before", claimed, claimAhead)
 	}
 }
+
+// TestRefusedChangeLeavesNoTrace: a change that runs in memory and is refused by the fence is undone
+// there, too, and what happens to the message later is counted from what its row says.
+func TestRefusedChangeLeavesNoTrace(t *testing.T) {
+	a := open(t, database(t), 1)
+	a.own(1)
+	a.until("the feeder has looked", func() bool { return !a.owners.of(1).behind(int(message.Normal)) })
+	m := a.make(1, 1)[0]
+	a.accept([]*message.Message{m})
+	a.until("it is in its lane", func() bool { return len(a.lane) == 1 })
+	a.lease(1) // as another node would while this one is cut off
+	if err := a.record(submitted(m, "x")); !errors.Is(err, store.ErrFenced) {
+		t.Fatalf("a change under an old epoch: %v", err)
+	}
+	if m.Status != message.Pending || m.Parts[0].Status != message.Pending || m.Parts[0].SMSCID != "" {
+		t.Errorf("in memory it is %v, its part %+v", m.Status, m.Parts[0])
+	}
+	if err := a.Disown(t.Context(), 1, false); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := a.Own(t.Context(), 1, a.lease(1)); err != nil {
+		t.Fatal(err)
+	}
+	suspects, _, err := a.LoadLane(t.Context(), m.Lane(), 0, 100)
+	if err != nil || len(suspects) != 1 || suspects[0].ID != m.ID {
+		t.Fatalf("after the return %v stand in the lane (%v)", idsOf(suspects), err)
+	}
+	a.must(submitted(suspects[0], "y"), delivered(suspects[0]))
+	if got := a.Ledgers()[7]; got[message.Delivered] != 1 || got[message.Pending] != 0 || got[message.Sent] != 0 {
+		t.Errorf("the books say %v", got)
+	}
+}

@@ -85,7 +85,7 @@ func (g *settling) commit(list []*change) {
 			return
 		case errors.Is(err, store.ErrFenced):
 		case errors.Is(err, errConflict):
-			err = g.reload()
+			err = g.reload(g.stale())
 		case !connectionFailed(err) && !transient(err):
 			g.s.log.Error("a change of messages cannot be stored", "error", err)
 			g.giveUp(err)
@@ -126,25 +126,7 @@ func (g *settling) takeBack() error {
 			ids = append(ids, t.e.m.ID)
 		}
 	}
-	if len(ids) == 0 {
-		return nil
-	}
-	list, err := g.s.query(g.s.stop, "WHERE m.id = ANY($1)", ids64(ids))
-	if err != nil {
-		return err
-	}
-	for i := range list {
-		t := g.by[list[i].m.ID]
-		sh := g.s.live.shard(list[i].m.ID)
-		sh.mu.Lock()
-		t.e.become(&list[i])
-		t.changed, t.tell, t.told = false, false, false
-		sh.mu.Unlock()
-	}
-	for _, id := range ids { // beyond the retention: nothing is counted of them any more
-		g.by[id].changed = false
-	}
-	return nil
+	return g.reload(ids)
 }
 
 // giveUp ends the changes without any of them.
@@ -348,26 +330,32 @@ func (g *settling) fence(b *pgx.Batch) {
 	g.s.fence(b, all)
 }
 
-// reload brings the messages whose rows are not as believed to the state of their rows, so that
-// their events run again.
-func (g *settling) reload() error {
-	var stale []message.ID
+// stale returns the messages whose rows are not as believed.
+func (g *settling) stale() (ids []message.ID) {
 	slices.Sort(g.updated)
 	for _, id := range g.rows.id {
 		if _, ok := slices.BinarySearch(g.updated, message.ID(id)); !ok {
-			stale = append(stale, message.ID(id))
+			ids = append(ids, message.ID(id))
 		}
 	}
-	list, err := g.s.query(g.s.stop, "WHERE m.id = ANY($1)", ids64(stale))
+	return ids
+}
+
+// reload brings messages to the state of their rows, so that events that are not refused run again.
+func (g *settling) reload(ids []message.ID) error {
+	if len(ids) == 0 {
+		return nil
+	}
+	list, err := g.s.query(g.s.stop, "WHERE m.id = ANY($1)", ids64(ids))
 	if err != nil {
 		return err
 	}
-	g.s.reloads.Add(int64(len(stale)))
+	g.s.reloads.Add(int64(len(ids)))
 	there := make(map[message.ID]*found, len(list))
 	for i := range list {
 		there[list[i].m.ID] = &list[i]
 	}
-	for _, id := range stale {
+	for _, id := range ids {
 		t := g.by[id]
 		sh := g.s.live.shard(id)
 		sh.mu.Lock()
