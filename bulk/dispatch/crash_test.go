@@ -29,10 +29,18 @@ func TestCrashDuplicatesAreBounded(t *testing.T) {
 		r = newRig(t, m, set)
 	}
 	r.expect(message.Sent, n)
-	times := map[string]int{}
-	unmarked := 0
+	// What a crashed process wrote last may be read after what the next one sent first, so
+	// one submit_sm of a message goes without the mark, but not always the one that is read first.
+	times, plain := map[string]int{}, map[string]int{}
+	unmarked, late := 0, 0
 	for _, g := range m.all() {
-		if times[g.trace]++; times[g.trace] > 1 && !g.dup {
+		if times[g.trace]++; g.dup {
+			continue
+		}
+		if times[g.trace] > 1 {
+			late++
+		}
+		if plain[g.trace]++; plain[g.trace] > 1 {
 			unmarked++
 		}
 	}
@@ -46,7 +54,7 @@ func TestCrashDuplicatesAreBounded(t *testing.T) {
 	if unmarked > 0 {
 		t.Errorf("%d of %d duplicates are not marked as such", unmarked, again)
 	}
-	t.Logf("%d duplicates after %d crashes", again, crashes)
+	t.Logf("%d duplicates after %d crashes; %d first copies were read late", again, crashes, late)
 }
 
 func TestSuspectsFollowThePolicy(t *testing.T) {
