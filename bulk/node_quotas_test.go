@@ -14,6 +14,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"protei-bulk/bulk/account/accounttest"
 	"protei-bulk/smpp"
 	"protei-bulk/smsc"
 )
@@ -80,23 +81,14 @@ func (s *site) usedParts(a shop) (day, month int64) {
 	return u.Day.Parts, u.Month.Parts
 }
 
-// clearDay keeps a test about a day's quota out of midnight.
-func clearDay(t *testing.T) {
-	t.Helper()
-	if left := time.Until(time.Now().UTC().Truncate(24 * time.Hour).Add(24 * time.Hour)); left < 3*time.Minute {
-		t.Skip("the day is about to end")
-	}
-}
-
 // changing is what differs from one run to the next.
 var changing = regexp.MustCompile(`"(id|message_id|batch_id|request_id|submitted_at)":"[^"]*"|"[0-9a-f]{16}"|20\d\d-[0-9T:.Z-]+`)
 
 // TestQuotaIsTheSameOnEveryStore: the same requests get the same answers from a node with the
 // embedded store and from one with PostgreSQL, from the first part to the last.
 func TestQuotaIsTheSameOnEveryStore(t *testing.T) {
-	clearDay(t)
 	walk := func(s *site) (story []string) {
-		a := s.newShop(`"daily_quota":10,"monthly_quota":20`)
+		a := s.newShop(`"daily_quota":10,"monthly_quota":20,"time_zone":"` + accounttest.Zone() + `"`)
 		var id string
 		do := func(idempotency, method, path, body string) {
 			code, header, text := s.as(a, idempotency, method, path, body)
@@ -164,13 +156,12 @@ func TestQuotaIsTheSameOnEveryStore(t *testing.T) {
 // TestOneQuotaOverNodes: two nodes are sent more than a day's quota at the same time, in single
 // messages, bulks and over SMPP. Exactly the quota is accepted, part for part.
 func TestOneQuotaOverNodes(t *testing.T) {
-	clearDay(t)
 	url := sharedStore(t)
 	const quota, senders, rounds = 2001, 8, 120
 	sim := simulate(t, smsc.Behaviour{})
 	routed := func(c *Config) { c.Upstream = "smpp://x:y@" + sim.Addr() }
 	nodes := []*site{openNode(t, url, "a", routed), openNode(t, url, "b", routed)}
-	a := nodes[0].newShop(fmt.Sprintf(`"daily_quota":%d`, quota))
+	a := nodes[0].newShop(fmt.Sprintf(`"daily_quota":%d,"time_zone":%q`, quota, accounttest.Zone()))
 	eventually(t, "the other node has the account", func() bool { return nodes[1].accounts.ByName("shop") != nil })
 	var took, refused, partly atomic.Int64
 	var all sync.WaitGroup

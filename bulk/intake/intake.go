@@ -337,7 +337,7 @@ func (b *build) fitAgain(a *account.Account, out []Outcome, over *OverQuota) (ch
 			continue
 		}
 		var taken account.Charge
-		r := quotaRefusal(over.take(len(m.Parts)), b.now, m)
+		r := quotaRefusal(over.take(a, len(m.Parts)), b.now, m)
 		if r == nil {
 			taken, r = quota(a, b.now, m)
 		}
@@ -408,7 +408,7 @@ func (in *Intake) SubmitAsync(req *Request, done func(Outcome, error)) {
 			r = rateLimited(req.Account, wait)
 		}
 	}
-	now := b.now
+	now, a := b.now, req.Account
 	in.put(b)
 	if r != nil {
 		in.refused(r.Code)
@@ -423,7 +423,7 @@ func (in *Intake) SubmitAsync(req *Request, done func(Outcome, error)) {
 			}
 			var over *OverQuota
 			if errors.As(err, &over) {
-				if r := quotaRefusal(over.take(len(m.Parts)), now, m); r != nil {
+				if r := quotaRefusal(over.take(a, len(m.Parts)), now, m); r != nil {
 					err = r
 				}
 			}

@@ -123,7 +123,7 @@ func (c *crowded) take(msgs []*message.Message) error {
 	if parts > c.room {
 		day, _ := c.who.Usage(now)
 		c.who.NoteUsed(false, day.From.UnixMilli(), c.quota-c.room)
-		return &intake.OverQuota{Quotas: []account.QuotaError{{Period: account.Daily, Quota: c.quota, Left: c.room, Until: day.Until}}}
+		return &intake.OverQuota{Quotas: []account.QuotaError{{Period: account.Daily, Quota: c.quota, Left: c.room, Until: day.Until.UTC()}}}
 	}
 	c.room -= parts
 	return nil
@@ -147,7 +147,7 @@ func (c *crowded) AcceptAsync(m *message.Message, done func(error)) {
 // TestQuotaThatOtherNodesUse: what the sink refuses since others used the quota up is refused as
 // if this node had known, message by message; the answer that is stored says so.
 func TestQuotaThatOtherNodesUse(t *testing.T) {
-	who := metered(t, account.Spec{Name: "q", DailyQuota: 100})
+	who := metered(t, account.Spec{Name: "q", DailyQuota: 100, TimeZone: "Asia/Tokyo"})
 	far := &crowded{who: who, quota: 100, room: 5}
 	refused := 0
 	_, near, _ := open(t, intake.Options{}, false)
@@ -195,7 +195,7 @@ func TestQuotaThatOtherNodesUse(t *testing.T) {
 		})
 		return r
 	}
-	if r := async(); r == nil || r.Code != intake.QuotaExceeded || r.SMPPStatus() != 0x14 || !strings.Contains(r.Detail, "0 are left") {
+	if r := async(); r == nil || r.Code != intake.QuotaExceeded || r.SMPPStatus() != 0x14 || !strings.Contains(r.Detail, "0 are left") || !strings.Contains(r.Detail, "T00:00:00+09:00") {
 		t.Errorf("more than the quota: %+v", r)
 	}
 	asked := far.asked

@@ -162,11 +162,13 @@ type OverQuota struct{ Quotas []account.QuotaError }
 // Error implements error.
 func (e *OverQuota) Error() string { return e.Quotas[0].Error() }
 
-// take takes the parts of one message from what is left, unless it does not fit in a quota.
-func (e *OverQuota) take(parts int) *account.QuotaError {
+// take takes the parts of one message of a from what is left, unless it does not fit in a quota.
+func (e *OverQuota) take(a *account.Account, parts int) *account.QuotaError {
 	for i := range e.Quotas {
 		if int64(parts) > e.Quotas[i].Left {
-			return &e.Quotas[i]
+			over := e.Quotas[i]
+			over.Until = over.Until.In(a.Zone()) // as this node says it
+			return &over
 		}
 	}
 	for i := range e.Quotas {

@@ -123,6 +123,8 @@ func (s *Store) adoptDoubtful(ctx context.Context) error {
 	}
 	s.log.Warn("a node does not come back: its last CDR records are taken over, and may be in its files too")
 	s.write(func(b *pgx.Batch) {
+		// A node that had nothing to write for so long, and has now, claims none of them meanwhile.
+		b.Queue("SELECT FROM cdr_books WHERE seen < now() - $1::interval ORDER BY book FOR UPDATE", doubtAge)
 		b.Queue(fmt.Sprintf(adoptRecords, doubtful), s.bookName(), int16(s.node.Load()), doubtAge)
 	}, nil, nil)
 	return nil

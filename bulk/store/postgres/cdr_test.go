@@ -108,3 +108,43 @@ func TestRecordsAreAdopted(t *testing.T) {
 	}
 	b.until("records that nobody writes are adopted", func() bool { return b.count("SELECT count(*) FROM cdr_outbox WHERE book = 'folder-a'") == 0 })
 }
+
+// TestRecordsOfAnIdleNodeAreItsOwn: a node had nothing to write for hours, and claims its records
+// in the moment in which another one takes it for gone: they stay where they are written.
+func TestRecordsOfAnIdleNodeAreItsOwn(t *testing.T) {
+	url := database(t)
+	a, b := open(t, url, 1, recording), open(t, url, 2, recording)
+	a.setBook("folder-a")
+	b.setBook("folder-b")
+	a.own(1)
+	msgs := a.make(1, 1)
+	a.accept(msgs)
+	a.until("it is in the lane", func() bool { return len(a.lane) == 1 })
+	a.must(submitted(msgs[0], "one"), delivered(msgs[0]))
+	records := a.count("SELECT count(*) FROM cdr_outbox WHERE book = 'folder-a'")
+	a.count("WITH x AS (UPDATE cdr_books SET seen = now() - interval '2 hours' WHERE book = 'folder-a' RETURNING 1) SELECT count(*) FROM x")
+	claim, err := a.pool.Begin(t.Context()) // as LoadRecords claims them
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := claim.Exec(t.Context(), "UPDATE cdr_books SET writing = (SELECT max(seq) FROM cdr_outbox), seen = now() WHERE book = 'folder-a'"); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.adoptDoubtful(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan error, 1)
+	b.AdoptRecords(99, func(err error) { done <- err }) // comes after it
+	b.until("the other node waits, or has done it", func() bool {
+		return len(done) > 0 || b.count("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'") > 0
+	})
+	if err := claim.Commit(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	if n := b.count("SELECT count(*) FROM cdr_outbox WHERE book = 'folder-a'"); n != records {
+		t.Errorf("%d of %d records are left to the node that writes them", n, records)
+	}
+}

@@ -9,7 +9,6 @@ import (
 	"testing"
 	"time"
 
-	"protei-bulk/bulk/message"
 	"protei-bulk/bulk/store"
 )
 
@@ -53,8 +52,14 @@ func (l *limits) seen(month bool) int64 {
 
 // try lets a node accept a request of messages with so many parts each, today.
 func (n *node) try(account uint32, parts ...int) error {
-	msgs := n.make(len(parts), 1, func(m *message.Message) { m.Account, m.SubmittedAt = account, midnight.Add(time.Hour).UnixMilli() })
+	return n.tryAt([]time.Time{midnight.Add(time.Hour)}, account, parts...)
+}
+
+// tryAt is try with messages of these moments, in turn.
+func (n *node) tryAt(at []time.Time, account uint32, parts ...int) error {
+	msgs := n.make(len(parts), 1)
 	for i, m := range msgs {
+		m.Account, m.SubmittedAt = account, at[i%len(at)].UnixMilli()
 		m.SetParts(parts[i])
 	}
 	return n.Accept(context.Background(), msgs, store.AcceptExtra{})
@@ -130,6 +135,78 @@ func TestOneQuotaOnTwoNodes(t *testing.T) {
 	}
 	if got := l.seen(true); got != month {
 		t.Errorf("the refusal says that %d parts are used, want %d", got, month)
+	}
+}
+
+// TestQuotaAtMidnight: the day ends where the account is, which is no whole hour in UTC, while two
+// nodes accept; their clocks differ, and one request may have messages of both days. Each day has
+// its quota, and the month goes on.
+func TestQuotaAtMidnight(t *testing.T) {
+	const day, month, senders, rounds = 301, 1000, 8, 100
+	zone, err := time.LoadLocation("Asia/Kathmandu")
+	if err != nil {
+		t.Fatal(err)
+	}
+	y, m, d := midnight.In(zone).Date()
+	if d == 1 {
+		d = 2 // both days are of one month
+	}
+	begins := time.Date(y, m, d, 0, 0, 0, 0, zone)
+	first := begins.AddDate(0, 0, 1-d)
+	quotas := func(o *Options) {
+		o.Quotas = func(account uint32, at int64, list []Quota) []Quota {
+			today := begins
+			if at < begins.UnixMilli() {
+				today = begins.AddDate(0, 0, -1)
+			}
+			return append(list,
+				Quota{Account: account, From: today.UnixMilli(), To: today.AddDate(0, 0, 1).UnixMilli(), Parts: day},
+				Quota{Account: account, Month: true, From: first.UnixMilli(), To: first.AddDate(0, 1, 0).UnixMilli(), Parts: month})
+		}
+	}
+	url := database(t)
+	nodes := [2]*node{open(t, url, 1, quotas), open(t, url, 2, quotas)}
+	before, after := begins.Add(-time.Millisecond), begins
+	moments := [][]time.Time{{before}, {before, after}, {after, before}, {after}}
+	var all sync.WaitGroup
+	for i := range senders {
+		all.Go(func() {
+			for j := range rounds {
+				if err := nodes[(i+j/3)%2].tryAt(moments[j*len(moments)/rounds], 7, 1, 1+j%2); err != nil && !isQuota(err) {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	all.Wait()
+	fill := func(at time.Time) {
+		t.Helper()
+		for i := 0; ; i++ {
+			if err := nodes[i%2].tryAt([]time.Time{at}, 7, 1); isQuota(err) {
+				return
+			} else if err != nil || i > month {
+				t.Fatalf("part %d: %v", i, err)
+			}
+		}
+	}
+	fill(before)
+	fill(after)
+	used := func(from, to time.Time) int64 { return nodes[0].Parts(7, from.UnixMilli(), to.UnixMilli()) }
+	yesterday, today := used(begins.AddDate(0, 0, -1), begins), used(begins, begins.AddDate(0, 0, 1))
+	if yesterday != day || today != day {
+		t.Errorf("%d parts before midnight and %d after it, want %d each", yesterday, today, day)
+	}
+	for _, row := range []struct {
+		month bool
+		from  time.Time
+		used  int64
+	}{{false, begins.AddDate(0, 0, -1), yesterday}, {false, begins, today}, {true, first, yesterday + today}} {
+		if n := nodes[0].count("SELECT used FROM quotas WHERE account = 7 AND month = $1 AND begins = $2", row.month, row.from.UnixMilli()); int64(n) != row.used {
+			t.Errorf("the row of %v says %d, want %d", row.from, n, row.used)
+		}
+	}
+	if n := nodes[0].count("SELECT count(*) FROM quotas"); n != 3 {
+		t.Errorf("%d rows, want two days' and a month's", n)
 	}
 }
 
