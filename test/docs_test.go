@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -190,7 +191,7 @@ func (b *block) command(t *testing.T, r *docsRig) string {
 		}
 	}
 	if b.shortened {
-		text += " -u 12 -r 12 -t 4s --warmup 1s --drain-timeout 20s"
+		text += " -u 12 -r 100 -t 3s --warmup 0 --drain-timeout 20s"
 	}
 	if b.page {
 		text += " --web-port 0"
@@ -342,22 +343,50 @@ func shown(want, out string) bool {
 	return regexp.MustCompile(`(?m)^\s*` + pattern + `\s*$`).MatchString(out)
 }
 
+// waits reports whether a block spends its time waiting, for its users or its end, beside which others can run.
+func (b *block) waits() bool { return b.shortened && !b.databases || b.page || b.cut }
+
+// atOnce is how many blocks that wait run at the same time: each load test takes a tenth of a core.
+const atOnce = 4
+
+// runPage runs the blocks of a page in their order. Those that wait run at the same time when nothing else stands
+// between them, and the next one waits for all of them.
+func (r *docsRig) runPage(t *testing.T, page []*block) {
+	var going sync.WaitGroup
+	room := make(chan struct{}, atOnce)
+	for _, b := range page {
+		if !b.waits() {
+			going.Wait()
+			t.Run(b.name(), func(t *testing.T) { r.run(t, b) })
+			continue
+		}
+		room <- struct{}{}
+		going.Go(func() {
+			t.Run(b.name(), func(t *testing.T) { r.run(t, b) })
+			<-room
+		})
+	}
+	going.Wait()
+}
+
 // TestDocsCommands runs the marked examples of the README and the docs.
 func TestDocsCommands(t *testing.T) {
 	rig := newDocsRig(t)
 	var later []*block
 	count := 0
 	for _, file := range docFiles(t) {
+		var now []*block
 		for _, b := range blocks(t, file) {
 			switch {
 			case b.mark == "" || b.worker:
 			case b.stopped:
 				later = append(later, b)
 			default:
-				count++
-				t.Run(b.name(), func(t *testing.T) { rig.run(t, b) })
+				now = append(now, b)
 			}
 		}
+		count += len(now)
+		rig.runPage(t, now)
 	}
 	t.Run("metrics", func(t *testing.T) {
 		node := newRig(t) // some metrics are of one of several nodes
