@@ -158,8 +158,17 @@ func (d *Directory) save(ctx context.Context, u User) (*User, error) {
 	return &u, nil
 }
 
-// Update changes a user; sessions go on with what the user may then do: ErrUnknown, FieldError, ErrLast.
+// Update changes a user: ErrUnknown, FieldError, ErrLast. Sessions go on with what the user may then do; a disabled
+// user's end.
 func (d *Directory) Update(ctx context.Context, name string, change func(*User)) (*User, error) {
+	return d.edit(ctx, name, func(u *User) error {
+		change(u)
+		return d.validate(u)
+	})
+}
+
+// edit replaces a user by a changed copy. Sessions of another password, or of a disabled user, end first.
+func (d *Directory) edit(ctx context.Context, name string, change func(*User) error) (*User, error) {
 	d.change.Lock()
 	defer d.change.Unlock()
 	old, err := d.Find(name)
@@ -167,15 +176,14 @@ func (d *Directory) Update(ctx context.Context, name string, change func(*User))
 		return nil, err
 	}
 	u := *old
-	change(&u)
-	u.Name, u.CreatedAt = old.Name, old.CreatedAt
-	if err := d.validate(&u); err != nil {
+	if err := change(&u); err != nil {
 		return nil, err
 	}
+	u.Name, u.CreatedAt = old.Name, old.CreatedAt
 	if (u.Role != Admin || u.Disabled) && d.isLast(old) {
 		return nil, ErrLast
 	}
-	if u.Disabled {
+	if u.Disabled || u.PasswordHash != old.PasswordHash {
 		if err := d.endSessions(ctx, u.Name); err != nil {
 			return nil, err
 		}
@@ -196,23 +204,16 @@ func (d *Directory) isLast(u *User) bool {
 	return true
 }
 
-// SetPassword sets a password and ends the user's sessions. mustChange says that somebody else knows it.
+// SetPassword sets a password and ends the user's sessions: ErrUnknown, FieldError. mustChange says that somebody else
+// knows it.
 func (d *Directory) SetPassword(ctx context.Context, name, password string, mustChange bool) (*User, error) {
-	d.change.Lock()
-	defer d.change.Unlock()
-	old, err := d.Find(name)
-	if err != nil {
-		return nil, err
-	}
-	if err := CheckPassword(old.Name, password); err != nil {
-		return nil, err
-	}
-	u := *old
-	u.PasswordHash, u.MustChange = account.HashPassword(password), mustChange
-	if err := d.endSessions(ctx, u.Name); err != nil {
-		return nil, err
-	}
-	return d.save(ctx, u)
+	return d.edit(ctx, name, func(u *User) error {
+		if err := CheckPassword(u.Name, password); err != nil {
+			return err
+		}
+		u.PasswordHash, u.MustChange = account.HashPassword(password), mustChange
+		return nil
+	})
 }
 
 // Prove checks a user's password again, before something that matters: ErrPassword, LimitedError.
@@ -249,15 +250,10 @@ func (d *Directory) DropTOTP(ctx context.Context, name string) (*User, error) {
 }
 
 func (d *Directory) setTOTP(ctx context.Context, name, secret string, step int64) (*User, error) {
-	d.change.Lock()
-	defer d.change.Unlock()
-	old, err := d.Find(name)
-	if err != nil {
-		return nil, err
-	}
-	u := *old
-	u.TOTPSecret, u.TOTPStep = secret, step
-	return d.save(ctx, u)
+	return d.edit(ctx, name, func(u *User) error {
+		u.TOTPSecret, u.TOTPStep = secret, step
+		return nil
+	})
 }
 
 // Delete deletes a user and ends the sessions: ErrUnknown, ErrLast.

@@ -79,8 +79,10 @@ func (d *Directory) Session(ctx context.Context, token string) (*Session, error)
 	if u == nil || u.Disabled || s.Stamp != stampOf(u) || s.ended(now) {
 		return nil, ErrSession
 	}
-	if err := d.seen(ctx, key, now); err != nil {
-		return nil, err
+	if now.Sub(s.Seen) >= seenEvery {
+		if err := d.seen(ctx, key, now); err != nil {
+			return nil, err
+		}
 	}
 	return &Session{User: u, Token: token, CSRF: csrfOf(token), Expires: s.Created.Add(MaxSession).UTC()}, nil
 }
@@ -100,14 +102,29 @@ func (d *Directory) find(ctx context.Context, key string) (Stored, *User, error)
 		if again || d.now().Sub(read) < rereadSessions {
 			return Stored{}, nil, ErrSession
 		}
-		if err := d.Reload(ctx); err != nil {
+		if err := d.reread(ctx); err != nil {
 			return Stored{}, nil, err
 		}
 	}
 }
 
-// seen notes a request: in memory and in the store now and then.
+// reread is Reload, once for all who wait for it: anybody can send tokens that are not known.
+func (d *Directory) reread(ctx context.Context) error {
+	d.change.Lock()
+	defer d.change.Unlock()
+	d.mu.RLock()
+	read := d.read
+	d.mu.RUnlock()
+	if d.now().Sub(read) < rereadSessions {
+		return nil
+	}
+	return d.reload(ctx)
+}
+
+// seen notes a request in memory and in the store, unless the session has ended meanwhile: noted then, it would be back.
 func (d *Directory) seen(ctx context.Context, key string, now time.Time) error {
+	d.change.Lock()
+	defer d.change.Unlock()
 	d.mu.Lock()
 	s := d.sessions[key]
 	if s == nil || now.Sub(s.Seen) < seenEvery {

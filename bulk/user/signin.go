@@ -65,7 +65,7 @@ func (d *Directory) SignIn(ctx context.Context, c Credentials) (*Session, error)
 func (d *Directory) identify(name, password string) (*User, error) {
 	u, err := d.Find(name)
 	hash := ""
-	if err == nil && !u.Disabled && u.Account != 0 {
+	if err == nil && !u.Disabled {
 		hash = u.PasswordHash
 	}
 	if len(password) > MaxPassword {
@@ -75,7 +75,7 @@ func (d *Directory) identify(name, password string) (*User, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !right || hash == "" {
+	if !right {
 		return nil, ErrRefused
 	}
 	if a := d.accounts.ByID(u.Account); a == nil || a.Disabled {

@@ -6,7 +6,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"runtime"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -55,11 +58,41 @@ func start(t *testing.T) *rig {
 // another is a directory over the same store, as another node or a later process has it.
 func (r *rig) another() *user.Directory {
 	r.t.Helper()
-	d, err := user.Open(r.t.Context(), user.Options{Store: r.store, Accounts: r.accounts, Now: func() time.Time { return r.now }})
+	d, _ := r.watch()
+	return d
+}
+
+// watched is a store whose calls are counted, and waited in.
+type watched struct {
+	*usertest.Store
+	loads, looks    atomic.Int64 // how often sessions were read, and the clock
+	loading, saving func()       // nil: nothing
+}
+
+func (w *watched) LoadSessions(ctx context.Context) ([]user.Stored, error) {
+	w.loads.Add(1)
+	if w.loading != nil {
+		w.loading()
+	}
+	return w.Store.LoadSessions(ctx)
+}
+
+func (w *watched) SaveSession(ctx context.Context, s user.Stored) error {
+	if w.saving != nil {
+		w.saving()
+	}
+	return w.Store.SaveSession(ctx, s)
+}
+
+// watch is another directory over the store, whose calls are seen.
+func (r *rig) watch() (*user.Directory, *watched) {
+	r.t.Helper()
+	w := &watched{Store: r.store}
+	d, err := user.Open(r.t.Context(), user.Options{Store: w, Accounts: r.accounts, Now: func() time.Time { w.looks.Add(1); return r.now }})
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	return d
+	return d, w
 }
 
 func (r *rig) add(name string, role user.Role) {
@@ -198,6 +231,56 @@ func TestRequestsAreNotedNowAndThen(t *testing.T) {
 	}
 	if _, after := r.store.Sessions(); after-before != 2 {
 		t.Errorf("ten minutes of requests were saved %d times, want 2", after-before)
+	}
+}
+
+// TestUnknownTokensReadOnce: anybody can send them, and the store is asked once a second for all.
+func TestUnknownTokensReadOnce(t *testing.T) {
+	r := start(t)
+	d, store := r.watch()
+	r.now = r.now.Add(2 * time.Second)
+	before, looks := store.loads.Load(), store.looks.Load()
+	store.loading = func() {
+		for store.looks.Load() < looks+50 { // until each has seen that the last reading is old
+			runtime.Gosched()
+		}
+	}
+	var all sync.WaitGroup
+	for i := range 50 {
+		all.Go(func() {
+			if _, err := d.Session(t.Context(), fmt.Sprint("unknown ", i)); !errors.Is(err, user.ErrSession) {
+				t.Errorf("got %v", err)
+			}
+		})
+	}
+	all.Wait()
+	if n := store.loads.Load() - before; n != 1 {
+		t.Errorf("50 unknown tokens read the sessions %d times, want once", n)
+	}
+}
+
+// TestSignOutWhileARequestIsNoted: the request that is still being noted does not bring the session back.
+func TestSignOutWhileARequestIsNoted(t *testing.T) {
+	r := start(t)
+	r.add("ann", user.Admin)
+	s := r.signIn(user.Credentials{Name: "ann", Password: right})
+	d, store := r.watch()
+	r.now = r.now.Add(10 * time.Minute)
+	out := make(chan error, 1)
+	store.saving = func() {
+		go func() { out <- d.SignOut(context.Background(), s.Token) }()
+		select {
+		case err := <-out: // too early
+			out <- err
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+	if _, err := d.Session(t.Context(), s.Token); err != nil {
+		t.Fatal(err)
+	}
+	r.check(<-out)
+	if _, err := r.another().Session(t.Context(), s.Token); !errors.Is(err, user.ErrSession) {
+		t.Errorf("after signing out: %v", err)
 	}
 }
 
