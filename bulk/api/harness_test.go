@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -231,12 +232,19 @@ func (a *archive) Release(ctx context.Context, id message.ID) error {
 	return nil
 }
 
-type insight struct{ notReady error }
+type insight struct {
+	notReady error
+	measured atomic.Int64 // how often Queues was asked
+	strays   atomic.Int64 // so often the ledger does not close
+}
 
 func (i *insight) Ready() error { return i.notReady }
 func (i *insight) Accepted(account uint32) (sum int64) {
 	for _, n := range i.Counts(account) {
 		sum += n
+	}
+	if i.strays.Add(-1) >= 0 {
+		return sum + 1
 	}
 	return sum
 }
@@ -250,6 +258,7 @@ func (i *insight) Connectors() []api.Connector {
 }
 
 func (i *insight) Queues() []api.Queue {
+	i.measured.Add(1)
 	return []api.Queue{{Connector: "default", Priority: message.High, Waiting: 3}}
 }
 

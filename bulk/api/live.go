@@ -17,6 +17,8 @@ import (
 const (
 	maxLive       = 128              // viewers at once
 	liveEvery     = time.Second      // between two figures
+	liveFresh     = liveEvery / 2    // a figure serves all viewers so long
+	liveLooks     = 3                // at a ledger that does not close
 	liveWrite     = 10 * time.Second // for one event to one viewer
 	liveAlerts    = 10               // named in a figure
 	liveRetryMS   = 1000             // until a browser asks again
@@ -57,12 +59,20 @@ type liveConnector struct {
 	LastError string `json:"last_error,omitempty"`
 }
 
-// viewers are the event streams that are open.
+// viewers are the event streams that are open, and what they show.
 type viewers struct {
+	mu     sync.Mutex
+	open   int                // guarded by mu
+	shared map[uint32]*shared // guarded by mu: by account, 0 for admins; at most maxLive
+	end    chan struct{}      // closed by EndStreams
+	once   sync.Once
+}
+
+// shared is a figure, measured for the first viewer who asks for it.
+type shared struct {
 	mu   sync.Mutex
-	open int           // guarded by mu
-	end  chan struct{} // closed by EndStreams
-	once sync.Once
+	at   time.Time // guarded by mu
+	text []byte    // guarded by mu; replaced, never written
 }
 
 // EndStreams ends the event streams, for a stop that does not wait for browsers. Streams that are
@@ -85,20 +95,63 @@ func (v *viewers) leave() {
 	v.open--
 }
 
-// figures measures what the caller may see.
-func (a *API) figures(who *account.Account) liveView {
-	id, all := who.ID, who.Role == account.Admin
-	if all {
+func (v *viewers) figure(account uint32) *shared {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	f := v.shared[account]
+	if f == nil {
+		if v.shared == nil || len(v.shared) >= maxLive {
+			v.shared = make(map[uint32]*shared)
+		}
+		f = new(shared)
+		v.shared[account] = f
+	}
+	return f
+}
+
+// figures returns what the caller may see, as a line of JSON that must not be changed.
+func (a *API) figures(who *account.Account) ([]byte, error) {
+	id := who.ID
+	if who.Role == account.Admin {
 		id = 0
 	}
-	accepted, counts := a.opts.Insight.Accepted(id), a.opts.Insight.Counts(id)
+	f := a.viewers.figure(id)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if now := time.Now(); now.Sub(f.at) >= liveFresh {
+		text, err := json.Marshal(a.measure(id))
+		if err != nil {
+			return nil, err
+		}
+		f.at, f.text = now, append(text, '\n')
+	}
+	return f.text, nil
+}
+
+// ledger reads counters that others change meanwhile: what is accepted between two looks may be in the statuses, and
+// a message on its way from one status to another in both or none. One look of few that closes is enough.
+func (a *API) ledger(id uint32) (accepted int64, counts Counts, closes bool) {
+	for range liveLooks {
+		before := a.opts.Insight.Accepted(id)
+		counts = a.opts.Insight.Counts(id)
+		accepted = a.opts.Insight.Accepted(id)
+		if sum := total(counts); before <= sum && sum <= accepted {
+			return accepted, counts, true
+		}
+	}
+	return accepted, counts, false
+}
+
+// measure looks at an account, or at everything: 0.
+func (a *API) measure(id uint32) liveView {
+	accepted, counts, closes := a.ledger(id)
 	v := liveView{
 		At: a.opts.Now().UnixMilli(), Accepted: accepted, Delivered: counts[message.Delivered],
 		Failed:   counts[message.Failed] + counts[message.Rejected] + counts[message.Expired] + counts[message.Unknown],
 		InFlight: counts[message.Pending] + counts[message.Scheduled] + counts[message.Sent] + counts[message.Held],
-		Closes:   accepted == total(counts), Ready: a.opts.Insight.Ready() == nil,
+		Closes:   closes, Ready: a.opts.Insight.Ready() == nil,
 	}
-	if !all {
+	if id != 0 {
 		return v
 	}
 	v.Connectors, v.Queues = []liveConnector{}, []queueView{}
@@ -128,7 +181,11 @@ func (v *liveView) alerts(firing []alert.Alert) {
 // live is GET /api/v1/live: figures each second as server-sent events, or once as JSON.
 func (c *call) live() error {
 	if once, _ := strconv.ParseBool(c.r.URL.Query().Get("once")); once {
-		return c.document(200, c.api.figures(c.who))
+		text, err := c.api.figures(c.who)
+		if err == nil {
+			c.reply(200, text)
+		}
+		return err
 	}
 	v := &c.api.viewers
 	if !v.join() {
@@ -153,11 +210,11 @@ func (c *call) stream(ctx context.Context, control *http.ResponseController) {
 	defer tick.Stop()
 	buf := append(c.answer[:0], "retry: "+strconv.Itoa(liveRetryMS)+"\n"...)
 	for c.entitled(ctx) {
-		text, err := json.Marshal(c.api.figures(c.who))
+		text, err := c.api.figures(c.who)
 		if err != nil {
 			return
 		}
-		buf = append(append(append(buf, "data: "...), text...), "\n\n"...)
+		buf = append(append(append(buf, "data: "...), text...), '\n')
 		if control.SetWriteDeadline(time.Now().Add(liveWrite)) != nil {
 			return
 		}

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"protei-bulk/bulk/user"
 )
@@ -85,5 +86,38 @@ func TestLiveStreamEnds(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestViewersShareFigures: many viewers cost what a few do.
+func TestViewersShareFigures(t *testing.T) {
+	p := start(t, options{})
+	boss := p.person(t, "boss", user.Admin)
+	began := time.Now()
+	var all []func() string
+	for range 50 {
+		all = append(all, boss.events(t.Context(), t))
+	}
+	for range 3 {
+		for _, next := range all {
+			if next() == "" {
+				t.Fatal("a stream ended")
+			}
+		}
+	}
+	n := p.insight.measured.Load()
+	if windows := int64(time.Since(began)/(500*time.Millisecond)) + 1; n > windows {
+		t.Errorf("150 figures of 50 viewers were measured %d times in %d windows", n, windows)
+	}
+}
+
+// TestLedgerIsLookedAtAgain: counters that move while they are read are no fault; those that stay apart are one.
+func TestLedgerIsLookedAtAgain(t *testing.T) {
+	for strays, closes := range map[int64]bool{0: true, 1: true, 6: false} {
+		p := start(t, options{})
+		p.insight.strays.Store(strays)
+		if a := p.do(t, "GET", "/api/v1/live?once=true", ""); a.JSON["closes"] != closes {
+			t.Errorf("after %d strays: %s", strays, a.Body)
+		}
 	}
 }
