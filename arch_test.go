@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"os/exec"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -20,6 +21,7 @@ var ours = map[string][]string{
 	"smpp/smpptest":              {"smpp"},
 	"smsc":                       {"smpp", "gsm", "internal/nearest"},
 	"client":                     {},
+	"internal/browser":           {},
 	"internal/nearest":           {},
 	"internal/pause":             {},
 	"internal/servers":           {},
@@ -92,7 +94,7 @@ var outside = map[string][]string{
 	"github.com/HdrHistogram":         {"load/stats"},
 	"github.com/go-json-experiment/":  {"bulk", "load", "cmd", "test"},
 	"github.com/danielgtaylor/huma":   {"bulk/api"},
-	"github.com/chromedp":             {"load", "bulk/console", "bulk/api", "test"},
+	"github.com/chromedp":             {"internal/browser"},
 	"github.com/shirou/gopsutil":      {"bulk/metrics", "load/target", "load", "cmd", "test"},
 	"github.com/goccy/go-yaml":        {"cmd", "load/scenario", "bulk"},
 	"pgregory.net/rapid":              {"..."},
@@ -108,6 +110,9 @@ var outside = map[string][]string{
 
 // standardOnly lists folders that use the standard library and nothing else outside tests.
 var standardOnly = []string{"gsm", "smpp", "bulk/message", "internal/nearest", "client"}
+
+// testsOnly lists folders that nothing but tests imports.
+var testsOnly = []string{"internal/browser"}
 
 type goPackage struct {
 	ImportPath, ForTest                string
@@ -171,6 +176,8 @@ func TestImportRulesBite(t *testing.T) {
 		{"client", "golang.org/x/time/rate"},
 		{"bulk/intake", "zombiezen.com/go/sqlite"},
 		{"load/httpload", "example.com/unheard/of"},
+		{"cmd/protei-bulk", module + "/internal/browser"},
+		{"load/panel", "github.com/chromedp/chromedp"},
 	} {
 		rule, _ := ruleFor(c[0])
 		if judge(c[0], c[1], rule) == "" {
@@ -196,6 +203,9 @@ func ruleFor(folder string) ([]string, bool) {
 // judge returns what is wrong with folder importing imp, or "".
 func judge(folder, imp string, rule []string) string {
 	if rest, mine := strings.CutPrefix(imp, module+"/"); mine {
+		if slices.Contains(testsOnly, rest) {
+			return folder + " imports " + rest + ": only tests do"
+		}
 		if within(rest, rule) {
 			return ""
 		}

@@ -11,9 +11,8 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/chromedp/chromedp"
-
 	"protei-bulk/bulk"
+	"protei-bulk/internal/browser"
 	"protei-bulk/smsc"
 )
 
@@ -68,170 +67,162 @@ func post(t *testing.T, url, path, body string) {
 	}
 }
 
-func (b *browser) signIn(url string) {
+// visitor is a browser at the console.
+type visitor struct {
+	*browser.Browser
+	t *testing.T
+}
+
+func visitConsole(t *testing.T, url string) visitor {
+	t.Helper()
+	v := visitor{browser.New(t), t}
+	v.Open(url)
+	return v
+}
+
+func (b visitor) signIn(user, password string) {
 	b.t.Helper()
-	b.open(url)
-	b.fill("#user", "dev")
-	b.fill("#password", "dev-console-pass")
-	b.click("#go")
-	b.until("the dashboard", `document.querySelector('#state')`)
+	b.Fill("#user", user)
+	b.Fill("#password", password)
+	b.Click("#go")
 }
 
 // visit opens a page by its address and waits until it has what it shows.
-func (b *browser) visit(page string) {
+func (b visitor) visit(page string) {
 	b.t.Helper()
-	b.js(fmt.Sprintf(`(location.hash = '#/%s')`, page))
+	b.JS(fmt.Sprintf(`(location.hash = '#/%s')`, page))
 	if page != "profile" {
-		b.until(page, fmt.Sprintf(`document.querySelector('#nav-%s[aria-current=page]')`, page))
+		b.Until(page, fmt.Sprintf(`document.querySelector('#nav-%s[aria-current=page]')`, page))
 	}
-	b.until(page+" without a skeleton", `document.querySelector('main') && !document.querySelector('.skeleton')`)
-	if wrong := b.js(`[...document.querySelectorAll('.banner.bad')].map(e => e.textContent).join(' ')`); wrong != "" {
+	b.Until(page+" without a skeleton", `document.querySelector('main') && !document.querySelector('.skeleton')`)
+	if wrong := b.JS(`[...document.querySelectorAll('.banner.bad')].map(e => e.textContent).join(' ')`); wrong != "" {
 		b.t.Errorf("%s: %s", page, wrong)
 	}
 }
 
-// picture keeps what the page looks like when CONSOLE_PICTURES names a folder.
-func (b *browser) picture(name string) {
+// visitAll looks at each page on a desk and on a phone. CONSOLE_PICTURES names a folder for pictures of them.
+func (b visitor) visitAll(look string) {
 	b.t.Helper()
-	dir := os.Getenv("CONSOLE_PICTURES")
-	if dir == "" {
-		return
-	}
-	shot, err := chromedp.Run(b.ctx, chromedp.CaptureScreenshot())
-	if err != nil {
-		b.t.Fatal(err)
-	}
-	if err := os.WriteFile(filepath.Join(dir, name+".png"), shot, 0o600); err != nil {
-		b.t.Fatal(err)
+	for _, size := range [][2]int64{{1280, 900}, {390, 844}} {
+		b.Size(size[0], size[1])
+		for _, page := range consolePages {
+			b.visit(page)
+			name := fmt.Sprintf("%s-%s-%d", page, look, size[0])
+			b.Fits(name)
+			if dir := os.Getenv("CONSOLE_PICTURES"); dir != "" {
+				b.Picture(filepath.Join(dir, name+".png"))
+			}
+		}
 	}
 }
 
 // TestConsoleInABrowser signs in, sends, follows, stops and starts a connector, makes a campaign, and looks at each page.
 func TestConsoleInABrowser(t *testing.T) {
 	url := startConsole(t)
-	b := newBrowser(t)
-	b.open(url)
-	b.fill("#user", "dev")
-	b.fill("#password", "wrong horse battery")
-	b.click("#go")
-	b.has(".banner.bad", "wrong")
-	b.picture("sign-in")
-	b.fill("#password", "dev-console-pass")
-	b.click("#go")
-	b.has("#state", "Running")
-	b.until("charts", `document.querySelectorAll('.chart canvas').length === 3`)
+	b := visitConsole(t, url)
+	b.signIn("dev", "wrong horse battery")
+	b.Has(".banner.bad", "wrong")
+	b.signIn("dev", "dev-console-pass")
+	b.Has("#state", "Running")
+	b.Until("charts", `document.querySelectorAll('.chart canvas').length === 3`)
 
 	b.visit("send")
-	b.fill("textarea#text", "Price 5€ [ok]")
-	b.has("#counter", "16 characters")
-	b.fill("textarea#text", strings.Repeat("a", 161))
-	b.has("#counter", "2 parts")
-	b.fill("textarea#text", "Привет")
-	b.has("#counter", "UCS2")
-	b.fill("#from", "SHOP")
-	b.fill("#to", "12")
-	b.click("#go")
-	b.has(".field.wrong .error", "at least 5")
-	b.until("what was typed", `document.querySelector('textarea#text').value === 'Привет'`)
-	b.fill("#to", "+4915112345678")
-	b.fill("#from", "SHOP")
-	b.click("#go")
-	b.has("#accepted", "1 parts")
-	b.click("#accepted a")
-	b.has(".badge", "DELIVERED")
-	b.has("#text", "Привет")
-	b.has(".steps", "DELIVERED")
+	b.Fill("textarea#text", "Price 5€ [ok]")
+	b.Has("#counter", "16 characters")
+	b.Fill("textarea#text", strings.Repeat("a", 161))
+	b.Has("#counter", "2 parts")
+	b.Fill("textarea#text", "Привет")
+	b.Has("#counter", "UCS2")
+	b.Fill("#from", "SHOP")
+	b.Fill("#to", "12")
+	b.Click("#go")
+	b.Has(".field.wrong .error", "at least 5")
+	b.Until("what was typed", `document.querySelector('textarea#text').value === 'Привет'`)
+	b.Fill("#to", "+4915112345678")
+	b.Fill("#from", "SHOP")
+	b.Click("#go")
+	b.Has("#accepted", "1 parts")
+	b.Click("#accepted a")
+	b.Has(".badge", "DELIVERED")
+	b.Has("#text", "Привет")
+	b.Has(".steps", "DELIVERED")
 	b.visit("messages")
-	b.fill("#to", "4915112345678")
-	b.click("#search")
-	b.has("#messages td", "DELIVERED")
-	b.fill("#to", "4999")
-	b.click("#search")
-	b.has(".empty", "No message")
+	b.Fill("#to", "4915112345678")
+	b.Click("#search")
+	b.Has("#messages td", "DELIVERED")
+	b.Fill("#to", "4999")
+	b.Click("#search")
+	b.Has(".empty", "No message")
 
 	b.visit("connectors")
-	b.has(".connector .badge", "up")
-	b.click("[data-act=pause]")
-	b.until("paused", `document.querySelector('[data-act=start]')`)
-	b.click("[data-act=start]")
-	b.until("running again", `document.querySelector('[data-act=pause]')`)
+	b.Has(".connector .badge", "up")
+	b.Click("[data-act=pause]")
+	b.Until("paused", `document.querySelector('[data-act=start]')`)
+	b.Click("[data-act=start]")
+	b.Until("running again", `document.querySelector('[data-act=pause]')`)
 
 	b.visit("campaigns")
-	b.click("#new")
-	b.fill("#name", "Spring")
-	b.fill("#message_content", "Hello {name}")
-	b.fill("#sender_id", "SHOP")
-	b.js(`(e => { const d = new DataTransfer(); d.items.add(new File(['to,name\n+4915112345670,Ada\n+4915112345671,Bob\n'], 'people.csv')); e.files = d.files; e.dispatchEvent(new Event('change', {bubbles: true})); })(document.querySelector('#file'))`)
-	b.click("#campaign #go")
-	b.has("main h2", "Spring")
-	b.click("[data-act=start]")
-	b.has("dialog", "2 recipients")
-	b.click("dialog button.primary")
-	b.has(".badge", "COMPLETED")
+	b.Click("#new")
+	b.Fill("#name", "Spring")
+	b.Fill("#message_content", "Hello {name}")
+	b.Fill("#sender_id", "SHOP")
+	b.JS(`(e => { const d = new DataTransfer(); d.items.add(new File(['to,name\n+4915112345670,Ada\n+4915112345671,Bob\n'], 'people.csv')); e.files = d.files; e.dispatchEvent(new Event('change', {bubbles: true})); })(document.querySelector('#file'))`)
+	b.Click("#campaign #go")
+	b.Has("main h2", "Spring")
+	b.Click("[data-act=start]")
+	b.Has("dialog", "2 recipients")
+	b.Click("dialog button.primary")
+	b.Has(".badge", "COMPLETED")
 
 	b.visit("routes")
-	b.fill("#dryrun #to", "+4915112345678")
-	b.click("#try")
-	b.has("#said", "default")
+	b.Fill("#dryrun #to", "+4915112345678")
+	b.Click("#try")
+	b.Has("#said", "default")
 	b.visit("audit")
-	b.has("#audit td", "dev")
+	b.Has("#audit td", "dev")
 	b.visit("system")
-	b.has("#settings td", "durability")
+	b.Has("#settings td", "durability")
 	b.visit("users")
-	b.fill("#newuser #name", "ann")
-	b.click("#newuser button.primary")
-	b.has("#made", "ann")
+	b.Fill("#newuser #name", "ann")
+	b.Click("#newuser button.primary")
+	b.Has("#made", "ann")
 
 	for _, theme := range []string{"light", "dark"} {
-		b.js(fmt.Sprintf(`((document.documentElement.dataset.theme || 'light') !== %q && document.querySelector('#theme').click())`, theme))
-		for _, size := range [][2]int64{{1280, 900}, {390, 844}} {
-			b.size(size[0], size[1])
-			for _, page := range consolePages {
-				b.visit(page)
-				name := fmt.Sprintf("%s-%s-%d", page, theme, size[0])
-				b.fits(name)
-				b.picture(name)
-			}
-		}
+		b.JS(fmt.Sprintf(`((document.documentElement.dataset.theme || 'light') !== %q && document.querySelector('#theme').click())`, theme))
+		b.visitAll(theme)
 	}
-	b.click("#menu")
-	b.until("the menu of a phone", `getComputedStyle(document.querySelector('#side')).display !== 'none'`)
-	b.click("#nav-messages")
-	b.until("the menu closes", `getComputedStyle(document.querySelector('#side')).display === 'none'`)
-	b.size(1280, 900)
-	b.click("#signout")
-	b.until("the sign-in", `document.querySelector('#signin')`)
-	b.open("about:blank")
-	b.open(url + "#/system")
-	b.until("the sign-in again", `document.querySelector('#signin')`)
+	b.Click("#menu")
+	b.Until("the menu of a phone", `getComputedStyle(document.querySelector('#side')).display !== 'none'`)
+	b.Click("#nav-messages")
+	b.Until("the menu closes", `getComputedStyle(document.querySelector('#side')).display === 'none'`)
+	b.Size(1280, 900)
+	b.Click("#signout")
+	b.Until("the sign-in", `document.querySelector('#signin')`)
+	b.Open("about:blank")
+	b.Open(url + "#/system")
+	b.Until("the sign-in again", `document.querySelector('#signin')`)
 }
 
 // TestConsoleInArabic: right to left, and no string without a translation.
 func TestConsoleInArabic(t *testing.T) {
 	url := startConsole(t)
 	post(t, url, "messages", `{"from":"SHOP","to":"+4915112345678","text":"مرحبا"}`)
-	b := newBrowser(t)
-	b.signIn(url)
-	b.js(`(import('/strings.js').then(m => { window.all = Object.entries(m.catalogue); }), '')`)
-	b.until("the catalogue", `window.all`)
-	if missing := b.js(`all.filter(([k, v]) => v.length !== 2 || !v[0] || !v[1]).map(([k]) => k)`); missing != "" {
+	b := visitConsole(t, url)
+	b.signIn("dev", "dev-console-pass")
+	b.Until("the dashboard", `document.querySelector('#state')`)
+	b.JS(`(import('/strings.js').then(m => { window.all = Object.entries(m.catalogue); }), '')`)
+	b.Until("the catalogue", `window.all`)
+	if missing := b.JS(`all.filter(([k, v]) => v.length !== 2 || !v[0] || !v[1]).map(([k]) => k)`); missing != "" {
 		t.Errorf("without a translation: %s", missing)
 	}
-	if places := b.js(`all.filter(([k, [en, ar]]) => k !== 'campaignText' && String((en.match(/\{\w+\}/g) ?? []).sort()) !== String((ar.match(/\{\w+\}/g) ?? []).sort())).map(([k]) => k)`); places != "" {
+	if places := b.JS(`all.filter(([k, [en, ar]]) => k !== 'campaignText' && String((en.match(/\{\w+\}/g) ?? []).sort()) !== String((ar.match(/\{\w+\}/g) ?? []).sort())).map(([k]) => k)`); places != "" {
 		t.Errorf("with other places for values: %s", places)
 	}
-	b.click("#language")
-	b.until("right to left", `document.documentElement.dir === 'rtl' && document.documentElement.lang === 'ar' && document.querySelector('#state')`)
-	for _, page := range consolePages {
-		for _, size := range [][2]int64{{1280, 900}, {390, 844}} {
-			b.size(size[0], size[1])
-			b.visit(page)
-			b.fits(page + " in Arabic")
-			b.picture(fmt.Sprintf("ar-%s-%d", page, size[0]))
-		}
-	}
+	b.Click("#language")
+	b.Until("right to left", `document.documentElement.dir === 'rtl' && document.documentElement.lang === 'ar' && document.querySelector('#state')`)
+	b.visitAll("arabic")
 	b.visit("messages")
-	b.until("a number from left to right", `[...document.querySelectorAll('#messages bdi[dir=ltr]')].some(e => e.textContent.includes('4915112345678'))`)
+	b.Until("a number from left to right", `[...document.querySelectorAll('#messages bdi[dir=ltr]')].some(e => e.textContent.includes('4915112345678'))`)
 }
 
 // TestConsoleShowsTextAsText: markup in any field is text, and the page's policy would not run it.
@@ -243,33 +234,34 @@ func TestConsoleShowsTextAsText(t *testing.T) {
 	post(t, url, "accounts", `{"name":"<img src=x onerror=window.evil=3>"}`)
 	post(t, url, "campaigns", `{"name":"<svg onload=window.evil=4>","sender_id":"SHOP","message_content":`+quoted+`,"recipients":["+4915112345679"]}`)
 	post(t, url, "routes", `{"name":"r","match":{"text":"<img src=x onerror=window.evil=5>"},"targets":[{"connector":"default"}]}`)
-	b := newBrowser(t)
-	b.signIn(url)
+	b := visitConsole(t, url)
+	b.signIn("dev", "dev-console-pass")
+	b.Until("the dashboard", `document.querySelector('#state')`)
 	b.visit("messages")
-	b.has("#messages td", "<script>window.evil=1</script>")
-	b.js(`(document.querySelector('#messages td a').click(), '')`)
-	b.has("blockquote", "onerror=window.evil=2")
-	b.has(".facts", "<img src=x onerror=evil>")
+	b.Has("#messages td", "<script>window.evil=1</script>")
+	b.JS(`(document.querySelector('#messages td a').click(), '')`)
+	b.Has("blockquote", "onerror=window.evil=2")
+	b.Has(".facts", "<img src=x onerror=evil>")
 	b.visit("campaigns")
-	b.has("#campaigns td", "<svg onload")
-	b.click("#campaigns td a")
-	b.has("h2", "<svg onload")
-	b.has("blockquote", "<script>")
+	b.Has("#campaigns td", "<svg onload")
+	b.Click("#campaigns td a")
+	b.Has("h2", "<svg onload")
+	b.Has("blockquote", "<script>")
 	b.visit("accounts")
-	b.has("#accounts td", "<img src=x onerror=window.evil=3>")
+	b.Has("#accounts td", "<img src=x onerror=window.evil=3>")
 	b.visit("routes")
-	b.has("#routes td", "onerror=window.evil=5")
+	b.Has("#routes td", "onerror=window.evil=5")
 	b.visit("audit")
-	b.has("#audit td", "onerror=window.evil=3")
+	b.Has("#audit td", "onerror=window.evil=3")
 	b.visit("send")
-	b.fill("textarea#text", evil)
-	b.has("#bubble", evil)
-	if got := b.js(`window.evil + ' ' + document.querySelectorAll('main img, main svg[onload], main script').length`); got != "undefined 0" {
+	b.Fill("textarea#text", evil)
+	b.Has("#bubble", evil)
+	if got := b.JS(`window.evil + ' ' + document.querySelectorAll('main img, main svg[onload], main script').length`); got != "undefined 0" {
 		t.Errorf("markup ran or became elements: %s", got)
 	}
-	b.js(`(document.body.insertAdjacentHTML('beforeend', '<img src=x onerror="window.evil=6">'), '')`) // as a fault of ours would
-	b.until("the image failed", `[...document.querySelectorAll('body > img')].every(e => e.complete)`)
-	if got := b.js(`window.evil`); got != "undefined" {
+	b.JS(`(document.body.insertAdjacentHTML('beforeend', '<img src=x onerror="window.evil=6">'), '')`) // as a fault of ours would
+	b.Until("the image failed", `[...document.querySelectorAll('body > img')].every(e => e.complete)`)
+	if got := b.JS(`window.evil`); got != "undefined" {
 		t.Errorf("the content policy lets handlers in markup run: %s", got)
 	}
 }
@@ -280,23 +272,20 @@ func TestConsoleAsCustomer(t *testing.T) {
 	post(t, url, "accounts", `{"name":"shop"}`)
 	post(t, url, "users", `{"name":"cara","role":"customer","account_id":2,"password":"correct horse battery"}`)
 	post(t, url, "messages", `{"from":"SHOP","to":"+4915112345678","text":"of dev"}`)
-	b := newBrowser(t)
-	b.open(url)
-	b.fill("#user", "cara")
-	b.fill("#password", "correct horse battery")
-	b.click("#go")
-	b.has(".banner.warn", "password")
-	b.fill("#current", "correct horse battery")
-	b.fill("#new", "another long password")
-	b.click("#password button")
-	b.has("#state", "Running")
-	if pages := b.js(`[...document.querySelectorAll('#side a')].map(e => e.id.slice(4))`); pages != "dashboard,messages,send,campaigns,accounts" {
+	b := visitConsole(t, url)
+	b.signIn("cara", "correct horse battery")
+	b.Has(".banner.warn", "password")
+	b.Fill("#current", "correct horse battery")
+	b.Fill("#new", "another long password")
+	b.Click("#password button")
+	b.Has("#state", "Running")
+	if pages := b.JS(`[...document.querySelectorAll('#side a')].map(e => e.id.slice(4))`); pages != "dashboard,messages,send,campaigns,accounts" {
 		t.Errorf("the pages of a customer are %s", pages)
 	}
 	b.visit("messages")
-	b.has(".empty", "No message")
-	b.js(`(location.hash = '#/system')`)
-	b.until("no page of others", `document.querySelector('h1').textContent === 'Dashboard'`)
+	b.Has(".empty", "No message")
+	b.JS(`(location.hash = '#/system')`)
+	b.Until("no page of others", `document.querySelector('h1').textContent === 'Dashboard'`)
 }
 
 // TestConsoleFiles: the pages' files are small, and are served with a policy.
