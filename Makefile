@@ -30,7 +30,7 @@ demo: build ## carry real messages end to end and print the verdict (about 100 s
 test: ## run every test
 	@./test/deps.sh
 	$(GO) vet ./...
-	$(GO) test -timeout 20m ./...
+	$(GO) test -timeout 20m ./test ./... # the longest first: it waits more than it works
 
 .PHONY: race
 race: ## run the tests of the concurrent packages under the race detector
