@@ -74,6 +74,12 @@ func (m *machine) probe(point string) {
 // with what a disk would have kept.
 func (m *machine) crashAt(point string) error {
 	m.t.Helper()
+	return m.crashWhile(point, func() {})
+}
+
+// crashWhile is crashAt for a machine that is in use; wait returns when nobody uses it any more.
+func (m *machine) crashWhile(point string, wait func()) error {
+	m.t.Helper()
 	down := make(chan struct{})
 	m.mu.Lock()
 	m.crash, m.down = point, down
@@ -90,6 +96,7 @@ func (m *machine) crashAt(point string) error {
 		}
 	}
 	m.s.Stop(context.Background())
+	wait()
 	copyDatabase(m.t, m.image, m.opts.Dir)
 	m.fs = m.next
 	return m.start()

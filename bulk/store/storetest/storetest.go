@@ -127,6 +127,10 @@ func (s *suite) until(what func() string, ok func() bool) {
 
 // message makes a message as intake would.
 func (s *suite) message(n int, change ...func(*message.Message)) *message.Message {
+	return newMessage(s.Store, n, change...)
+}
+
+func newMessage(s store.Store, n int, change ...func(*message.Message)) *message.Message {
 	m := &message.Message{
 		ID: s.IDs().Next(), Account: 7,
 		Source: message.Address{TON: 5, Addr: "Shop"}, Dest: message.Address{TON: 1, NPI: 1, Addr: fmt.Sprintf("4917%08d", n)},
