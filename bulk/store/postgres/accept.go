@@ -149,8 +149,15 @@ type freshClaim struct {
 	ids   []int64
 }
 
-// commit takes the requests in, refuses those that must be, and tells all of them.
+// commit takes the requests in, refuses those that must be, and tells all of them. Who is refused
+// learns it when the others are in: they may be the reason, and it would not hold without them.
 func (a *accepting) commit(list []*request) {
+	var refused []*request
+	defer func() {
+		for _, r := range refused {
+			r.done(r.err)
+		}
+	}()
 	a.list, a.scarce, a.quotas.full = list, make(map[uint32]bool), make(map[quotaKey]bool)
 	for tries := 0; len(a.list) > 0; {
 		err := a.attempt()
@@ -164,7 +171,7 @@ func (a *accepting) commit(list []*request) {
 			a.s.limited(&a.quotas, false)
 			a.list = slices.DeleteFunc(a.list, func(r *request) bool {
 				if r.err != nil {
-					r.done(r.err)
+					refused = append(refused, r)
 				}
 				return r.err != nil
 			})
