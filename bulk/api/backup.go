@@ -34,7 +34,7 @@ func (b *backupBody) Write(p []byte) (int, error) {
 		h := b.call.w.Header()
 		h["Content-Type"] = []string{"application/gzip"}
 		h["Content-Disposition"] = []string{`attachment; filename="protei-bulk-` + b.call.api.opts.Now().UTC().Format("20060102-150405") + `.tar.gz"`}
-		h["X-Content-Type-Options"], h["Cache-Control"] = noSniff, noStore
+		h["Cache-Control"] = noStore
 	}
 	if err := b.control.SetWriteDeadline(time.Now().Add(answerTimeout)); err != nil {
 		return 0, err

@@ -328,7 +328,6 @@ const maxPooledItems = 1000
 var (
 	typeJSON    = []string{"application/json"}
 	typeProblem = []string{"application/problem+json"}
-	noSniff     = []string{"nosniff"}
 	noStore     = []string{"no-store"}
 )
 
@@ -340,7 +339,6 @@ func (c *call) reply(status int, body []byte) {
 func (c *call) send(status int, kind []string, body []byte) {
 	h := c.w.Header()
 	h["Content-Type"] = kind
-	h["X-Content-Type-Options"] = noSniff
 	h["Cache-Control"] = noStore
 	if len(body) > 2000 { // net/http counts smaller ones itself
 		h["Content-Length"] = []string{strconv.Itoa(len(body))}

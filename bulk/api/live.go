@@ -198,7 +198,7 @@ func (c *call) live() error {
 		return err
 	}
 	h := c.w.Header()
-	h["Content-Type"], h["Cache-Control"], h["X-Content-Type-Options"] = []string{"text/event-stream"}, noStore, noSniff
+	h["Content-Type"], h["Cache-Control"] = []string{"text/event-stream"}, noStore
 	h["X-Accel-Buffering"] = []string{"no"} // nginx would hold events back
 	c.stream(c.r.Context(), control)
 	return nil

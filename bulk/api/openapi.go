@@ -179,7 +179,7 @@ func (c *call) openAPI() error {
 		return err
 	}
 	h := c.w.Header()
-	h["Etag"], h["Cache-Control"], h["X-Content-Type-Options"] = []string{d.etag}, []string{"no-cache"}, noSniff // kept, and asked for again
+	h["Etag"], h["Cache-Control"] = []string{d.etag}, []string{"no-cache"} // kept, and asked for again
 	if strings.Contains(c.r.Header.Get("If-None-Match"), d.etag) {
 		c.w.WriteHeader(http.StatusNotModified)
 		return nil

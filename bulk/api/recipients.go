@@ -368,7 +368,7 @@ func (l *lateHeader) Write(p []byte) (int, error) {
 		l.begun = true
 		h := l.c.w.Header()
 		h["Content-Type"] = []string{"text/csv; charset=utf-8"}
-		h["X-Content-Type-Options"], h["Cache-Control"] = noSniff, noStore
+		h["Cache-Control"] = noStore
 		h["Content-Disposition"] = []string{`attachment; filename="` + l.name + `-errors.csv"`}
 		l.c.w.WriteHeader(http.StatusOK)
 	}

@@ -10,6 +10,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"protei-bulk/internal/web"
 )
 
 // Bounds of a connection. A client that is slower than this is cut off.
@@ -33,7 +35,7 @@ type ServerOptions struct {
 	Logger                        *slog.Logger // nil: silent
 }
 
-// Server runs an API on one listener.
+// Server runs an API on one listener. Every answer has the headers of [web.Secure].
 type Server struct {
 	http *http.Server
 	tls  *tls.Config
@@ -58,7 +60,7 @@ func NewServer(opts ServerOptions) *Server {
 		tls: opts.TLS,
 		max: int64(opts.MaxConns),
 		http: &http.Server{
-			Handler:           opts.Handler,
+			Handler:           web.Secure(opts.Handler),
 			ReadHeaderTimeout: opts.HeaderTimeout,
 			ReadTimeout:       opts.RequestTimeout,
 			WriteTimeout:      opts.RequestTimeout + answerTimeout,

@@ -11,6 +11,7 @@ import (
 	"protei-bulk/bulk/account"
 	"protei-bulk/bulk/audit"
 	"protei-bulk/bulk/user"
+	"protei-bulk/internal/web"
 )
 
 // The session of a person who signed in to the console. Its cookie takes the place of an API
@@ -203,7 +204,7 @@ func (c *call) noteSession(method string) {
 func (c *call) setCookie(s *user.Session) {
 	cookie := &http.Cookie{
 		Name: sessionCookie, Path: "/", HttpOnly: true, SameSite: http.SameSiteStrictMode,
-		Secure: c.r.TLS != nil || c.r.Header.Get("X-Forwarded-Proto") == "https", MaxAge: -1,
+		Secure: web.OverTLS(c.r), MaxAge: -1,
 	}
 	if s != nil {
 		cookie.Value, cookie.MaxAge = s.Token, int(s.Expires.Sub(c.api.opts.Now()).Seconds())

@@ -101,7 +101,6 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 		r.Pattern = r.URL.Path // one of a few: what metrics and the access log call it
-		w.Header()["X-Content-Type-Options"] = []string{"nosniff"}
 		w.Header()["Cache-Control"] = []string{"no-store"}
 		serve(w, r)
 		return

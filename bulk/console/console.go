@@ -18,10 +18,6 @@ import (
 //go:embed assets
 var assets embed.FS
 
-// contentPolicy lets a page load its own files and nothing else: no inline script, no frame, no other host.
-const contentPolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; " +
-	"form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
-
 // New returns the handler of the console's files; index.html is at "/".
 func New() (http.Handler, error) {
 	own, err := fs.Sub(assets, "assets")
@@ -33,15 +29,9 @@ func New() (http.Handler, error) {
 		return nil, err
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		h := w.Header()
-		h.Set("Content-Security-Policy", contentPolicy)
-		h.Set("X-Content-Type-Options", "nosniff")
-		h.Set("X-Frame-Options", "DENY")
-		h.Set("Referrer-Policy", "no-referrer")
-		h.Set("Cross-Origin-Opener-Policy", "same-origin")
-		h.Set("Cross-Origin-Resource-Policy", "same-origin")
+		web.Page(w.Header())
 		if r.Method != http.MethodGet && r.Method != http.MethodHead {
-			h.Set("Allow", "GET, HEAD")
+			w.Header().Set("Allow", "GET, HEAD")
 			http.Error(w, "This is the operator console: programs call /api/v1.", http.StatusMethodNotAllowed)
 			return
 		}

@@ -13,6 +13,8 @@ import (
 	"strings"
 
 	"golang.org/x/time/rate"
+
+	"protei-bulk/internal/web"
 )
 
 // guard decides who may ask the page for what.
@@ -46,18 +48,9 @@ func newGuard(o *Options) *guard {
 	return g
 }
 
-// contentPolicy lets the page load its own files and nothing else.
-const contentPolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; " +
-	"form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
-
 func (g *guard) wrap(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		h := w.Header()
-		h.Set("Content-Security-Policy", contentPolicy)
-		h.Set("X-Content-Type-Options", "nosniff")
-		h.Set("X-Frame-Options", "DENY")
-		h.Set("Referrer-Policy", "no-referrer")
-		h.Set("Cross-Origin-Resource-Policy", "same-origin")
+		web.Page(w.Header()) // without HSTS, which would bind every other port of the host for a year
 		if g.opts.Token == "" && !g.ours(r.Host) {
 			http.Error(w, "This page answers to addresses and to localhost only, not to "+printable(r.Host)+
 				". Behind a proxy, or under another name, start the load tester with --web-login.", http.StatusMisdirectedRequest)

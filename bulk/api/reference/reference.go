@@ -13,9 +13,6 @@ import (
 //go:embed assets
 var assets embed.FS
 
-// policy lets the page load nothing but its own files and ask nobody but its own host.
-const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-
 // Handler serves the page at "/" and its files beside it. The page asks for the document at
 // "../openapi.json".
 func Handler() (http.Handler, error) {
@@ -28,10 +25,7 @@ func Handler() (http.Handler, error) {
 		return nil, err
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		h := w.Header()
-		h.Set("Content-Security-Policy", policy)
-		h.Set("X-Content-Type-Options", "nosniff")
-		h.Set("Referrer-Policy", "no-referrer")
+		web.Page(w.Header())
 		if r.URL.Path == "/" {
 			r = r.Clone(r.Context())
 			r.URL.Path = "/index.html"
