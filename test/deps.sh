@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Programs that some tests use for real: a browser for the pages, Node.js for an SMPP
 # client that is not ours, Kannel as a client of the HTTP API that is like its own,
-# HAProxy to read the example of its configuration, PostgreSQL and Redis for what is kept and watched there (the tests start private ones).
+# Locust to ask what our load tester asks, HAProxy to read the example of its configuration, PostgreSQL and Redis for what is kept and watched there (the tests start private ones).
 # Missing ones are installed where that is possible without
 # asking (Debian or Ubuntu, as root); otherwise this says how, and the tests that need
 # them fail and say the same.
@@ -12,6 +12,7 @@ command -v node >/dev/null || missing+=(nodejs)
 command -v npm >/dev/null || missing+=(npm)
 command -v redis-server >/dev/null || missing+=(redis-server)
 command -v bearerbox >/dev/null || missing+=(kannel)
+command -v locust >/dev/null || missing+=(python3-locust)
 command -v haproxy >/dev/null || missing+=(haproxy)
 command -v postgres >/dev/null || compgen -G '/usr/lib/postgresql/*/bin/postgres' >/dev/null || missing+=(postgresql)
 [ ${#missing[@]} -eq 0 ] && exit 0
