@@ -4,12 +4,14 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
+	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
 	"strconv"
 	"time"
 
+	"protei-bulk/bulk/api"
 	"protei-bulk/bulk/cdr"
 	"protei-bulk/bulk/intake"
 	"protei-bulk/bulk/message"
@@ -113,3 +115,20 @@ func cdrPosition(record uint64) (pos cdr.Position) {
 	binary.BigEndian.PutUint64(pos[8:], record)
 	return pos
 }
+
+// cdrFolder is the folder of CDR files as package api wants it.
+type cdrFolder struct{ dir string }
+
+func (d cdrFolder) List() ([]api.CDRFile, error) {
+	files, err := cdr.List(d.dir)
+	all := make([]api.CDRFile, len(files))
+	for i, f := range files {
+		all[i] = api.CDRFile{Name: f.Name, State: string(f.State), Bytes: f.Bytes}
+		if !f.Closed.IsZero() {
+			all[i].Closed = &f.Closed
+		}
+	}
+	return all, err
+}
+
+func (d cdrFolder) Open(name string) (io.ReadSeekCloser, error) { return cdr.OpenFile(d.dir, name) }

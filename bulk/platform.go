@@ -408,7 +408,7 @@ func (p *Platform) startHTTP(context.Context) error {
 		Accounts: p.accounts, Intake: p.intake, Messages: reader{p}, Answers: answers{p.store}, Billing: p.billing, Insight: insight{p}, Campaigns: p.campaigns, Lists: p.lists, TempDir: p.cfg.Data, Metrics: p.meter,
 		Inbound: inboundReader{p}, InboundRoutes: p.mo, Webhooks: webhookDesk{p},
 		IDs: p.store.IDs(), SMSC: p.connector.Name, Route: p.routes.Name, Connectors: p.connector, Suppressed: p.suppressed, Audit: auditLog{p.store}, Alerts: alertDesk{p.alerts, p.watcher, alertStore{p.store, p.vault}}, Gateways: gateways{p}, Routes: p.routes, Router: p.router,
-		Backup: p.Backup, System: systemDesk{p}, Nodes: nodeList{p}, Hints: p.hintDesk(), Users: p.users, Root: root, Version: p.opts.Version, Logger: p.log,
+		Backup: p.Backup, System: systemDesk{p}, CDR: cdrFolder{filepath.Join(p.cfg.Data, "cdr")}, Nodes: nodeList{p}, Hints: p.hintDesk(), Users: p.users, Root: root, Version: p.opts.Version, Logger: p.log,
 	})
 	if err != nil {
 		return err

@@ -141,6 +141,7 @@ type Options struct {
 	// Backup writes a copy of the store to w while the platform works: ErrBackupRuns,
 	// ErrNoRoom. nil: POST /api/v1/backup answers 404.
 	Backup func(ctx context.Context, w io.Writer) error
+	CDR    CDRFiles        // nil: the calls of CDR files answer 404
 	Nodes  Nodes           // nil: the list of nodes answers 404
 	Hints  Hints           // nil: the calls of /queues/dead answer 404
 	System SystemDesk      // nil: the system calls answer 404

@@ -1,14 +1,11 @@
 package api
 
-import (
-	"net/http"
-	"time"
-)
+import "net/http"
 
 // backup is POST /api/v1/backup: the archive is the answer. What goes wrong before its first
 // octet is a problem document, later the connection is cut, so that no half is taken for a whole.
 func (c *call) backup() error {
-	out := &backupBody{call: c, control: http.NewResponseController(c.w)}
+	out := &backupBody{call: c, to: &patientWriter{c.w, http.NewResponseController(c.w)}}
 	err := c.api.opts.Backup(c.r.Context(), out)
 	switch {
 	case err == nil:
@@ -21,12 +18,11 @@ func (c *call) backup() error {
 	panic(http.ErrAbortHandler)
 }
 
-// backupBody is the answer's body. The time for an answer counts anew with each write: a
-// backup may take long, a client that takes nothing may not.
+// backupBody is the answer's body.
 type backupBody struct {
-	call    *call
-	control *http.ResponseController
-	sent    int64
+	call *call
+	to   *patientWriter
+	sent int64
 }
 
 func (b *backupBody) Write(p []byte) (int, error) {
@@ -36,10 +32,7 @@ func (b *backupBody) Write(p []byte) (int, error) {
 		h["Content-Disposition"] = []string{`attachment; filename="protei-bulk-` + b.call.api.opts.Now().UTC().Format("20060102-150405") + `.tar.gz"`}
 		h["Cache-Control"] = noStore
 	}
-	if err := b.control.SetWriteDeadline(time.Now().Add(answerTimeout)); err != nil {
-		return 0, err
-	}
-	n, err := b.call.w.Write(p)
+	n, err := b.to.Write(p)
 	b.sent += int64(n)
 	return n, err
 }

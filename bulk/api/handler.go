@@ -175,6 +175,9 @@ func (a *API) routes() {
 	if a.opts.Backup != nil {
 		a.on("/api/v1/backup", admins, methods{"POST": (*call).backup})
 	}
+	if a.opts.CDR != nil {
+		a.cdrPaths()
+	}
 	if a.opts.Metrics != nil {
 		a.mux.Handle("GET /metrics", a.opts.Metrics)
 	}

@@ -118,7 +118,7 @@ func start(t testing.TB, opts options) *platform {
 	}
 	p.trail = new(trail)
 	p.api, err = api.New(api.Options{
-		Users: p.users, Audit: p.trail, Nodes: noNodes{}, System: new(desk),
+		Users: p.users, Audit: p.trail, Nodes: noNodes{}, System: new(desk), CDR: cdrFiles{},
 		Accounts: accounts, Intake: door, Messages: &archive{sink: p.sink}, Answers: p.sink, Billing: billing.New(billing.Options{Store: p.money, Accounts: accounts, Currency: "EUR", Now: now}), Insight: p.insight, Campaigns: p.campaigns, IDs: ids,
 		Routes: routes, Router: router, Suppressed: contacts,
 		SMSC: table.Name, Version: "1.2.3", Now: now,

@@ -132,6 +132,10 @@ func (op *operation) responses(e *endpoint, types *schemas) schema {
 	if op.repeatable() {
 		all["200"] = schema{"description": "the reference was booked before: nothing moved", "content": success["content"]}
 	}
+	if op.ranges {
+		all["206"] = schema{"description": "the octets that Range asks for", "content": success["content"]}
+		all["416"] = schema{"description": "there are no such octets"}
+	}
 	for status, codes := range op.problems(e) {
 		all[strconv.Itoa(status)] = schema{
 			"description": problems[codes[0]].title, "x-codes": codes,

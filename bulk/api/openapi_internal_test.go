@@ -25,7 +25,7 @@ func everything() *API {
 	a := &API{mux: http.NewServeMux(), opts: Options{
 		Campaigns: new(campaign.Manager), Lists: new(contact.Lists), Connectors: new(connector.Directory), Gateways: struct{ Gateways }{},
 		Webhooks: struct{ Webhooks }{}, Inbound: struct{ InboundMessages }{}, Audit: struct{ Audit }{}, Suppressed: new(suppression.Lists),
-		Routes: new(route.Book), System: struct{ SystemDesk }{}, Nodes: noNodes{}, Hints: struct{ Hints }{}, Alerts: struct{ Alerts }{},
+		Routes: new(route.Book), System: struct{ SystemDesk }{}, Nodes: noNodes{}, Hints: struct{ Hints }{}, Alerts: struct{ Alerts }{}, CDR: struct{ CDRFiles }{},
 		Users:  new(user.Directory),
 		Backup: func(context.Context, io.Writer) error { return nil },
 	}}

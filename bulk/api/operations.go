@@ -18,6 +18,7 @@ type operation struct {
 	media       string   // of an answer that is no JSON
 	codes       []string // of its problems, beside those that the kind of call has
 	once        bool     // takes Idempotency-Key
+	ranges      bool     // takes Range
 	example     string   // of a body
 }
 

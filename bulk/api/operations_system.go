@@ -111,6 +111,11 @@ func systemOperations() map[string]operation {
 			answer: shape{"log_level": ""}, example: `{"level":"debug"}`,
 		},
 		"POST /backup": {id: "makeBackup", summary: "A copy of the store, made while it works", media: "application/gzip", codes: []string{"conflict", "disk_full"}},
+		"GET /cdr": {
+			id: "listCDR", summary: "Files of call detail records of the node that answers, newest first", query: []parameter{limitParameter, cursorParameter},
+			answer: shape{"files": []CDRFile{}, "limit": 0, "next_cursor": nullable{""}},
+		},
+		"GET /cdr/{name}": {id: "getCDR", summary: "A complete file of call detail records", media: "text/csv", ranges: true},
 		"GET /audit": {
 			id: "listAudit", summary: "Administrative changes, newest first",
 			query: []parameter{

@@ -1,0 +1,52 @@
+package cdr
+
+import (
+	"errors"
+	"io"
+	"io/fs"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// TestList: the newest come first, strangers are none, and only what is complete can be opened.
+func TestList(t *testing.T) {
+	dir := t.TempDir()
+	if none, err := List(dir + "/missing"); err != nil || len(none) != 0 {
+		t.Fatalf("a folder that is missing has %v, %v", none, err)
+	}
+	for _, name := range []string{
+		"cdr-20300131-090000-001.csv", "cdr-20300131-100000-001.csv.gz", "closing-20300131-110000-001.jsonl", "current.csv",
+		"position", "notes.csv", "cdr-x.csv", "cdr-20300131-100000-002.csv.gz.tmp",
+	} {
+		write(t, dir, name, []byte("12345"))
+	}
+	at := func(hour int) time.Time { return time.Date(2030, 1, 31, hour, 0, 0, 0, time.UTC) }
+	got, err := List(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []File{
+		{"current.csv", Writing, 5, time.Time{}},
+		{"closing-20300131-110000-001.jsonl", Closing, 5, at(11)},
+		{"cdr-20300131-100000-001.csv.gz", Complete, 5, at(10)},
+		{"cdr-20300131-090000-001.csv", Complete, 5, at(9)},
+	}
+	if d := cmp.Diff(want, got); d != "" {
+		t.Errorf("files (-want +got):\n%s", d)
+	}
+	f, err := OpenFile(dir, "cdr-20300131-090000-001.csv")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if text, err := io.ReadAll(f); err != nil || string(text) != "12345" {
+		t.Errorf("it holds %q, %v", text, err)
+	}
+	for _, name := range []string{"current.csv", "position", "../files.go", "cdr-20300131-090000-001.csv/", "cdr-20300131-120000-001.csv", "../" + "cdr-20300131-090000-001.csv"} {
+		if f, err := OpenFile(dir, name); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("%s: %v, %v, want none", name, f, err)
+		}
+	}
+}
