@@ -64,7 +64,7 @@ func (c *call) getCDR() error {
 	h := c.w.Header()
 	h["Content-Type"] = []string{cdrMedia(name)}
 	h["Content-Disposition"] = []string{`attachment; filename="` + name + `"`}
-	h["X-Content-Type-Options"], h["Cache-Control"] = noSniff, []string{"private, no-cache"}
+	h["Cache-Control"] = []string{"private, no-cache"}
 	h["Etag"] = []string{`"` + name + `"`}
 	http.ServeContent(&patientWriter{c.w, http.NewResponseController(c.w)}, c.r, "", time.Time{}, f)
 	return nil

@@ -2,7 +2,7 @@
 // nothing of the platform. [New] returns a handler of its files, each kept in memory, with headers that let the pages
 // load their own files and nothing else. It starts no goroutine.
 //
-//	index.html ─> app.js: sign-in, navigation ─> dashboard.js, messages.js, traffic.js, campaigns.js, admin.js
+//	index.html ─> app.js: sign-in, navigation ─> a file for each page or two
 //	strings.js: every string in English and Arabic    net.js: REST, session, live figures    parts.js: shared pieces
 package console
 

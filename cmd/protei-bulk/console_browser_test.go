@@ -5,11 +5,13 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"io/fs"
 	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"protei-bulk/bulk"
 	"protei-bulk/internal/browser"
@@ -17,7 +19,7 @@ import (
 )
 
 // consolePages are those of an admin.
-var consolePages = []string{"dashboard", "messages", "send", "campaigns", "connectors", "routes", "accounts", "users", "audit", "system", "profile"}
+var consolePages = []string{"dashboard", "messages", "send", "campaigns", "blocked", "connectors", "routes", "webhooks", "cdr", "accounts", "users", "audit", "system", "profile"}
 
 // startConsole is a platform in dev mode with a simulator, and where its console is.
 func startConsole(t *testing.T) (url string) {
@@ -32,6 +34,8 @@ func startConsole(t *testing.T) (url string) {
 	t.Cleanup(func() { _ = sim.Stop(context.Background()) })
 	c := bulk.DefaultConfig()
 	c.Data, c.HTTP, c.SMPP, c.Durability, c.MinFreeDisk = t.TempDir(), "127.0.0.1:0", "off", "none", 0
+	c.Webhooks.GiveUp, c.CDR.RotateBytes = bulk.Duration(time.Second), 1 // pages show what is given up and closed
+	c.Webhooks.Allow = []string{"127.0.0.0/8"}
 	c.Upstream = "smpp://dev:dev@" + sim.Addr() + "?binds=2&window=100"
 	p, err := bulk.New(bulk.Options{Config: c, Dev: true, Version: "test"})
 	if err != nil {
@@ -166,7 +170,7 @@ func TestConsoleInABrowser(t *testing.T) {
 	b.Fill("#name", "Spring")
 	b.Fill("#message_content", "Hello {name}")
 	b.Fill("#sender_id", "SHOP")
-	b.JS(`(e => { const d = new DataTransfer(); d.items.add(new File(['to,name\n+4915112345670,Ada\n+4915112345671,Bob\n'], 'people.csv')); e.files = d.files; e.dispatchEvent(new Event('change', {bubbles: true})); })(document.querySelector('#file'))`)
+	b.choose("#file", "people.csv", "to,name\n+4915112345670,Ada\n+4915112345671,Bob\n")
 	b.Click("#campaign #go")
 	b.Has("main h2", "Spring")
 	b.Click("[data-act=start]")
@@ -186,6 +190,10 @@ func TestConsoleInABrowser(t *testing.T) {
 	b.Fill("#newuser #name", "ann")
 	b.Click("#newuser button.primary")
 	b.Has("#made", "ann")
+
+	b.webhooks(url)
+	b.blocked()
+	b.records()
 
 	for _, theme := range []string{"light", "dark"} {
 		b.JS(fmt.Sprintf(`((document.documentElement.dataset.theme || 'light') !== %q && document.querySelector('#theme').click())`, theme))
@@ -234,9 +242,12 @@ func TestConsoleShowsTextAsText(t *testing.T) {
 	post(t, url, "accounts", `{"name":"<img src=x onerror=window.evil=3>"}`)
 	post(t, url, "campaigns", `{"name":"<svg onload=window.evil=4>","sender_id":"SHOP","message_content":`+quoted+`,"recipients":["+4915112345679"]}`)
 	post(t, url, "routes", `{"name":"r","match":{"text":"<img src=x onerror=window.evil=5>"},"targets":[{"connector":"default"}]}`)
+	post(t, url, "blacklist", `{"numbers":["15550100999"],"sender":"<img src=x onerror=e>"}`)
 	b := visitConsole(t, url)
 	b.signIn("dev", "dev-console-pass")
 	b.Until("the dashboard", `document.querySelector('#state')`)
+	b.visit("blocked")
+	b.Has("#numbers td", "<img src=x onerror=e>")
 	b.visit("messages")
 	b.Has("#messages td", "<script>window.evil=1</script>")
 	b.JS(`(document.querySelector('#messages td a').click(), '')`)
@@ -279,7 +290,7 @@ func TestConsoleAsCustomer(t *testing.T) {
 	b.Fill("#new", "another long password")
 	b.Click("#password button")
 	b.Has("#state", "Running")
-	if pages := b.JS(`[...document.querySelectorAll('#side a')].map(e => e.id.slice(4))`); pages != "dashboard,messages,send,campaigns,accounts" {
+	if pages := b.JS(`[...document.querySelectorAll('#side a')].map(e => e.id.slice(4))`); pages != "dashboard,messages,send,campaigns,blocked,webhooks,accounts" {
 		t.Errorf("the pages of a customer are %s", pages)
 	}
 	b.visit("messages")
@@ -288,14 +299,30 @@ func TestConsoleAsCustomer(t *testing.T) {
 	b.Until("no page of others", `document.querySelector('h1').textContent === 'Dashboard'`)
 }
 
+// consoleFiles are the pages' files, and "".
+func consoleFiles(t *testing.T) []string {
+	t.Helper()
+	all := []string{""}
+	for _, dir := range []string{"../../bulk/console/assets", "../../internal/web/assets"} {
+		err := filepath.WalkDir(dir, func(name string, d fs.DirEntry, err error) error {
+			if err == nil && !d.IsDir() {
+				name, err = filepath.Rel(dir, name)
+				all = append(all, filepath.ToSlash(name))
+			}
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	return all
+}
+
 // TestConsoleFiles: the pages' files are small, and are served with a policy.
 func TestConsoleFiles(t *testing.T) {
 	url := startConsole(t)
 	total := 0
-	for _, name := range []string{
-		"", "app.js", "net.js", "parts.js", "strings.js", "dashboard.js", "messages.js", "traffic.js", "campaigns.js", "admin.js", "console.css", "tokens.css", "icon.svg",
-		"ui.js", "table.js", "chart.js", "vendor/preact.mjs", "vendor/hooks.mjs", "vendor/htm.mjs", "vendor/uplot.js", "vendor/uplot.css",
-	} {
+	for _, name := range consoleFiles(t) {
 		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url+name, nil)
 		if err != nil {
 			t.Fatal(err)

@@ -2,8 +2,8 @@
 import { html, Ask, bytes, count, none, rate, useState } from './ui.js';
 import { Table } from './table.js';
 import { t } from './strings.js';
-import { ask, get, query, session, setSession, useAsked } from './net.js';
-import { Badge, Field, Id, Loading, Nothing, When, Wrong, amount, may, restOf, useForm } from './parts.js';
+import { ask, query, session, setSession, useAsked, usePages } from './net.js';
+import { Badge, Field, Id, Loading, More, Nothing, When, Wrong, amount, may, restOf, useForm } from './parts.js';
 
 const accountColumns = act => [
   { key: 'id', label: t('number'), num: true, width: 9, get: a => a.account_id }, { key: 'name', label: t('name'), width: 20, grow: true, get: a => a.name, show: v => html`<bdi>${v}</bdi>` }, { key: 'role', label: t('role'), width: 12, get: a => a.role },
@@ -72,13 +72,10 @@ const auditColumns = [
 export function Audit() {
   const form = useForm({ user: '', what: '' });
   const [q, setQ] = useState({});
-  const { data, error, again } = useAsked('/audit' + query({ ...q, limit: 100 }), 10000);
-  const [older, setOlder] = useState({ of: null, rows: [], next: null });
-  const mine = older.of === data ? older : { of: data, rows: [], next: data?.next_cursor };
-  const more = async () => { const page = await get('/audit' + query({ ...q, limit: 100, cursor: mine.next })); setOlder({ of: data, rows: [...mine.rows, ...page.entries], next: page.next_cursor }); };
+  const list = usePages('/audit' + query({ ...q, limit: 100 }), 'entries', 10000);
   return html`<div class="stack"><form class="card search" onSubmit=${e => { e.preventDefault(); setQ({ ...form.values }); }}><div class="formgrid"><${Field} id="user" label=${t('user')} dir="ltr" ...${form.field('user')}/><${Field} id="what" label=${t('change')} hint="account 3, connector " dir="ltr" ...${form.field('what')}/></div><div class="row"><button class="primary">${t('search')}</button></div></form>
-    <${Wrong} error=${error} again=${again}/><section class="card">${!data ? !error && html`<${Loading} tall/>` : html`<${Table} id="audit" columns=${auditColumns} rows=${[...data.entries, ...mine.rows]} noun=${t('rows')} rowKey=${e => e.id} empty=${html`<${Nothing} title=${t('noAudit')} hint=${t('noAuditHint')}/>`}/>`}
-    ${mine.next && html`<div class="row more"><button onClick=${more}>${t('more')}</button></div>`}</section></div>`;
+    <${Wrong} error=${list.error} again=${list.again}/><section class="card">${!list.rows ? !list.error && html`<${Loading} tall/>` : html`<${Table} id="audit" columns=${auditColumns} rows=${list.rows} noun=${t('rows')} rowKey=${e => e.id} empty=${html`<${Nothing} title=${t('noAudit')} hint=${t('noAuditHint')}/>`}/>`}
+    <${More} of=${list}/></section></div>`;
 }
 
 const settingColumns = [

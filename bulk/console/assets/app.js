@@ -7,14 +7,20 @@ import { Dashboard } from './dashboard.js';
 import { Messages, Send } from './messages.js';
 import { Connectors, Routes } from './traffic.js';
 import { Campaigns } from './campaigns.js';
+import { Numbers } from './numbers.js';
+import { Webhooks } from './webhooks.js';
+import { Records } from './cdr.js';
 import { Accounts, Audit, Profile, System, Users } from './admin.js';
 
 const staff = ['admin', 'operator', 'auditor'], everybody = [...staff, 'customer'];
 const pages = [
-  { id: 'dashboard', page: Dashboard, who: everybody }, { id: 'messages', page: Messages, who: everybody }, { id: 'send', page: Send, who: ['admin', 'operator', 'customer'] },
-  { id: 'campaigns', page: Campaigns, who: everybody }, { id: 'connectors', page: Connectors, who: staff }, { id: 'routes', page: Routes, who: staff },
-  { id: 'accounts', page: Accounts, who: everybody }, { id: 'users', page: Users, who: staff }, { id: 'audit', page: Audit, who: staff }, { id: 'system', page: System, who: staff },
+  { id: 'dashboard', page: Dashboard, who: everybody },
+  { group: 'traffic', id: 'messages', page: Messages, who: everybody }, { id: 'send', page: Send, who: ['admin', 'operator', 'customer'] }, { id: 'campaigns', page: Campaigns, who: everybody }, { id: 'blocked', page: Numbers, who: everybody },
+  { group: 'network', id: 'connectors', page: Connectors, who: staff }, { id: 'routes', page: Routes, who: staff }, { id: 'webhooks', page: Webhooks, who: everybody }, { id: 'cdr', page: Records, who: staff },
+  { group: 'administration', id: 'accounts', page: Accounts, who: everybody }, { id: 'users', page: Users, who: staff }, { id: 'audit', page: Audit, who: staff }, { id: 'system', page: System, who: staff },
 ];
+let group = '';
+for (const p of pages) p.group = group = p.group ?? group;
 
 const place = () => { const [id, ...rest] = location.hash.replace(/^#\/?/, '').split('/'); return { id: id || 'dashboard', rest: rest.map(decodeURIComponent) }; };
 
@@ -64,7 +70,11 @@ function Shell() {
   const [at, set] = useState(place());
   const [open, setOpen] = useState(false);
   useEffect(() => {
-    const fn = () => { set(place()); setOpen(false); document.querySelector('main')?.focus({ preventScroll: true }); scrollTo(0, 0); };
+    const fn = () => {
+      set(place()); setOpen(false);
+      if (document.activeElement?.matches('[role=tab]')) return; // the arrow keys go on
+      document.querySelector('main')?.focus({ preventScroll: true }); scrollTo(0, 0);
+    };
     addEventListener('hashchange', fn);
     return () => removeEventListener('hashchange', fn);
   }, []);
@@ -78,7 +88,7 @@ function Shell() {
     <header class="bar"><div class="first"><button class="quiet only-small" id="menu" aria-expanded=${open} aria-controls="side" onClick=${() => setOpen(!open)}><span aria-hidden="true">☰</span><span class="sr">${t('menu')}</span></button>
       <${Brand}/>${forced ? html`<span class="now"></span>` : html`<${State}/>`}<div class="acts"><${LanguageButton}/><${ThemeButton}/>
       <a class="button quiet" id="me" href="#/profile" title=${t('profile')}><bdi>${me.user}</bdi> <span class="dim hide">${me.role}</span></a><button class="quiet" id="signout" onClick=${signOut}>${t('signOut')}</button></div></div></header>
-    <div class="shell"><nav id="side" class=${open ? 'open' : ''} aria-label=${t('menu')}>${!forced && own.map(p => html`<a key=${p.id} id=${'nav-' + p.id} href=${'#/' + p.id} aria-current=${p.id === page?.id ? 'page' : null}>${t(p.id)}</a>`)}</nav>
+    <div class="shell"><nav id="side" class=${open ? 'open' : ''} aria-label=${t('menu')}>${!forced && own.map((p, i) => html`${p.group !== (own[i - 1]?.group ?? '') && html`<b class="group" key=${p.group}>${t(p.group)}</b>`}<a key=${p.id} id=${'nav-' + p.id} href=${'#/' + p.id} aria-current=${p.id === page?.id ? 'page' : null}>${t(p.id)}</a>`)}</nav>
     <main id="main" tabindex="-1"><h1 class=${page?.id === 'dashboard' ? 'sr' : ''}>${title}</h1>${live.lost && !forced && html`<div class="banner warn" role="status">${t('stale')}</div>`}
       ${forced || at.id === 'profile' ? html`<${Profile} forced=${forced}/>` : html`<${page?.page ?? Dashboard} key=${page?.id} rest=${at.rest}/>`}</main></div>`;
 }

@@ -1,9 +1,9 @@
 // Messages: find one, look at it, cancel it; send one.
-import { html, Ask, CopyButton, count, none, useEffect, useState } from './ui.js';
+import { html, Ask, CopyButton, count, none, useState } from './ui.js';
 import { Table } from './table.js';
 import { t } from './strings.js';
-import { ask, get, query, useAsked } from './net.js';
-import { Badge, Field, Id, Loading, Nothing, When, Wrong, amount, may, measure, moment, restOf, useForm } from './parts.js';
+import { ask, query, useAsked, usePages } from './net.js';
+import { Badge, Field, Id, Loading, More, Nothing, When, Wrong, amount, may, measure, moment, restOf, useForm } from './parts.js';
 
 const statuses = ['PENDING', 'SCHEDULED', 'SENT', 'DELIVERED', 'FAILED', 'REJECTED', 'EXPIRED', 'CANCELLED', 'HELD', 'UNKNOWN'];
 const columns = [
@@ -21,21 +21,8 @@ const columns = [
 export function Messages({ rest }) {
   const form = useForm({ to: '', from: '', id: '', status: '' });
   const [asked, setAsked] = useState({});
-  const [list, set] = useState({ rows: null, next: null, error: null });
+  const list = usePages(rest[0] ? null : '/messages' + query({ ...asked, limit: 100 }), 'messages', 5000);
   const open = id => { location.hash = '#/messages/' + encodeURIComponent(id); };
-  const load = async (q, cursor) => {
-    try {
-      const page = await get('/messages' + query({ ...q, limit: 100, cursor }));
-      set(old => ({ rows: cursor ? [...old.rows, ...page.messages] : page.messages, next: page.next_cursor, error: null }));
-    } catch (error) { set(old => ({ ...old, rows: old.rows ?? [], error })); }
-  };
-  const paged = (list.rows?.length ?? 0) > 100; // then the reader is further down: nothing moves
-  useEffect(() => {
-    if (rest[0]) return;
-    load(asked);
-    const timer = setInterval(() => !paged && !document.hidden && load(asked), 5000);
-    return () => clearInterval(timer);
-  }, [asked, rest[0], paged]);
   const search = e => {
     e.preventDefault();
     const { id, ...q } = form.values;
@@ -47,10 +34,10 @@ export function Messages({ rest }) {
       <${Field} id="id" label=${t('id')} dir="ltr" spellcheck="false" ...${form.field('id')}/>
       <${Field} id="status" label=${t('status')}><select id="status" ...${form.field('status')}><option value="">${t('all')}</option>${statuses.map(s => html`<option key=${s}>${s}</option>`)}</select></${Field}></div>
       <div class="row"><button class="primary" id="search">${t('search')}</button></div></form>
-    <${Wrong} error=${list.error} again=${() => load(asked)}/>
-    <section class="card">${list.rows == null ? html`<${Loading} tall/>` : html`<${Table} id="messages" columns=${columns} rows=${list.rows} noun=${t('messages')} rowKey=${m => m.message_id} onRow=${m => open(m.message_id)}
-      empty=${html`<${Nothing} title=${t('noMessages')} hint=${t('noMessagesHint')}/>`} tools=${html`<button onClick=${() => load(asked)}>${t('refresh')}</button>`}/>`}
-      ${list.next && html`<div class="row more"><button id="more" onClick=${() => load(asked, list.next)}>${t('more')}</button></div>`}</section></div>`;
+    <${Wrong} error=${list.error} again=${list.again}/>
+    <section class="card">${list.rows == null ? !list.error && html`<${Loading} tall/>` : html`<${Table} id="messages" columns=${columns} rows=${list.rows} noun=${t('messages')} rowKey=${m => m.message_id} onRow=${m => open(m.message_id)}
+      empty=${html`<${Nothing} title=${t('noMessages')} hint=${t('noMessagesHint')}/>`} tools=${html`<button onClick=${list.again}>${t('refresh')}</button>`}/>`}
+      <${More} of=${list}/></section></div>`;
 }
 
 const Fact = ({ name, children }) => children != null && children !== '' && html`<div><dt>${name}</dt><dd>${children}</dd></div>`;

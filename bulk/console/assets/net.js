@@ -1,5 +1,5 @@
 // The REST API as the signed-in user: one function to ask, the session, and what comes each second.
-import { useEffect, useState } from './ui.js';
+import { useEffect, useRef, useState } from './ui.js';
 import { t } from './strings.js';
 
 export const session = { now: null };
@@ -50,6 +50,32 @@ export function useAsked(path, every) {
     return () => { off = true; clearTimeout(timer); };
   }, [path, every, round]);
   return { data: got.path === path ? got.data : null, error: got.error, again: () => again(n => n + 1) };
+}
+
+// usePages is a list that goes on where next_cursor says. The first page is asked for again each `every` ms until somebody
+// reads further: then nothing moves.
+export function usePages(path, member, every) {
+  const blank = { path, rows: null, next: null, error: null, pages: 0 };
+  const [got, set] = useState(blank);
+  const current = useRef();
+  current.current = path;
+  const mine = got.path === path ? got : blank, further = mine.pages > 1;
+  const load = async cursor => {
+    let page, error = null;
+    try { page = await get(path + (cursor ? (path.includes('?') ? '&' : '?') + 'cursor=' + encodeURIComponent(cursor) : '')); } catch (e) { error = e; }
+    if (current.current !== path) return;
+    set(old => {
+      const before = old.path === path ? old : blank;
+      return error ? { ...before, error } : { path, rows: cursor ? [...before.rows, ...page[member]] : page[member], next: page.next_cursor, error, pages: cursor ? before.pages + 1 : 1 };
+    });
+  };
+  useEffect(() => {
+    if (!path || further) return;
+    load();
+    const timer = every && setInterval(() => document.hidden || load(), every);
+    return () => clearInterval(timer);
+  }, [path, further, every]);
+  return { rows: mine.rows, next: mine.next, error: mine.error, again: () => load(), more: () => load(mine.next) };
 }
 
 // What comes each second: by an event stream, or by asking when there is none.

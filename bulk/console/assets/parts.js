@@ -1,5 +1,6 @@
-// What several pages of the console use: fields, badges, times, and a GSM counter.
+// What several pages of the console use: fields, badges, times, lists, and a GSM counter.
 import { html, Empty, count, none, useState } from './ui.js';
+import { Table } from './table.js';
 import { t } from './strings.js';
 import { session } from './net.js';
 
@@ -14,6 +15,7 @@ export const When = ({ at }) => at ? html`<time dir="ltr" datetime=${at} title=$
 export const Id = ({ children }) => html`<bdi dir="ltr" class="mono">${children}</bdi>`;
 
 const looks = {
+  complete: 'go', firing: 'bad', resolved: 'go', NO_ROUTE: 'bad', PART: 'wait', writing: 'wait', closing: 'wait',
   DELIVERED: 'go', SENT: 'go', up: 'go', active: 'go', RUNNING: 'go', FINISHED: 'go', COMPLETED: 'go', ready: 'go', chosen: 'go', matches: 'go',
   PENDING: 'wait', SCHEDULED: 'wait', degraded: 'wait', paused: 'wait', PAUSED: 'wait', HELD: 'wait', APPROVAL: 'wait', connecting: 'wait', draining: 'wait',
   FAILED: 'bad', REJECTED: 'bad', EXPIRED: 'bad', UNKNOWN: 'bad', down: 'bad', CANCELLED: '', stopped: '', lost: 'bad', disabled: '',
@@ -32,6 +34,23 @@ export function Field({ id, label, hint, error, unit, wide, children, ...input }
     ${error ? html`<span class="error" id=${id + '-says'} role="alert">${error}</span>` : hint && html`<span class="hint" id=${id + '-says'}>${hint}</span>`}</div>`;
 }
 
+// Choice is a Field with a list to choose from: options are values, or pairs of value and what is shown.
+export const Choice = ({ id, label, hint, error, options, ...select }) => html`<${Field} id=${id} label=${label} hint=${hint} error=${error}><select id=${id} aria-invalid=${!!error} aria-describedby=${error || hint ? id + '-says' : null} ...${select}>
+  ${options.map(o => { const [value, shown] = Array.isArray(o) ? o : [o, o]; return html`<option key=${value} value=${value}>${shown}</option>`; })}</select></${Field}>`;
+// Area is a Field of several lines.
+export const Area = ({ id, label, hint, error, wide, ...area }) => html`<${Field} id=${id} label=${label} hint=${hint} error=${error} wide=${wide}><textarea id=${id} aria-invalid=${!!error} aria-describedby=${error || hint ? id + '-says' : null} ...${area}></textarea></${Field}>`;
+export const Check = ({ id, label, value, onInput }) => html`<label class="check"><input id=${id} type="checkbox" checked=${value} onChange=${onInput}/>${label}</label>`;
+
+// Listed is a table of what was asked for: a skeleton before it comes, and what would fill it when there is nothing.
+export const Listed = ({ of, rows = of.rows, nothing, hint, ...table }) => !rows ? !of.error && html`<${Loading} tall/>`
+  : rows.length === 0 ? html`<${Nothing} title=${nothing} hint=${hint}/>` : html`<${Table} rows=${rows} ...${table}/><${More} of=${of}/>`;
+
+// More is below a list that goes on.
+export const More = ({ of }) => of.next && html`<div class="row more"><button id="more" onClick=${of.more}>${t('more')}</button></div>`;
+
+// said is what the API says of a field, or of something in it.
+const said = (problem, name) => { const f = problem?.fields ?? {}, key = Object.keys(f).find(k => k === name || k.startsWith(name + '/')); return f[key]; };
+
 // useForm keeps what is typed, and what the API says about it.
 export function useForm(first) {
   const [values, set] = useState(first);
@@ -41,7 +60,7 @@ export function useForm(first) {
     values, problem, busy,
     set: (name, v) => set(old => ({ ...old, [name]: v })),
     reset: () => { set(first); fail(null); },
-    field: name => ({ value: values[name], onInput: e => { const v = e.target.type === 'checkbox' ? e.target.checked : e.target.value; set(old => ({ ...old, [name]: v })); }, error: problem?.fields?.[name] }),
+    field: name => ({ value: values[name], onInput: e => { const v = e.target.type === 'checkbox' ? e.target.checked : e.target.value; set(old => ({ ...old, [name]: v })); }, error: said(problem, name) }),
     async run(fn) {
       if (busy) return;
       work(true); fail(null);
@@ -50,11 +69,17 @@ export function useForm(first) {
   };
 }
 
-// rest is a problem that belongs to none of the fields shown.
-export const restOf = (problem, shown) => problem && !Object.keys(problem.fields).some(f => shown.includes(f)) ? problem : null;
+// restOf is a problem that does not belong to the fields shown alone.
+export const restOf = (problem, shown) => {
+  const fields = Object.keys(problem?.fields ?? {});
+  return problem && (fields.length === 0 || fields.some(f => !shown.some(name => f === name || f.startsWith(name + '/')))) ? problem : null;
+};
 
 // may says whether the role permits it; the API decides.
-const writes = { admin: () => true, operator: what => !['accounts', 'users', 'system'].includes(what), auditor: () => false, customer: what => ['messages', 'campaigns'].includes(what) };
+const writes = {
+  admin: () => true, operator: what => !['accounts', 'users', 'system', 'webhook'].includes(what), auditor: () => false,
+  customer: what => ['messages', 'campaigns', 'numbers', 'replay', 'webhook'].includes(what), // webhook: of the own account
+};
 export const may = what => writes[session.now?.role]?.(what) ?? false;
 
 // The GSM 7-bit alphabet (3GPP TS 23.038 §6.2.1), and what costs two of it.
@@ -77,5 +102,8 @@ export function measure(text, encoding = 'AUTO') {
   }
   return { n: used, parts, left: many - at, gsm, strange };
 }
+
+// seesAll says whether the role sees what belongs to other accounts.
+export const seesAll = () => session.now?.role !== 'customer';
 
 export const amount = v => v == null ? none : typeof v === 'number' ? count(v) : v;

@@ -138,7 +138,7 @@ export function Ask({ title, children, yes, danger, onYes, onNo }) {
 export function Tabs({ tabs, active, onSelect }) {
   const list = useRef();
   const keys = e => {
-    const step = { ArrowRight: 1, ArrowLeft: -1 }[e.key];
+    const step = { ArrowRight: 1, ArrowLeft: -1 }[e.key] * (root.dir === 'rtl' ? -1 : 1);
     if (!step) return;
     const i = (tabs.findIndex(t => t.id === active) + step + tabs.length) % tabs.length;
     onSelect(tabs[i].id);
