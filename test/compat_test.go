@@ -192,7 +192,7 @@ func TestKannelClient(t *testing.T) {
 func TestPrivateReports(t *testing.T) {
 	t.Parallel()
 	p := serveProduction(t, "", t.TempDir(), "--upstream", "smpp://x:y@"+freeAddress(t))
-	_, password := firstSecrets(p.out.String())
+	_, password := p.firstSecrets()
 	a := p.get("/send?" + form("username", "admin", "password", password, "from", "Shop", "to", "4915112345678", "content", "x", "dlr-url", "http://169.254.169.254/latest"))
 	if a.code != 400 || !strings.Contains(string(a.body), "not allowed") {
 		t.Errorf("Jasmin: %d %s", a.code, a.body)

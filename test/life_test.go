@@ -69,15 +69,16 @@ func TestStopUnderLoad(t *testing.T) {
 	}
 }
 
-// firstSecrets reads what a first start printed.
-func firstSecrets(out string) (key, password string) {
-	if m := regexp.MustCompile(`API key +(\S+)`).FindStringSubmatch(out); m != nil {
-		key = m[1]
+// firstSecrets reads what a first start prints, which may come a moment after the node is ready.
+func (p *platform) firstSecrets() (key, password string) {
+	p.t.Helper()
+	printed := regexp.MustCompile(`(?s)API key +(\S+).*SMPP password +(\S+)\n`)
+	var m []string
+	waitUntil(p.t, 20*time.Second, func() bool { m = printed.FindStringSubmatch(p.out.String()); return m != nil })
+	if m == nil {
+		p.t.Fatalf("the first start shows no secrets\n%s", p.out)
 	}
-	if m := regexp.MustCompile(`SMPP password +(\S+)`).FindStringSubmatch(out); m != nil {
-		password = m[1]
-	}
-	return key, password
+	return m[1], m[2]
 }
 
 // TestOperation runs a platform as an operator does, without --dev: the first start's
@@ -94,7 +95,7 @@ func TestOperation(t *testing.T) {
 		}
 	}
 	p := start("")
-	key, password := firstSecrets(p.out.String())
+	key, password := p.firstSecrets()
 	if len(key) < 20 || len(password) != 8 {
 		t.Fatalf("the first start prints key %q and password %q:\n%s", key, password, p.out)
 	}

@@ -38,7 +38,7 @@ func TestSecretsStaySecret(t *testing.T) {
 	}
 	p := serveProduction(t, "", data, "--config", config, "--log-level", "debug",
 		"--upstream", "smpp://seeded:SeedPw7Q@127.0.0.1:1?binds=1")
-	first, firstPassword := firstSecrets(p.out.String())
+	first, firstPassword := p.firstSecrets()
 	p.key = first
 	all := secrets{
 		"password of a seeded connector": "SeedPw7Q", "password of an account": "AccPw8Zx", "mistyped password": "AccPw8Zy",

@@ -125,7 +125,7 @@ func TestWithoutConnector(t *testing.T) {
 	t.Parallel()
 	data := t.TempDir()
 	p := serveProduction(t, "", data)
-	p.key, _ = firstSecrets(p.out.String())
+	p.key, _ = p.firstSecrets()
 	p.want(http.StatusOK, "GET", "/api/v1/health", "", nil)
 	if a := p.get("/api/v1/health/ready"); a.code != http.StatusServiceUnavailable || !strings.Contains(a.problem(t).Detail, "connector") {
 		t.Errorf("ready: %d %s", a.code, a.body)

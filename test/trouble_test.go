@@ -130,7 +130,7 @@ func TestRefusedBySMSC(t *testing.T) {
 	_, far := simulator(t, "--system-id", "us", "--password", "rightpw")
 	data := t.TempDir()
 	p := serveProduction(t, "", data, "--upstream", "smpp://us:wr0ngpw@"+far.SMPP+"?binds=1")
-	key, password := firstSecrets(p.out.String())
+	key, password := p.firstSecrets()
 	p.key = key
 	id := p.sendOne(`{"from":"Test","to":"+15550009001","text":"x"}`)
 	var view struct {
