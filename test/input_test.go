@@ -282,16 +282,6 @@ func TestManyLargeBodiesAtOnce(t *testing.T) {
 func TestCredentialsTakeTheSameTime(t *testing.T) {
 	p := serveDev(t)
 	p.assertWell()
-	const tries = 6
-	fastest := func(ask func()) time.Duration {
-		var took []time.Duration
-		for range tries {
-			began := time.Now()
-			ask()
-			took = append(took, time.Since(began))
-		}
-		return minimum(took)
-	}
 	basic := func(user string) func() {
 		return func() {
 			req, err := http.NewRequest("GET", p.url()+"/api/v1/messages", nil)
@@ -313,7 +303,7 @@ func TestCredentialsTakeTheSameTime(t *testing.T) {
 			}
 		}
 	}
-	assertAlike(t, "HTTP", fastest(basic("dev")), fastest(basic("nobody")))
+	assertAlike(t, "HTTP", basic("dev"), basic("nobody"))
 
 	bind := func(user, status string) func() {
 		return func() {
@@ -327,23 +317,32 @@ func TestCredentialsTakeTheSameTime(t *testing.T) {
 			}
 		}
 	}
-	assertAlike(t, "SMPP", fastest(bind("dev", "ESME_RINVPASWD")), fastest(bind("nobody", "ESME_RINVSYSID")))
+	assertAlike(t, "SMPP", bind("dev", "ESME_RINVPASWD"), bind("nobody", "ESME_RINVSYSID"))
 	p.assertWell()
 }
 
-// minimum is the try that the machine disturbed least.
-func minimum(all []time.Duration) time.Duration {
-	least := all[0]
-	for _, d := range all {
-		least = min(least, d)
-	}
-	return least
-}
-
-func assertAlike(t *testing.T, what string, known, unknown time.Duration) {
+// assertAlike compares the tries that the machine disturbed least, of 6 in turn, or of up to 60 as
+// long as they differ: what always takes longer never gets alike.
+func assertAlike(t *testing.T, what string, known, unknown func()) {
 	t.Helper()
-	t.Logf("%s: known user %v, unknown user %v", what, known, unknown)
-	if apart := (known - unknown).Abs(); apart > max(known, unknown)/3+5*time.Millisecond {
-		t.Errorf("%s: a wrong password takes %v and an unknown user %v", what, known, unknown)
+	const few, many = 6, 60
+	var least [2]time.Duration
+	for try := 1; ; try++ {
+		for i, ask := range []func(){known, unknown} {
+			began := time.Now()
+			ask()
+			if took := time.Since(began); try == 1 || took < least[i] {
+				least[i] = took
+			}
+		}
+		alike := (least[0] - least[1]).Abs() <= max(least[0], least[1])/3+5*time.Millisecond
+		switch {
+		case try < few || !alike && try < many:
+			continue
+		case !alike:
+			t.Errorf("%s: a wrong password takes %v and an unknown user %v", what, least[0], least[1])
+		}
+		t.Logf("%s: known user %v, unknown user %v", what, least[0], least[1])
+		return
 	}
 }

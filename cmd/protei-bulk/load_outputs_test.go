@@ -165,11 +165,7 @@ func TestLoadChecksDecide(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			p := scenariotest.Start(t, tc.faults)
-			code, stdout, stderr := loadCLI(t.Context(), nil, short(p, tc.args...)...)
-			for try := 0; code == 4 && try < 5; try++ { // this machine was too busy to measure
-				code, stdout, stderr = loadCLI(t.Context(), nil, short(p, tc.args...)...)
-			}
+			code, stdout, stderr := measured(t, tc.faults, tc.args...)
 			if code != tc.code {
 				t.Errorf("exit code %d, want %d\n%s%s", code, tc.code, stdout, stderr)
 			}
