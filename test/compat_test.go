@@ -1,14 +1,10 @@
 package test
 
 import (
-	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -50,8 +46,13 @@ func (r *reports) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	_, _ = io.WriteString(w, body)
 }
 
-// values returns one field of all reports of a message, sorted.
+// values returns one field of all reports of a message, sorted; a report comes at least once.
 func (r *reports) values(id, idField, field string) (all []string) {
+	return slices.Compact(r.each(id, idField, field))
+}
+
+// each is values with those that came more than once.
+func (r *reports) each(id, idField, field string) (all []string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, v := range r.seen {
@@ -60,7 +61,7 @@ func (r *reports) values(id, idField, field string) (all []string) {
 		}
 	}
 	slices.Sort(all)
-	return slices.Compact(all) // at least once
+	return all
 }
 
 func form(pairs ...string) string {
@@ -200,102 +201,5 @@ func TestPrivateReports(t *testing.T) {
 	a = p.get("/cgi-bin/sendsms?" + form("username", "admin", "password", password, "from", "Shop", "to", "4915112345678", "text", "x", "dlr-mask", "1", "dlr-url", "http://10.0.0.1/%d"))
 	if a.code != 400 || string(a.body) != "DLR-URL field misformed, rejected" || !strings.Contains(a.header.Get("X-Reason"), "not allowed") {
 		t.Errorf("Kannel: %d %s %v", a.code, a.body, a.header)
-	}
-}
-
-// TestRealKannel: Kannel's bearerbox uses the platform as an SMSC of type http/kannel, and its
-// smsbox is asked as usual; the reports go to the address that its client named.
-func TestRealKannel(t *testing.T) {
-	for _, name := range []string{"bearerbox", "smsbox"} {
-		if _, err := exec.LookPath(name); err != nil {
-			t.Skipf("Kannel is not installed; on Debian and Ubuntu: apt-get install -y kannel (%v)", err)
-		}
-	}
-	t.Parallel()
-	hook := newReports(t, func(int) (int, string) { return 200, "" })
-	p := serveDev(t)
-	dir := t.TempDir()
-	port := func() string { _, port, _ := strings.Cut(freeAddress(t), ":"); return port }
-	admin, box, sendsms := port(), port(), port()
-	conf := filepath.Join(dir, "kannel.conf")
-	text := fmt.Sprintf(`group = core
-admin-port = %s
-admin-password = secret
-smsbox-port = %s
-log-level = 1
-log-file = "%s/bearerbox.log"
-dlr-storage = internal
-
-group = smsc
-smsc = http
-system-type = kannel
-smsc-id = bulk
-send-url = "http://%s/cgi-bin/sendsms"
-port = %s
-smsc-username = dev
-smsc-password = devpass1
-connect-allow-ip = "127.0.0.1"
-
-group = smsbox
-bearerbox-host = 127.0.0.1
-sendsms-port = %s
-log-level = 1
-log-file = "%s/smsbox.log"
-
-group = sendsms-user
-username = tester
-password = foobar
-max-messages = 10
-concatenation = true
-`, admin, box, dir, p.HTTP, port(), sendsms, dir)
-	if err := os.WriteFile(conf, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	logs := func() string {
-		a, _ := os.ReadFile(filepath.Join(dir, "bearerbox.log"))
-		b, _ := os.ReadFile(filepath.Join(dir, "smsbox.log"))
-		return string(a) + string(b)
-	}
-	for _, name := range []string{"bearerbox", "smsbox"} {
-		cmd := exec.Command(name, conf)
-		if err := cmd.Start(); err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
-		waitUntil(t, 20*time.Second, func() bool {
-			address := "http://127.0.0.1:" + map[string]string{"bearerbox": admin + "/status.txt?password=secret", "smsbox": sendsms + "/"}[name]
-			resp, err := http.Get(address)
-			if err == nil {
-				resp.Body.Close()
-			}
-			return err == nil
-		})
-	}
-	send := func(message, ref string) {
-		t.Helper()
-		resp, err := http.Get("http://127.0.0.1:" + sendsms + "/cgi-bin/sendsms?" + form("username", "tester", "password", "foobar", "from", "Shop",
-			"to", "+4915112345678", "text", message, "coding", "0", "dlr-mask", "31", "dlr-url", hook.url+"/?ref="+ref+"&status=%d"))
-		if err != nil {
-			t.Fatalf("%v\n%s", err, logs())
-		}
-		defer resp.Body.Close()
-		body, _ := io.ReadAll(resp.Body)
-		if resp.StatusCode != 202 {
-			t.Fatalf("smsbox: %d %s\n%s", resp.StatusCode, body, logs())
-		}
-	}
-	send("Hello from Kannel", "plain")
-	waitUntil(t, 30*time.Second, func() bool { _, by := p.byStatus(); return by["DELIVERED"] == 1 })
-	if accepted, by := p.byStatus(); accepted != 1 || by["DELIVERED"] != 1 {
-		t.Fatalf("%d accepted, %v\n%s", accepted, by, logs())
-	}
-	waitUntil(t, 20*time.Second, func() bool { return slices.Contains(hook.values("plain", "ref", "status"), "1") })
-	if got := hook.values("plain", "ref", "status"); !slices.Equal(got, []string{"1", "8"}) {
-		t.Errorf("the client was told %v\n%s", got, logs())
-	}
-	send(strings.Repeat("long and longer ", 20), "long")
-	waitUntil(t, 30*time.Second, func() bool { _, by := p.byStatus(); return by["DELIVERED"] >= 2 })
-	if accepted, by := p.byStatus(); accepted != by["DELIVERED"] || accepted < 2 {
-		t.Errorf("%d accepted, %v\n%s", accepted, by, logs())
 	}
 }

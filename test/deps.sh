@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Programs that some tests use for real: a browser for the pages, Node.js for an SMPP
-# client that is not ours, Kannel as a client of the HTTP API that is like its own,
+# client and an SMSC that are not ours, Kannel as a client over HTTP and over SMPP,
 # Locust to ask what our load tester asks, HAProxy to read the example of its configuration, PostgreSQL and Redis for what is kept and watched there (the tests start private ones).
 # Missing ones are installed where that is possible without
 # asking (Debian or Ubuntu, as root); otherwise this says how, and the tests that need

@@ -5,7 +5,7 @@
 // a kind of day: input and sockets (what comes in is wrong), mistakes (the operator's),
 // limits, concurrency, smsc, states and webhook (what goes out), life, kill and trouble
 // (starts, ends and what happens in between), demo, tls, docs, locust (a second opinion of
-// the load tester), and interop with the SMPP client of npm/, which is not ours. Tests
-// that wait more than they work run beside each other; the ones that measure memory, time
-// or load run alone.
+// the load tester), and interop, foreign_smsc and kannel: SMPP clients and an SMSC that
+// are not ours, from npm/ and Debian. Tests that wait more than they work run beside each
+// other; the ones that measure memory, time or load run alone.
 package test

@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -148,11 +149,25 @@ func needPrograms(t *testing.T, programs ...string) {
 	}
 }
 
-// npmInstall puts the client and its packages into a folder of their own.
+// npm is the folder of test/npm with its packages, for all tests.
+var npm struct {
+	mu   sync.Mutex
+	path string // guarded by mu; empty: not installed yet
+}
+
+// npmInstall puts the programs of test/npm and their packages into a folder beside the binary.
 func npmInstall(t *testing.T) string {
 	t.Helper()
+	npm.mu.Lock()
+	defer npm.mu.Unlock()
+	if npm.path != "" {
+		return npm.path
+	}
 	needPrograms(t, "node", "npm")
-	dir := t.TempDir()
+	dir := filepath.Join(filepath.Dir(binary), "npm")
+	if err := os.RemoveAll(dir); err != nil { // of a try that failed
+		t.Fatal(err)
+	}
 	if err := os.CopyFS(dir, os.DirFS("npm")); err != nil {
 		t.Fatal(err)
 	}
@@ -163,5 +178,6 @@ func npmInstall(t *testing.T) string {
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s\n%s", err, out, needRegistry)
 	}
+	npm.path = dir
 	return dir
 }
