@@ -7,7 +7,8 @@ import (
 )
 
 // frameReader cuts a byte stream into PDUs. Its buffer grows only as bytes arrive, never
-// by what command_length claims, and is given back when a long PDU is done.
+// by what command_length claims, and is given back when a long PDU is done. Before the first
+// whole PDU it is small: who only connects costs little.
 //
 //	buf: [ consumed | whole PDUs and the begin of one | free ]
 //	      0         r                                  w
@@ -18,8 +19,11 @@ type frameReader struct {
 	limit int // highest command_length
 }
 
+// firstRead is enough for a bind.
+const firstRead = 256
+
 func newFrameReader(base, limit int) frameReader {
-	return frameReader{buf: make([]byte, base), base: base, limit: limit}
+	return frameReader{buf: make([]byte, min(base, firstRead)), base: base, limit: limit}
 }
 
 // next returns the next whole PDU, aliasing the buffer until fill, or nil when more
@@ -47,6 +51,9 @@ func (f *frameReader) fill(src io.Reader) error {
 	if f.r > 0 {
 		f.w = copy(f.buf, f.buf[f.r:f.w])
 		f.r = 0
+		if len(f.buf) < f.base {
+			f.resize(f.base)
+		}
 	}
 	switch {
 	case f.w == len(f.buf):

@@ -94,8 +94,8 @@ type Session struct {
 	err          error // why it ended
 	bind         BindType
 	systemID     string
-	version      byte // of the peer
-	ring         []slot
+	version      byte   // of the peer
+	ring         []slot // nil before the first request of ours
 	lastSeq      uint32
 	inFlight     int // requests of ours in the window
 	waiting      int // Sends that wait for a slot or for room
@@ -151,7 +151,6 @@ func newSession(conn net.Conn, o SessionOptions, server bool, h hooks) *Session 
 		dying:   make(chan struct{}),
 		done:    make(chan struct{}),
 		wrote:   make(chan struct{}),
-		ring:    make([]slot, ringSize(o.Window)),
 		version: Version34,
 		now:     time.Now(),
 	}

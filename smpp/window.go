@@ -33,6 +33,9 @@ func ringSize(window int) int {
 
 // nextSeq returns the number of our next request. It needs mu.
 func (s *Session) nextSeq() uint32 {
+	if s.ring == nil { // most peers that connect and never bind are asked nothing
+		s.ring = make([]slot, ringSize(s.opts.Window))
+	}
 	for {
 		s.lastSeq++
 		if s.lastSeq > MaxSequence {
@@ -51,6 +54,9 @@ func (s *Session) slot(seq uint32) *slot { return &s.ring[seq&uint32(len(s.ring)
 func (s *Session) take(h Header) (slot, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.ring == nil {
+		return slot{}, false
+	}
 	p := s.slot(h.Seq)
 	if p.state == slotFree || p.seq != h.Seq || h.ID != CmdGenericNack && h.ID != p.cmd|respBit {
 		return slot{}, false
