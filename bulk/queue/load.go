@@ -214,9 +214,9 @@ func (q *Queue) remember(l *lane) {
 func (l *Lanes) promoter(ctx context.Context) {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
-	look := l.o.Now()
+	look := time.Now() // in time that passes, whatever the clock is set to
 	for {
-		wait := look.Sub(l.o.Now())
+		wait := time.Until(look)
 		if due := l.nextDue.Load(); due != 0 {
 			wait = min(wait, time.UnixMilli(due).Sub(l.o.Now()))
 		}
@@ -233,7 +233,7 @@ func (l *Lanes) promoter(ctx context.Context) {
 		if err != nil && ctx.Err() == nil {
 			l.o.Logger.Error("load due messages", "err", err)
 		}
-		if look = l.o.Now(); !more || err != nil {
+		if look = time.Now(); !more || err != nil {
 			look = look.Add(l.o.DueEvery)
 		}
 	}
