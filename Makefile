@@ -37,6 +37,11 @@ race: ## run the tests of the concurrent packages under the race detector
 	$(GO) test -race -timeout 20m ./smpp/... ./smsc/... ./bulk/... ./load/...
 	RACE=1 KILL_ROUNDS=5 $(GO) test -timeout 5m -run Killed ./test
 
+.PHONY: torture
+torture: ## let faults befall the platform for TORTURE_TIME (default 10m); TORTURE_SEED repeats a run: docs/faults.md
+	TORTURE_TIME=$${TORTURE_TIME:-10m} $(GO) test -timeout 24h -count 1 -run '^TestTorture$$' -v ./test
+	STORE_HISTORIES=25 $(GO) test -timeout 30m -count 1 -run 'WholeCourse|Linearizable' ./bulk/store/... ./bulk/account
+
 .PHONY: fuzz
 fuzz: ## fuzz each parser for FUZZTIME (default 5s)
 	./test/fuzz.sh $${FUZZTIME:-5s}

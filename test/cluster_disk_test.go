@@ -83,6 +83,12 @@ func (d *smallDisk) free() {
 	}
 }
 
+// again makes it possible to fill the disk once more.
+func (d *smallDisk) again() (err error) {
+	d.ballast, err = os.Create(d.ballast.Name())
+	return err
+}
+
 // refuses waits until no node is ready, and wants each of them to refuse messages at both doors and
 // to be alive, while keep is called.
 func (r *rig) refuses(keep func()) {
