@@ -19,10 +19,10 @@ import (
 )
 
 // consolePages are those of an admin.
-var consolePages = []string{"dashboard", "messages", "send", "campaigns", "blocked", "connectors", "routes", "webhooks", "cdr", "accounts", "users", "audit", "system", "profile"}
+var consolePages = []string{"dashboard", "messages", "send", "campaigns", "inbound", "inbound/routes", "blocked", "connectors", "routes", "webhooks", "cdr", "alerts", "accounts", "users", "audit", "system", "profile"}
 
 // startConsole is a platform in dev mode with a simulator, and where its console is.
-func startConsole(t *testing.T) (url string) {
+func startConsole(t *testing.T) (url string, sim *smsc.Simulator) {
 	t.Helper()
 	sim, err := smsc.New(smsc.Options{Addr: "127.0.0.1:0"})
 	if err != nil {
@@ -49,7 +49,7 @@ func startConsole(t *testing.T) (url string) {
 			t.Error(err)
 		}
 	})
-	return "http://" + p.HTTPAddr() + "/"
+	return "http://" + p.HTTPAddr() + "/", sim
 }
 
 // post calls REST with the API key of the dev mode.
@@ -95,8 +95,8 @@ func (b visitor) signIn(user, password string) {
 func (b visitor) visit(page string) {
 	b.t.Helper()
 	b.JS(fmt.Sprintf(`(location.hash = '#/%s')`, page))
-	if page != "profile" {
-		b.Until(page, fmt.Sprintf(`document.querySelector('#nav-%s[aria-current=page]')`, page))
+	if name, _, _ := strings.Cut(page, "/"); name != "profile" {
+		b.Until(page, fmt.Sprintf(`document.querySelector('#nav-%s[aria-current=page]')`, name))
 	}
 	b.Until(page+" without a skeleton", `document.querySelector('main') && !document.querySelector('.skeleton')`)
 	if wrong := b.JS(`[...document.querySelectorAll('.banner.bad')].map(e => e.textContent).join(' ')`); wrong != "" {
@@ -111,7 +111,7 @@ func (b visitor) visitAll(look string) {
 		b.Size(size[0], size[1])
 		for _, page := range consolePages {
 			b.visit(page)
-			name := fmt.Sprintf("%s-%s-%d", page, look, size[0])
+			name := fmt.Sprintf("%s-%s-%d", strings.ReplaceAll(page, "/", "-"), look, size[0])
 			b.Fits(name)
 			if dir := os.Getenv("CONSOLE_PICTURES"); dir != "" {
 				b.Picture(filepath.Join(dir, name+".png"))
@@ -122,7 +122,7 @@ func (b visitor) visitAll(look string) {
 
 // TestConsoleInABrowser signs in, sends, follows, stops and starts a connector, makes a campaign, and looks at each page.
 func TestConsoleInABrowser(t *testing.T) {
-	url := startConsole(t)
+	url, sim := startConsole(t)
 	b := visitConsole(t, url)
 	b.signIn("dev", "wrong horse battery")
 	b.Has(".banner.bad", "wrong")
@@ -194,6 +194,11 @@ func TestConsoleInABrowser(t *testing.T) {
 	b.webhooks(url)
 	b.blocked()
 	b.records()
+	b.connectors()
+	b.rules(url)
+	b.unmade()
+	b.inbound(func(text string) { fromMobile(t, sim, text) })
+	b.alerts()
 
 	for _, theme := range []string{"light", "dark"} {
 		b.JS(fmt.Sprintf(`((document.documentElement.dataset.theme || 'light') !== %q && document.querySelector('#theme').click())`, theme))
@@ -213,7 +218,7 @@ func TestConsoleInABrowser(t *testing.T) {
 
 // TestConsoleInArabic: right to left, and no string without a translation.
 func TestConsoleInArabic(t *testing.T) {
-	url := startConsole(t)
+	url, _ := startConsole(t)
 	post(t, url, "messages", `{"from":"SHOP","to":"+4915112345678","text":"مرحبا"}`)
 	b := visitConsole(t, url)
 	b.signIn("dev", "dev-console-pass")
@@ -235,7 +240,7 @@ func TestConsoleInArabic(t *testing.T) {
 
 // TestConsoleShowsTextAsText: markup in any field is text, and the page's policy would not run it.
 func TestConsoleShowsTextAsText(t *testing.T) {
-	url := startConsole(t)
+	url, sim := startConsole(t)
 	const evil = `<script>window.evil=1</script><img src=x onerror=window.evil=2>`
 	quoted := fmt.Sprintf("%q", evil)
 	post(t, url, "messages", `{"from":"SHOP","to":"+4915112345678","client_ref":"<img src=x onerror=evil>","text":`+quoted+`}`)
@@ -243,11 +248,28 @@ func TestConsoleShowsTextAsText(t *testing.T) {
 	post(t, url, "campaigns", `{"name":"<svg onload=window.evil=4>","sender_id":"SHOP","message_content":`+quoted+`,"recipients":["+4915112345679"]}`)
 	post(t, url, "routes", `{"name":"r","match":{"text":"<img src=x onerror=window.evil=5>"},"targets":[{"connector":"default"}]}`)
 	post(t, url, "blacklist", `{"numbers":["15550100999"],"sender":"<img src=x onerror=e>"}`)
+	post(t, url, "connectors", `{"name":"evil","mode":"stopped","kind":"http","http":{"url":"http://127.0.0.1:1/","format":"text","body":"<img src=x onerror=evil>{{.Text}}"}}`)
+	post(t, url, "inbound/routes", `{"name":"<img src=x onerror=evil>","keyword":"<svg/onload=evil>","pattern":"<b>"}`)
 	b := visitConsole(t, url)
 	b.signIn("dev", "dev-console-pass")
 	b.Until("the dashboard", `document.querySelector('#state')`)
+	b.visit("connectors")
+	b.Has("[data-name=default] .badge", "up")
+	fromMobile(t, sim, evil)
 	b.visit("blocked")
 	b.Has("#numbers td", "<img src=x onerror=e>")
+	b.visit("inbound/routes")
+	b.Has("#inbound-routes td", "<svg/onload=evil>")
+	b.Click("#inbound-routes [data-act=delete]")
+	b.Has("dialog h2", "<img src=x onerror=evil>")
+	b.Click("dialog button")
+	b.visit("inbound")
+	b.Has("#inbound td", "<script>window.evil=1</script>")
+	b.Click("#inbound td a")
+	b.Has("blockquote", "onerror=window.evil=2")
+	b.visit("connectors")
+	b.Click("[data-name=evil] [data-act=edit]")
+	b.Until("a connector in its form", `document.querySelector('#c-http').value.includes('<img src=x onerror=evil>')`)
 	b.visit("messages")
 	b.Has("#messages td", "<script>window.evil=1</script>")
 	b.JS(`(document.querySelector('#messages td a').click(), '')`)
@@ -262,6 +284,8 @@ func TestConsoleShowsTextAsText(t *testing.T) {
 	b.Has("#accounts td", "<img src=x onerror=window.evil=3>")
 	b.visit("routes")
 	b.Has("#routes td", "onerror=window.evil=5")
+	b.Click("#routes [data-act=edit]")
+	b.Until("a rule in its form", `document.querySelector('#r-text').value.includes('onerror=window.evil=5')`)
 	b.visit("audit")
 	b.Has("#audit td", "onerror=window.evil=3")
 	b.visit("send")
@@ -277,9 +301,9 @@ func TestConsoleShowsTextAsText(t *testing.T) {
 	}
 }
 
-// TestConsoleAsCustomer: the pages of an account, and nothing of others.
-func TestConsoleAsCustomer(t *testing.T) {
-	url := startConsole(t)
+// TestConsoleByRole: a customer has the pages of an account, and nothing of others; an auditor changes nothing.
+func TestConsoleByRole(t *testing.T) {
+	url, _ := startConsole(t)
 	post(t, url, "accounts", `{"name":"shop"}`)
 	post(t, url, "users", `{"name":"cara","role":"customer","account_id":2,"password":"correct horse battery"}`)
 	post(t, url, "messages", `{"from":"SHOP","to":"+4915112345678","text":"of dev"}`)
@@ -290,13 +314,41 @@ func TestConsoleAsCustomer(t *testing.T) {
 	b.Fill("#new", "another long password")
 	b.Click("#password button")
 	b.Has("#state", "Running")
-	if pages := b.JS(`[...document.querySelectorAll('#side a')].map(e => e.id.slice(4))`); pages != "dashboard,messages,send,campaigns,blocked,webhooks,accounts" {
+	if pages := b.JS(`[...document.querySelectorAll('#side a')].map(e => e.id.slice(4))`); pages != "dashboard,messages,send,campaigns,inbound,blocked,webhooks,accounts" {
 		t.Errorf("the pages of a customer are %s", pages)
 	}
 	b.visit("messages")
 	b.Has(".empty", "No message")
 	b.JS(`(location.hash = '#/system')`)
 	b.Until("no page of others", `document.querySelector('h1').textContent === 'Dashboard'`)
+	b.visit("blocked")
+	b.Fill("#list", "15550100999")
+	b.Click("#add")
+	b.Has("#numbers td", "15550100999")
+	b.Until("no list of others", `!document.querySelector('#owner')`)
+	b.visit("webhooks")
+	b.Until("the own address", `document.querySelector('#ownwebhook')`)
+
+	b.Click("#signout")
+	post(t, url, "users", `{"name":"aude","role":"auditor","password":"correct horse battery"}`)
+	b.signIn("aude", "correct horse battery")
+	b.Fill("#current", "correct horse battery")
+	b.Fill("#new", "another long password")
+	b.Click("#password button")
+	b.Has("#state", "Running")
+	post(t, url, "routes", `{"name":"all","targets":[{"connector":"default"}]}`)
+	for _, page := range consolePages {
+		if page == "send" {
+			continue
+		}
+		b.visit(page)
+		for _, changes := range []string{"button#new", "#add", "#newchannel", "#reorder", "#ownwebhook", "[data-act]"} {
+			if b.JS(fmt.Sprintf("!!document.querySelector('main %s')", changes)) != "false" {
+				t.Errorf("%s: an auditor is offered %s", page, changes)
+			}
+		}
+	}
+	b.Until("no page to send", `!document.querySelector('#nav-send')`)
 }
 
 // consoleFiles are the pages' files, and "".
@@ -320,7 +372,7 @@ func consoleFiles(t *testing.T) []string {
 
 // TestConsoleFiles: the pages' files are small, and are served with a policy.
 func TestConsoleFiles(t *testing.T) {
-	url := startConsole(t)
+	url, _ := startConsole(t)
 	total := 0
 	for _, name := range consoleFiles(t) {
 		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url+name, nil)

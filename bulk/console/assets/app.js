@@ -5,18 +5,21 @@ import { ask, get, live, session, setSession, useLive, watchSession } from './ne
 import { Field, Loading, Wrong, restOf, useForm } from './parts.js';
 import { Dashboard } from './dashboard.js';
 import { Messages, Send } from './messages.js';
-import { Connectors, Routes } from './traffic.js';
+import { Connectors } from './connectors.js';
+import { Routes } from './routes.js';
 import { Campaigns } from './campaigns.js';
 import { Numbers } from './numbers.js';
 import { Webhooks } from './webhooks.js';
 import { Records } from './cdr.js';
+import { Inbound } from './inbound.js';
+import { Alerts } from './alerts.js';
 import { Accounts, Audit, Profile, System, Users } from './admin.js';
 
 const staff = ['admin', 'operator', 'auditor'], everybody = [...staff, 'customer'];
 const pages = [
   { id: 'dashboard', page: Dashboard, who: everybody },
-  { group: 'traffic', id: 'messages', page: Messages, who: everybody }, { id: 'send', page: Send, who: ['admin', 'operator', 'customer'] }, { id: 'campaigns', page: Campaigns, who: everybody }, { id: 'blocked', page: Numbers, who: everybody },
-  { group: 'network', id: 'connectors', page: Connectors, who: staff }, { id: 'routes', page: Routes, who: staff }, { id: 'webhooks', page: Webhooks, who: everybody }, { id: 'cdr', page: Records, who: staff },
+  { group: 'traffic', id: 'messages', page: Messages, who: everybody }, { id: 'send', page: Send, who: ['admin', 'operator', 'customer'] }, { id: 'campaigns', page: Campaigns, who: everybody }, { id: 'inbound', page: Inbound, who: everybody }, { id: 'blocked', page: Numbers, who: everybody },
+  { group: 'network', id: 'connectors', page: Connectors, who: staff }, { id: 'routes', page: Routes, who: staff }, { id: 'webhooks', page: Webhooks, who: everybody }, { id: 'cdr', page: Records, who: staff }, { id: 'alerts', page: Alerts, who: staff },
   { group: 'administration', id: 'accounts', page: Accounts, who: everybody }, { id: 'users', page: Users, who: staff }, { id: 'audit', page: Audit, who: staff }, { id: 'system', page: System, who: staff },
 ];
 let group = '';

@@ -3,7 +3,7 @@ import { html, Ask, CopyButton, count, none, useState } from './ui.js';
 import { Table } from './table.js';
 import { t } from './strings.js';
 import { ask, query, useAsked, usePages } from './net.js';
-import { Badge, Field, Id, Loading, More, Nothing, When, Wrong, amount, may, measure, moment, restOf, useForm } from './parts.js';
+import { Badge, Fact, Field, Id, Loading, More, Nothing, When, Wrong, amount, may, measure, moment, restOf, useForm } from './parts.js';
 
 const statuses = ['PENDING', 'SCHEDULED', 'SENT', 'DELIVERED', 'FAILED', 'REJECTED', 'EXPIRED', 'CANCELLED', 'HELD', 'UNKNOWN'];
 const columns = [
@@ -39,8 +39,6 @@ export function Messages({ rest }) {
       empty=${html`<${Nothing} title=${t('noMessages')} hint=${t('noMessagesHint')}/>`} tools=${html`<button onClick=${list.again}>${t('refresh')}</button>`}/>`}
       <${More} of=${list}/></section></div>`;
 }
-
-const Fact = ({ name, children }) => children != null && children !== '' && html`<div><dt>${name}</dt><dd>${children}</dd></div>`;
 
 function Message({ id }) {
   const { data: m, error, again } = useAsked('/messages/' + encodeURIComponent(id), 2000);

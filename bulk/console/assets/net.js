@@ -16,6 +16,9 @@ export class Problem extends Error {
   }
 }
 
+// fault is what the page itself finds wrong with a field.
+export const fault = (field, says) => Object.assign(new Error(says), { fields: { [field]: says } });
+
 export async function ask(method, path, body, type = 'application/json') {
   const headers = { 'X-CSRF-Token': session.now?.csrf_token ?? '-' };
   if (body !== undefined) headers['Content-Type'] = type;

@@ -14,7 +14,7 @@ const columns = remove => [
 
 export function Numbers({ rest }) {
   const kind = rest[0] === 'optouts' ? 'optouts' : 'blacklist';
-  return html`<div class="stack"><${Tabs} tabs=${['blacklist', 'optouts'].map(id => ({ id, label: t(id) }))} active=${kind} onSelect=${id => { location.hash = '#/blocked/' + id; }}/><${List} key=${kind} kind=${kind}/></div>`;
+  return html`<div class="stack"><${Tabs} key="tabs" tabs=${['blacklist', 'optouts'].map(id => ({ id, label: t(id) }))} active=${kind} onSelect=${id => { location.hash = '#/blocked/' + id; }}/><${List} key=${kind} kind=${kind}/></div>`;
 }
 
 function List({ kind }) {

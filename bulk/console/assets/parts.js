@@ -27,6 +27,9 @@ export const Wrong = ({ error, again }) => error && html`<div class="banner bad"
 export const Loading = ({ tall }) => html`<div class=${'skeleton' + (tall ? ' tall' : '')} aria-busy="true"></div>`;
 export const Nothing = ({ title, hint }) => html`<${Empty} title=${title}>${hint}</${Empty}>`;
 
+// Fact is a line of what is known; nothing when it is not known.
+export const Fact = ({ name, children }) => children != null && children !== '' && html`<div><dt>${name}</dt><dd>${children}</dd></div>`;
+
 // Field is a label, a box, and what is wrong with it.
 export function Field({ id, label, hint, error, unit, wide, children, ...input }) {
   const box = children ?? html`<input id=${id} aria-invalid=${!!error} aria-describedby=${error || hint ? id + '-says' : null} ...${input}/>`;

@@ -136,16 +136,19 @@ export function Ask({ title, children, yes, danger, onYes, onNo }) {
 
 // Tabs follow the arrow keys.
 export function Tabs({ tabs, active, onSelect }) {
-  const list = useRef();
+  const list = useRef(), moved = useRef(false);
   const keys = e => {
     const step = { ArrowRight: 1, ArrowLeft: -1 }[e.key] * (root.dir === 'rtl' ? -1 : 1);
     if (!step) return;
     const i = (tabs.findIndex(t => t.id === active) + step + tabs.length) % tabs.length;
+    moved.current = true;
     onSelect(tabs[i].id);
     list.current.children[i].focus();
   };
   useEffect(() => {
     const b = list.current.querySelector('[aria-selected=true]');
+    if (b && moved.current) b.focus(); // what the page shows now may have taken the focus
+    moved.current = false;
     if (b) list.current.scrollLeft = b.offsetLeft - (list.current.clientWidth - b.offsetWidth) / 2;
   }, [active]);
   return html`<div class="tabs" role="tablist" ref=${list} onKeyDown=${keys}>${tabs.map(t => html`
