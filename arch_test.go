@@ -108,6 +108,7 @@ var outside = map[string][]string{
 	"gopkg.in/natefinch/lumberjack":   {"cmd", "bulk/accesslog"},
 	"go.opentelemetry.io/":            {"bulk/tracing"},
 	"google.golang.org/protobuf":      {"bulk/tracing/tracingtest"},
+	"github.com/boombuler/barcode":    {"bulk/user"},
 }
 
 // standardOnly lists folders that use the standard library and nothing else outside tests.

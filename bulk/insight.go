@@ -1,7 +1,9 @@
 package bulk
 
 import (
+	"context"
 	"errors"
+	"time"
 
 	"protei-bulk/bulk/api"
 	"protei-bulk/bulk/upstream"
@@ -127,4 +129,27 @@ func (i insight) Queues() []api.Queue {
 		})
 	}
 	return all
+}
+
+// remember has the API note its figures, so that a page that is opened now shows what was before.
+func (p *Platform) remember(a *api.API) {
+	quit, done := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(done)
+		tick := time.NewTicker(api.PastEvery)
+		defer tick.Stop()
+		for {
+			a.Remember()
+			select {
+			case <-tick.C:
+			case <-quit:
+				return
+			}
+		}
+	}()
+	p.onStop("history of the live figures", func(context.Context) error {
+		close(quit)
+		<-done
+		return nil
+	})
 }

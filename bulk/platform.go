@@ -424,6 +424,7 @@ func (p *Platform) startHTTP(context.Context) error {
 	}
 	p.door.open(door)
 	p.onStopWithin(doorPatience, "REST", p.web.Shutdown)
+	p.remember(handler)
 	p.onStop("live figures", func(context.Context) error { handler.EndStreams(); return nil })
 	return nil
 }

@@ -33,6 +33,7 @@ type API struct {
 	uploads atomic.Int64 // files of recipients being read now
 	repeats repeats
 	viewers viewers
+	past    past
 	started time.Time
 	audited []string // method and path
 
@@ -158,6 +159,7 @@ func (a *API) routes() {
 		a.inboundPaths()
 	}
 	a.on("/api/v1/live", customers, methods{"GET": (*call).live})
+	a.on("/api/v1/live/history", admins, methods{"GET": (*call).liveHistory})
 	a.systemRoutes()
 	a.profilePaths()
 	if a.opts.Users != nil {

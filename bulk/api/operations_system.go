@@ -104,6 +104,9 @@ func systemOperations() map[string]operation {
 			id: "getLive", summary: "How the platform is doing: server-sent events each second, or one JSON document with once=true",
 			query: []parameter{{"once", false, "one document, no stream"}}, answer: liveView{},
 		},
+		"GET /live/history": {
+			id: "getLiveHistory", summary: "The figures of everything in the last hour, oldest first", answer: shape{"every_seconds": 0, "figures": []pastFigure{}},
+		},
 		"GET /nodes":  {id: "listNodes", summary: "Nodes that share the store", answer: shape{"nodes": []Node{}}},
 		"GET /system": {id: "getSystem", summary: "The node that answers and its settings", answer: System{}},
 		"PUT /system/log-level": {

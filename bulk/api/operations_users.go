@@ -24,7 +24,7 @@ func userOperations() map[string]operation {
 			answer: sessionView{}, codes: []string{"too_many_sign_ins"}, example: `{"current_password":"correct horse battery","password":"another long password"}`,
 		},
 		"POST /session/totp": {
-			id: "offerTOTP", summary: "Make a secret for an authenticator; PUT makes it the second factor", answer: shape{"secret": "", "url": ""},
+			id: "offerTOTP", summary: "Make a secret for an authenticator; PUT makes it the second factor", answer: shape{"secret": "", "url": "", "qr": user.QR{}},
 		},
 		"PUT /session/totp": {
 			id: "confirmTOTP", summary: "Switch the second factor on", body: shape{"secret": "", "code": "", "password": ""}, answer: sessionView{},

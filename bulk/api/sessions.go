@@ -297,7 +297,12 @@ func (c *call) renew(name string) error {
 // offerTOTP makes a secret for an authenticator. It counts when confirmTOTP has seen a code.
 func (c *call) offerTOTP() error {
 	secret := user.NewTOTPSecret()
-	return c.document(200, map[string]string{"secret": secret, "url": user.TOTPURL("Protei_Bulk", c.session.User.Name, secret)})
+	url := user.TOTPURL("Protei_Bulk", c.session.User.Name, secret)
+	qr, err := user.NewQR(url)
+	if err != nil {
+		return err
+	}
+	return c.document(200, map[string]any{"secret": secret, "url": url, "qr": qr})
 }
 
 // confirmTOTP switches the second factor on.

@@ -297,6 +297,9 @@ func TestSecondFactorOverREST(t *testing.T) {
 	if url, _ := offer.JSON["url"].(string); !strings.HasPrefix(url, "otpauth://totp/Protei_Bulk:ann?") || !strings.Contains(url, "secret="+secret) {
 		t.Errorf("the URL is %s", url)
 	}
+	if path, _ := at(offer.JSON, "qr", "path").(string); !strings.HasPrefix(path, "M0 0h7") {
+		t.Errorf("the QR code does not begin with a finder pattern: %.40q", path)
+	}
 	code, err := user.TOTPCode(secret, started)
 	if err != nil {
 		t.Fatal(err)
