@@ -272,7 +272,7 @@ func (e *estate) at(t *testing.T, c *apiCall) string {
 	own := map[string]string{
 		"/accounts/{id}": fmt.Sprint(e.id), "{prefix}": e.prefix, "/messages/{id}": e.scheduled, "/campaigns/{id}": e.campaign, "/lists/{list}": e.list,
 		"/inbound/messages/{id}": e.inbound, "/inbound/routes/{id}": e.route, "{number}": url.PathEscape(e.number), "/connectors/{name}": "carrier",
-		"/routes/{name}": "none", "/alerts/channels/{name}": "none", "/alerts/rules/{name}": "connector_down", "/users/{name}": "admin", "{secret}": "guessed",
+		"/cdr/{name}": "cdr-20300131-080000-001.csv", "/routes/{name}": "none", "/alerts/channels/{name}": "none", "/alerts/rules/{name}": "connector_down", "/users/{name}": "admin", "{secret}": "guessed",
 	}
 	path := c.path
 	for _, name := range slices.SortedFunc(maps.Keys(own), func(a, b string) int { return len(b) - len(a) }) {
