@@ -199,6 +199,8 @@ func TestConsoleInABrowser(t *testing.T) {
 	b.unmade()
 	b.inbound(func(text string) { fromMobile(t, sim, text) })
 	b.alerts()
+	b.secondFactor()
+	b.past(url)
 
 	for _, theme := range []string{"light", "dark"} {
 		b.JS(fmt.Sprintf(`((document.documentElement.dataset.theme || 'light') !== %q && document.querySelector('#theme').click())`, theme))
@@ -248,7 +250,7 @@ func TestConsoleShowsTextAsText(t *testing.T) {
 	post(t, url, "campaigns", `{"name":"<svg onload=window.evil=4>","sender_id":"SHOP","message_content":`+quoted+`,"recipients":["+4915112345679"]}`)
 	post(t, url, "routes", `{"name":"r","match":{"text":"<img src=x onerror=window.evil=5>"},"targets":[{"connector":"default"}]}`)
 	post(t, url, "blacklist", `{"numbers":["15550100999"],"sender":"<img src=x onerror=e>"}`)
-	post(t, url, "connectors", `{"name":"evil","mode":"stopped","kind":"http","http":{"url":"http://127.0.0.1:1/","format":"text","body":"<img src=x onerror=evil>{{.Text}}"}}`)
+	post(t, url, "connectors", `{"name":"evil","mode":"stopped","kind":"http","http":{"url":"http://127.0.0.1:1/","format":"text","body":"<img src=x onerror=evil>{{to}} {{text}}"}}`)
 	post(t, url, "inbound/routes", `{"name":"<img src=x onerror=evil>","keyword":"<svg/onload=evil>","pattern":"<b>"}`)
 	b := visitConsole(t, url)
 	b.signIn("dev", "dev-console-pass")

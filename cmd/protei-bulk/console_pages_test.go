@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"protei-bulk/bulk/user"
 	"protei-bulk/smsc"
 )
 
@@ -247,7 +248,7 @@ func (b visitor) inbound(deliver func(text string)) {
 	b.Fill("#i-name", "club")
 	b.Fill("#i-pattern", "(")
 	b.Click("#save")
-	b.Has("#inboundform .field.wrong .error", "missing")
+	b.Has("#inboundform .field.wrong .error", "regular expression")
 	b.Fill("#i-pattern", "")
 	b.Fill("#i-keyword", "JOIN")
 	b.Fill("#i-url", to.URL+"/mo")
@@ -279,7 +280,7 @@ func (b visitor) alerts() {
 	b.Fill("#h-name", "ops")
 	b.Fill("#h-url", "http://10.0.0.1/private")
 	b.Click("#savechannel")
-	b.Has("#channelform .field.wrong .error", "URL")
+	b.Has("#channelform .field.wrong .error", "not allowed")
 	b.Fill("#h-url", to.URL+"/alerts")
 	b.Click("#savechannel")
 	b.Has("#channels td", "/alerts")
@@ -297,4 +298,38 @@ func (b visitor) alerts() {
 	b.Fill("#a-for_seconds", "90")
 	b.Click("#saverule")
 	b.Has("#alert-rules td", "90 s")
+}
+
+// past: a page that is opened now shows what was before.
+func (b visitor) past(url string) {
+	b.t.Helper()
+	b.JS(`(window.look = setInterval(() => fetch('/api/v1/live/history').then(r => r.json()).then(h => { window.remembered = h.figures.length; }), 500), '')`)
+	b.Until("what the platform remembers", `window.remembered > 1`)
+	b.Open("about:blank")
+	b.Open(url)
+	b.Until("the dashboard", `document.querySelector('#state')`)
+	b.JS(`(import('/net.js').then(m => { window.live = m.live; }), '')`)
+	b.Until("figures from before this page", `window.live.points[0].at * 1000 < performance.timeOrigin - 1000 && window.live.points.every((p, i, all) => !i || p.at > all[i - 1].at)`)
+}
+
+// secondFactor is set up with what the page shows, and taken away.
+func (b visitor) secondFactor() {
+	b.t.Helper()
+	b.visit("profile")
+	b.Click("#setup")
+	b.Until("a QR code", `document.querySelector('#qr path').getAttribute('d').startsWith('M0 0h7') && document.querySelector('#qr').getBoundingClientRect().width > 150`)
+	code, err := user.TOTPCode(b.JS(`document.querySelector('#factor .facts dd').textContent.replaceAll(' ', '')`), time.Now())
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	b.Fill("#totp", code)
+	b.Fill("#prove", "not the password")
+	b.Click("#factor button")
+	b.Has("#factor .field.wrong .error", "wrong")
+	b.Fill("#prove", "dev-console-pass")
+	b.Click("#factor button")
+	b.Has("#factor .badge", "on")
+	b.Fill("#prove", "dev-console-pass")
+	b.Click("#factor button")
+	b.Has("#factor .badge", "off")
 }

@@ -54,7 +54,7 @@ const ruleColumns = edit => [
   { key: 'name', label: t('alertRule'), width: 20, get: r => r.name, show: v => html`<${Text}>${v}</${Text}>` },
   ...(may('alerts') ? [{ key: 'act', label: ' ', width: 10, get: () => '', show: (v, r) => html`<button class="small" data-act="edit" onClick=${() => edit(r)}>${t('edit')}</button>` }] : []),
   { key: 'meaning', label: t('meaning'), width: 46, grow: true, get: r => r.meaning, show: v => html`<${Text}>${v}</${Text}>` },
-  { key: 'threshold', label: t('firesAt'), num: true, width: 14, get: r => r.threshold, show: (v, r) => html`<bdi dir="ltr">${r.below ? '≤' : '≥'} ${v.toLocaleString('en')}</bdi>` }, { key: 'for', label: t('forSeconds'), num: true, width: 12, get: r => r.for_seconds, show: v => count(v) + ' s' },
+  { key: 'threshold', label: t('firesAt'), num: true, width: 14, get: r => r.threshold, show: (v, r) => html`<bdi dir="ltr">${r.below ? '≤' : '≥'} ${v.toLocaleString('en')}</bdi>` }, { key: 'for', label: t('forSeconds'), num: true, width: 12, get: r => r.for_seconds, show: v => html`<bdi dir="ltr">${count(v)} s</bdi>` },
   { key: 'state', label: t('state'), width: 13, get: r => r.disabled ? 'disabled' : 'active', show: v => html`<${Badge} state=${v} label=${t(v)}/>` },
 ];
 

@@ -13,7 +13,8 @@ import { Webhooks } from './webhooks.js';
 import { Records } from './cdr.js';
 import { Inbound } from './inbound.js';
 import { Alerts } from './alerts.js';
-import { Accounts, Audit, Profile, System, Users } from './admin.js';
+import { Accounts, Audit, System, Users } from './admin.js';
+import { Profile } from './profile.js';
 
 const staff = ['admin', 'operator', 'auditor'], everybody = [...staff, 'customer'];
 const pages = [

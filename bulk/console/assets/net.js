@@ -5,7 +5,7 @@ import { t } from './strings.js';
 export const session = { now: null };
 const watchers = new Set();
 export const watchSession = fn => { watchers.add(fn); return () => watchers.delete(fn); };
-export function setSession(s, why = '') { session.now = s; session.why = why; watchers.forEach(fn => fn()); }
+export function setSession(s, why = '') { if (s?.user !== session.now?.user) forget(); session.now = s; session.why = why; watchers.forEach(fn => fn()); }
 
 // Problem is what the API answers when it does not do it: a sentence, and one for each field.
 export class Problem extends Error {
@@ -81,25 +81,61 @@ export function usePages(path, member, every) {
   return { rows: mine.rows, next: mine.next, error: mine.error, again: () => load(), more: () => load(mine.next) };
 }
 
-// What comes each second: by an event stream, or by asking when there is none.
+// What comes each second: by an event stream, or by asking when there is none; and, for those who see everything, what the
+// platform remembers of the last hour. Points are a second apart for fifteen minutes, and ten seconds apart before.
 export const live = { tick: null, points: [], seen: 0, lost: false };
 const liveWatchers = new Set();
-let source = null, poll = null, closing = null;
-const keep = 900;
+let source = null, poll = null, closing = null, past = [], recent = [], turn = 0;
+const keepRecent = 900, fold = 10, hour = 3600, rates = ['in', 'out', 'delivered', 'failed'];
 const tell = () => liveWatchers.forEach(fn => fn());
 
+// point is what happened between two figures.
+function point(tick, before) {
+  const seconds = (tick.at - before.at) / 1000, per = (a, b) => b == null || a == null || a < b ? null : (a - b) / seconds;
+  const of = name => per(tick[name], before[name]);
+  return { at: tick.at / 1000, in: of('accepted'), out: of('submitted'), delivered: of('delivered'), failed: of('failed'), queued: tick.queued, inFlight: tick.in_flight };
+}
+
+// folded makes one point of several: rates by their mean, the rest as it was last.
+function folded(points) {
+  const one = { ...points.at(-1) };
+  for (const name of rates) { const known = points.map(p => p[name]).filter(v => v != null); one[name] = known.length ? known.reduce((a, b) => a + b) / known.length : null; }
+  return one;
+}
+
+function arrange() {
+  if (recent.length > keepRecent) past.push(folded(recent.splice(0, fold)));
+  const first = (recent.at(-1)?.at ?? 0) - hour;
+  past = past.filter(p => p.at >= first);
+  live.points = [...past, ...recent];
+}
+
 function take(tick) {
-  const before = live.tick, seconds = before ? (tick.at - before.at) / 1000 : 0;
-  if (before && seconds <= 0) return;
-  const per = (a, b) => b == null || a == null || a < b ? null : (a - b) / seconds;
+  const before = live.tick;
+  if (before && tick.at <= before.at) return;
   live.tick = tick; live.seen = Date.now(); live.lost = false;
   if (before) {
-    const of = name => per(tick[name], before[name]);
-    if (seconds > 5) live.points.push({ at: before.at / 1000 + 1 }); // a hole
-    live.points.push({ at: tick.at / 1000, in: of('accepted'), out: of('submitted'), delivered: of('delivered'), failed: of('failed'), queued: tick.queued, inFlight: tick.in_flight });
-    if (live.points.length > keep) live.points = live.points.slice(-keep);
-  }
-  tell();
+    if (tick.at - before.at > 5000) recent.push({ at: before.at / 1000 + 1 }); // a hole
+    recent.push(point(tick, before));
+  } else if (tick.connectors) remember();
+  arrange(); tell();
+}
+
+// forget leaves nothing to the next one who signs in.
+function forget() {
+  source?.close(); source = null; clearTimeout(poll); poll = null; turn++;
+  past = []; recent = []; live.tick = null; live.points = []; live.seen = 0; live.lost = false;
+}
+
+// remember asks for the last hour, once for who is signed in.
+async function remember() {
+  const mine = turn;
+  let figures;
+  try { ({ figures } = await get('/live/history')); } catch { return; } // what comes now is shown all the same
+  if (mine !== turn) return;
+  const began = recent[0]?.at ?? Infinity;
+  past = figures.slice(1).map((f, i) => point(f, figures[i])).filter(p => p.at < began);
+  arrange(); tell();
 }
 
 function listen() {
