@@ -18,10 +18,11 @@ function takes(m = {}) {
 }
 
 const ruleColumns = (edit, remove) => [
-  { key: 'priority', label: t('priority'), num: true, width: 12, get: r => r.priority }, { key: 'name', label: t('name'), width: 18, get: r => r.name, show: v => html`<bdi>${v}</bdi>` }, { key: 'match', label: t('matches'), width: 30, grow: true, get: r => takes(r.match), show: v => html`<bdi>${v}</bdi>` },
+  { key: 'priority', label: t('priority'), num: true, width: 12, get: r => r.priority }, { key: 'name', label: t('name'), width: 18, get: r => r.name, show: v => html`<bdi>${v}</bdi>` },
+  ...(may('routes') ? [{ key: 'act', label: ' ', width: 20, get: () => '', show: (v, r) => html`<span class="row"><button class="small" data-act="edit" onClick=${() => edit(r)}>${t('edit')}</button><button class="small danger" data-act="delete" onClick=${() => remove(r)}>${t('delete')}</button></span>` }] : []),
+  { key: 'match', label: t('matches'), width: 30, grow: true, get: r => takes(r.match), show: v => html`<bdi>${v}</bdi>` },
   { key: 'strategy', label: t('strategy'), width: 14, get: r => r.strategy }, { key: 'targets', label: t('targets'), width: 24, get: r => r.targets.map(a => a.connector).join(', '), show: v => html`<bdi dir="ltr">${v}</bdi>` },
   { key: 'state', label: t('state'), width: 13, get: r => r.disabled ? 'disabled' : 'active', show: v => html`<${Badge} state=${v} label=${t(v)}/>` },
-  ...(may('routes') ? [{ key: 'act', label: ' ', width: 20, get: () => '', show: (v, r) => html`<span class="row"><button class="small" data-act="edit" onClick=${() => edit(r)}>${t('edit')}</button><button class="small danger" data-act="delete" onClick=${() => remove(r)}>${t('delete')}</button></span>` }] : []),
 ];
 const judgedColumns = [
   { key: 'name', label: t('route'), width: 18, get: r => r.route, show: v => html`<bdi>${v}</bdi>` }, { key: 'verdict', label: t('verdict'), width: 14, get: r => r.verdict, show: v => html`<${Badge} state=${v}/>` },

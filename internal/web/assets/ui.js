@@ -3,7 +3,7 @@ import { h, render, Fragment } from './vendor/preact.mjs';
 import htm from './vendor/htm.mjs';
 
 export * from './vendor/hooks.mjs';
-import { useEffect, useRef, useState } from './vendor/hooks.mjs';
+import { useEffect, useLayoutEffect, useRef, useState } from './vendor/hooks.mjs';
 export { render, Fragment };
 export const html = htm.bind(h);
 
@@ -127,7 +127,7 @@ export const Tile = ({ name, value, unit, note, cls = '', values, title }) => ht
 // Ask is a question before something that can not be undone.
 export function Ask({ title, children, yes, danger, onYes, onNo }) {
   const ref = useRef();
-  useEffect(() => { ref.current.showModal(); }, []);
+  useLayoutEffect(() => { ref.current.showModal(); }, []); // with the picture: nothing is clicked before it is open
   return html`<dialog ref=${ref} onClose=${onNo} onClick=${e => e.target === ref.current && ref.current.close()}>
     <h2>${title}</h2><div>${children}</div>
     <div class="row"><button onClick=${() => ref.current.close()}>${words.cancel}</button>
