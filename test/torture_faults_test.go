@@ -245,7 +245,7 @@ func (r *torture) drip(random *rand.Rand) error {
 	defer cancel()
 	for range 300 {
 		all.Go(func() {
-			conn, err := net.Dial("tcp", r.platform.HTTP)
+			conn, err := net.Dial("tcp", r.http)
 			if err != nil {
 				return // the platform is down, by another fault
 			}
@@ -280,7 +280,7 @@ func (r *torture) idle(random *rand.Rand) error {
 		}
 	}()
 	for range n {
-		conn, err := net.DialTimeout("tcp", r.platform.SMPP, 5*time.Second)
+		conn, err := net.DialTimeout("tcp", r.smpp, 5*time.Second)
 		if err != nil {
 			break // the platform is down, by another fault
 		}

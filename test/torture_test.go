@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -40,6 +41,8 @@ type torture struct {
 
 	platform *platform
 	args     []string
+	http     string // its addresses, which stay
+	smpp     string
 	smsc     *child
 	smscArgs []string
 	control  string // of the simulator
@@ -143,8 +146,9 @@ func TestTorture(t *testing.T) {
 // build starts everything.
 func (r *torture) build() {
 	t := r.t
-	smscAddr := freeAddress(t)
-	r.smscArgs = []string{"smsc", "--listen", smscAddr, "--control", freeAddress(t), "--latency", "0-10ms", "--receipt-delay", "0-200ms", "--retry-delay", "200ms", "--receipt-timeout", "2s"}
+	smscAddr := steadyAddress(t)
+	r.http, r.smpp = steadyAddress(t), steadyAddress(t)
+	r.smscArgs = []string{"smsc", "--listen", smscAddr, "--control", steadyAddress(t), "--latency", "0-10ms", "--receipt-delay", "0-200ms", "--retry-delay", "200ms", "--receipt-timeout", "2s"}
 	r.startSMSC()
 	r.tap = newTap(t, smscAddr)
 	server := httptest.NewServer(http.HandlerFunc(r.takeWebhook))
@@ -159,7 +163,7 @@ func (r *torture) build() {
 		t.Fatal(err)
 	}
 	r.args = []string{
-		"--config", config, "--data", r.data, "--http", freeAddress(t), "--smpp", freeAddress(t),
+		"--config", config, "--data", r.data, "--http", r.http, "--smpp", r.smpp,
 		"--upstream", fmt.Sprintf("smpp://x:y@%s?binds=%d&window=%d&trace_tlv=1&timeout=3s&enquire_link=2s", r.tap.addr, tortureBinds, tortureWindow),
 	}
 	r.startPlatform()
@@ -168,6 +172,21 @@ func (r *torture) build() {
 	}
 	r.platform.want(http.StatusCreated, "POST", "/api/v1/accounts", `{"name":"worker","system_id":"worker","password":"worker01"}`, &made)
 	r.workerKey = made.Key
+}
+
+// steadyAddress is one that is free, and that no connection takes for its own end while its server is down: its
+// port is below those that the system gives out.
+func steadyAddress(t *testing.T) string {
+	t.Helper()
+	for range 1000 {
+		ln, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", 12_000+rand.IntN(20_000)))
+		if err == nil {
+			defer ln.Close()
+			return ln.Addr().String()
+		}
+	}
+	t.Fatal("no port is free below 32000")
+	return ""
 }
 
 func (r *torture) startPlatform() {
@@ -209,13 +228,12 @@ func (r *torture) hang(on bool) {
 func (r *torture) begin() {
 	ctx, cancel := context.WithCancel(r.t.Context())
 	r.stopLoad = cancel
-	addr, smppAddr := r.platform.HTTP, r.platform.SMPP
 	for range 2 {
-		r.load.Go(func() { r.every(ctx, 100*time.Millisecond, func() { r.post(ctx, addr) }) })
+		r.load.Go(func() { r.every(ctx, 100*time.Millisecond, func() { r.post(ctx) }) })
 	}
 	r.load.Go(func() {
 		for ctx.Err() == nil {
-			r.submit(ctx, smppAddr)
+			r.submit(ctx)
 		}
 	})
 	r.startWorker()
@@ -236,15 +254,15 @@ func (r *torture) every(ctx context.Context, pause time.Duration, f func()) {
 
 // startWorker starts the load tester. What it is promised is only in the platform's own ledger.
 func (r *torture) startWorker() {
-	r.worker = launch(r.t, "load", nil, "load", "--headless", "--only-summary", "--no-receipts", "-H", "http://"+r.platform.HTTP,
-		"--api-key", r.workerKey, "--smpp", "worker:worker01@"+r.platform.SMPP, "-u", "4", "-r", "10", "-t", "1h", "--set", "smpp_users=1", "--set", "smpp_rate=20")
+	r.worker = launch(r.t, "load", nil, "load", "--headless", "--only-summary", "--no-receipts", "-H", "http://"+r.http,
+		"--api-key", r.workerKey, "--smpp", "worker:worker01@"+r.smpp, "-u", "4", "-r", "10", "-t", "1h", "--set", "smpp_users=1", "--set", "smpp_rate=20")
 }
 
 // number returns one that no other message goes to.
 func (r *torture) number() string { return fmt.Sprintf("1777%08d", r.serial.Add(1)) }
 
 // post sends a bulk over REST.
-func (r *torture) post(ctx context.Context, addr string) {
+func (r *torture) post(ctx context.Context) {
 	var items []string
 	for range 10 {
 		items = append(items, fmt.Sprintf(`{"to":"+%s","text":"under torture"}`, r.number()))
@@ -254,7 +272,7 @@ func (r *torture) post(ctx context.Context, addr string) {
 	var many struct {
 		IDs []string `json:"message_ids"`
 	}
-	code, err := call(ctx, "POST", "http://"+addr+"/api/v1/messages/bulk", fmt.Sprintf(`{"from":"Kill","dlr_url":%q,"messages":[%s]}`, r.hook, strings.Join(items, ",")), &many)
+	code, err := call(ctx, "POST", "http://"+r.http+"/api/v1/messages/bulk", fmt.Sprintf(`{"from":"Kill","dlr_url":%q,"messages":[%s]}`, r.hook, strings.Join(items, ",")), &many)
 	if err == nil && code == http.StatusCreated {
 		r.led.promise(false, many.IDs...)
 		return
@@ -263,10 +281,10 @@ func (r *torture) post(ctx context.Context, addr string) {
 }
 
 // submit sends over SMPP until its bind ends.
-func (r *torture) submit(ctx context.Context, addr string) {
+func (r *torture) submit(ctx context.Context) {
 	dial, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
-	s, err := r.led.listenSMPP(dial, addr)
+	s, err := r.led.listenSMPP(dial, r.smpp)
 	if err != nil {
 		r.refused.Add(1)
 		select {
@@ -302,7 +320,7 @@ func (r *torture) rest(after string) {
 	r.stopLoad()
 	r.load.Wait()
 	r.worker.kill()
-	bound, err := r.led.listenSMPP(r.t.Context(), r.platform.SMPP)
+	bound, err := r.led.listenSMPP(r.t.Context(), r.smpp)
 	if err != nil {
 		r.t.Fatalf("after %s: bind for receipts: %v\n%s", after, err, lastLines(r.platform.out.String(), 25))
 	}
@@ -352,7 +370,7 @@ func (r *torture) areSent(ids []string) bool {
 
 func (r *torture) statusOf(id string) string {
 	var m struct{ Status string }
-	code, err := call(r.t.Context(), "GET", "http://"+r.platform.HTTP+"/api/v1/messages/"+id, "", &m)
+	code, err := call(r.t.Context(), "GET", "http://"+r.http+"/api/v1/messages/"+id, "", &m)
 	if err != nil || code != http.StatusOK {
 		return fmt.Sprintf("%d %v", code, err)
 	}
@@ -425,7 +443,7 @@ func (r *torture) flows(after string) time.Time {
 		var one struct {
 			MessageID string `json:"message_id"`
 		}
-		code, err := call(ctx, "POST", "http://"+r.platform.HTTP+"/api/v1/messages", fmt.Sprintf(`{"from":"Kill","to":"+%s","text":"probe"}`, r.number()), &one)
+		code, err := call(ctx, "POST", "http://"+r.http+"/api/v1/messages", fmt.Sprintf(`{"from":"Kill","to":"+%s","text":"probe"}`, r.number()), &one)
 		if err == nil && code == http.StatusCreated {
 			id = one.MessageID
 		}
