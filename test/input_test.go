@@ -3,6 +3,7 @@ package test
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"fmt"
 	"io"
 	"net"
@@ -10,6 +11,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"protei-bulk/smpp"
 )
 
 // TestBadRequests sends what customers get wrong. Each gets an answer that names the
@@ -282,6 +285,14 @@ func TestManyLargeBodiesAtOnce(t *testing.T) {
 func TestCredentialsTakeTheSameTime(t *testing.T) {
 	p := serveDev(t)
 	p.assertWell()
+	// Each try comes from an address of its own: of one, ten are looked at.
+	var host uint32
+	elsewhere := func(ctx context.Context, network, addr string) (net.Conn, error) {
+		host++
+		from := net.IPv4(127, 0, 1+byte(host>>8), byte(host))
+		return (&net.Dialer{LocalAddr: &net.TCPAddr{IP: from}}).DialContext(ctx, network, addr)
+	}
+	client := &http.Client{Transport: &http.Transport{DialContext: elsewhere, DisableKeepAlives: true}}
 	basic := func(user string) func() {
 		return func() {
 			req, err := http.NewRequest("GET", p.url()+"/api/v1/messages", nil)
@@ -289,7 +300,7 @@ func TestCredentialsTakeTheSameTime(t *testing.T) {
 				t.Fatal(err)
 			}
 			req.SetBasicAuth(user, "wrong-one")
-			resp, err := http.DefaultClient.Do(req)
+			resp, err := client.Do(req)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -307,7 +318,9 @@ func TestCredentialsTakeTheSameTime(t *testing.T) {
 
 	bind := func(user, status string) func() {
 		return func() {
-			s, err := p.bind(user, "wrong", nil)
+			s, err := smpp.Dial(t.Context(), smpp.DialOptions{
+				Addr: p.SMPP, BindType: smpp.Transceiver, SystemID: user, Password: "wrong", DialContext: elsewhere,
+			})
 			if err == nil {
 				s.Close()
 				t.Fatalf("%s is bound with a wrong password", user)

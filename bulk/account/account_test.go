@@ -3,6 +3,7 @@ package account_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"sync"
 	"testing"
@@ -47,7 +48,7 @@ func TestSecretsAreStoredAsHashesAndSurviveAReopening(t *testing.T) {
 	if got, err := d.ByKey(s.APIKey, ""); err != nil || got.Owner().ID != a.ID {
 		t.Errorf("ByKey = %v, %v", got, err)
 	}
-	if got, err := d.Verify("box", "geheim12"); err != nil || got.ID != a.ID {
+	if got, err := d.Verify("box", "geheim12", "192.0.2.1"); err != nil || got.ID != a.ID {
 		t.Errorf("Verify = %v, %v", got, err)
 	}
 }
@@ -71,20 +72,20 @@ func TestVerifyTellsWhatIsWrong(t *testing.T) {
 		"right":            {"box", "geheim12", nil},
 		"right, from memo": {"box", "geheim12", nil},
 	} {
-		if _, err := d.Verify(c.user, c.password); !errors.Is(err, c.want) {
+		if _, err := d.Verify(c.user, c.password, "192.0.2.1"); !errors.Is(err, c.want) {
 			t.Errorf("%s: %v, want %v", name, err, c.want)
 		}
 	}
 	if _, err := d.SetPassword(context.Background(), a.ID, "neues123"); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := d.Verify("box", "geheim12"); !errors.Is(err, account.ErrBadPassword) {
+	if _, err := d.Verify("box", "geheim12", "192.0.2.1"); !errors.Is(err, account.ErrBadPassword) {
 		t.Errorf("the old password: %v", err)
 	}
 	if _, err := d.Update(context.Background(), a.ID, func(s *account.Spec) { s.Disabled = true }); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := d.Verify("box", "neues123"); !errors.Is(err, account.ErrDisabled) {
+	if _, err := d.Verify("box", "neues123", "192.0.2.1"); !errors.Is(err, account.ErrDisabled) {
 		t.Errorf("a disabled account: %v", err)
 	}
 }
@@ -95,7 +96,7 @@ func TestVerifiedPasswordsAreRemembered(t *testing.T) {
 	create(t, d, account.Spec{Name: "acme", SystemID: "box"}, "geheim12")
 	begin := time.Now()
 	for range 1000 {
-		if _, err := d.Verify("box", "geheim12"); err != nil {
+		if _, err := d.Verify("box", "geheim12", "192.0.2.1"); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -109,7 +110,7 @@ func TestUnknownUsersTakeAsLongAsWrongPasswords(t *testing.T) {
 	create(t, d, account.Spec{Name: "acme", SystemID: "box"}, "geheim12")
 	took := func(user string) time.Duration {
 		begin := time.Now()
-		_, _ = d.Verify(user, "nonsense")
+		_, _ = d.Verify(user, "nonsense", "192.0.2.1")
 		return time.Since(begin)
 	}
 	var known, unknown time.Duration
@@ -201,7 +202,7 @@ func TestFirstStart(t *testing.T) {
 	if err != nil || !created || len(s.APIKey) < 35 || len(s.Password) != 8 {
 		t.Fatalf("EnsureAdmin = %+v, %v, %v", s, created, err)
 	}
-	if a, err := d.Verify("admin", s.Password); err != nil || a.Role != account.Admin {
+	if a, err := d.Verify("admin", s.Password, "192.0.2.1"); err != nil || a.Role != account.Admin {
 		t.Errorf("admin: %+v, %v", a, err)
 	}
 	if _, again, err := open(t, store).EnsureAdmin(context.Background()); again || err != nil {
@@ -221,7 +222,7 @@ func TestFirstStart(t *testing.T) {
 	if a, err := d.ByKey(reset.APIKey, ""); err != nil || a.Owner().Name != "admin" {
 		t.Errorf("the new key: %v", err)
 	}
-	if _, err := d.Verify("admin", reset.Password); err != nil {
+	if _, err := d.Verify("admin", reset.Password, "192.0.2.1"); err != nil {
 		t.Errorf("the new password: %v", err)
 	}
 }
@@ -236,7 +237,7 @@ func TestDev(t *testing.T) {
 		if a, err := d.ByKey("dev-api-key", ""); err != nil || a.Owner() != d.Anonymous() {
 			t.Errorf("ByKey = %v, %v", a, err)
 		}
-		if _, err := d.Verify("dev", "devpass1"); err != nil {
+		if _, err := d.Verify("dev", "devpass1", "192.0.2.1"); err != nil {
 			t.Error(err)
 		}
 		d = open(t, store)
@@ -281,7 +282,7 @@ func TestManyAtOnce(t *testing.T) {
 				if _, err := d.ByKey(s.APIKey, ""); err != nil {
 					t.Error(err)
 				}
-				if _, err := d.Verify("box", "geheim12"); err != nil && !errors.Is(err, account.ErrBusyVerifying) {
+				if _, err := d.Verify("box", "geheim12", "192.0.2.1"); err != nil && !errors.Is(err, account.ErrBusyVerifying) {
 					t.Error(err)
 				}
 				d.BySystemID("box").Take(time.Now(), 1)
@@ -310,5 +311,60 @@ func BenchmarkByKey(b *testing.B) {
 		if _, err := d.ByKey(s.APIKey, ""); err != nil {
 			b.Fatal(err)
 		}
+	}
+}
+
+// TestWrongPairsAreLimited: of an address ten wrong passwords of a system_id are looked at and a hundred in all, then as many as
+// the time allows; what was right before, and who asks from elsewhere, is not concerned.
+func TestWrongPairsAreLimited(t *testing.T) {
+	now := time.Date(2030, 1, 31, 9, 0, 0, 0, time.UTC)
+	d, err := account.Open(t.Context(), account.Options{Store: new(accounttest.Store), Now: func() time.Time { return now }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	create(t, d, account.Spec{Name: "acme", SystemID: "box"}, "geheim12")
+	create(t, d, account.Spec{Name: "other", SystemID: "other"}, "geheim12")
+	verify := func(id, password, from string) error {
+		_, err := d.Verify(id, password, from)
+		return err
+	}
+	limited := func(what string, err error, want bool) {
+		t.Helper()
+		var l *account.LimitedError
+		if errors.As(err, &l) != want || want && (l.Retry <= 0 || l.Retry > 10*time.Second) {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	if err := verify("other", "geheim12", "192.0.2.1:1000"); err != nil {
+		t.Fatal(err)
+	}
+	for range 10 {
+		limited("a wrong one", verify("box", "wrong", "192.0.2.1:1001"), false)
+	}
+	limited("the eleventh", verify("box", "wrong", "192.0.2.1:1002"), true)
+	limited("the right one from there", verify("box", "geheim12", "192.0.2.1:1003"), true)
+	limited("a wrong one from elsewhere", verify("box", "wrong", "198.51.100.1:1"), false)
+	if err := verify("box", "geheim12", "198.51.100.1:1"); err != nil {
+		t.Errorf("the right one from elsewhere: %v", err)
+	}
+	if err := verify("box", "geheim12", "192.0.2.1:1003"); err != nil {
+		t.Errorf("the right one from there, now that it is known: %v", err)
+	}
+	now = now.Add(10 * time.Second)
+	limited("ten seconds later", verify("box", "wrong", "192.0.2.1"), false)
+	limited("and again", verify("box", "wrong", "192.0.2.1"), true)
+
+	looked := 0
+	for i := range 130 { // a network of IPv6 is one address
+		var l *account.LimitedError
+		if err := verify(fmt.Sprintf("nobody%d", i), "wrong", fmt.Sprintf("[2001:db8:0:1::%x]:9", i)); !errors.As(err, &l) {
+			looked++
+		}
+	}
+	if looked != 100 {
+		t.Errorf("%d wrong pairs of an address are looked at, want 100", looked)
+	}
+	if err := verify("other", "geheim12", "[2001:db8:0:1::1]:9"); err != nil {
+		t.Errorf("one that was right before: %v", err)
 	}
 }

@@ -4,13 +4,14 @@ import (
 	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
+	"runtime"
 	"sync"
 	"time"
 )
 
 const (
 	maxVerified   = 10_000
-	maxVerifying  = 2 // argon2id runs at once: 19 MiB and a core's time each
+	maxVerifying  = 4 // argon2id runs at once: 19 MiB and a core's time each
 	maxWaiting    = 64
 	verifyTimeout = 5 * time.Second
 )
@@ -25,6 +26,9 @@ type verifier struct {
 
 	mu       sync.Mutex
 	verified map[[32]byte]verification // guarded by mu; at most maxVerified
+
+	guesses Tries // by name and address: nobody locks a customer out from elsewhere
+	sources Tries // by address
 }
 
 type verification struct {
@@ -34,9 +38,11 @@ type verification struct {
 
 func (v *verifier) start() {
 	_, _ = rand.Read(v.secret[:])
-	v.slots = make(chan struct{}, maxVerifying)
+	v.slots = make(chan struct{}, min(maxVerifying, max(1, runtime.GOMAXPROCS(0)/2))) // the other half of the cores sends
 	v.waiting = make(chan struct{}, maxWaiting)
 	v.verified = make(map[[32]byte]verification)
+	v.guesses.Burst, v.guesses.Refill = 10, 10*time.Second
+	v.sources.Burst, v.sources.Refill = 100, time.Second
 	// The zero salt and key: nothing hashes to it.
 	v.dummy = "$argon2id$v=19$m=19456,t=2,p=1$AAAAAAAAAAAAAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
 }
@@ -68,8 +74,34 @@ func (v *verifier) remember(k [32]byte, a *Account) {
 	v.verified[k] = verification{a.ID, a.PasswordHash}
 }
 
-// slow runs argon2id in one of few slots, and gives up when too many wait.
-func (v *verifier) slow(hash, password string) (bool, error) {
+// source is where tries of a pair come from.
+type source struct{ pair, address string }
+
+// wait says how long a source that was wrong too often has to wait.
+func (v *verifier) wait(now time.Time, from source) error {
+	if wait := max(v.guesses.Wait(now, from.pair), v.sources.Wait(now, from.address)); wait > 0 {
+		return &LimitedError{wait}
+	}
+	return nil
+}
+
+// guess is slow for a source, and counts it when it is wrong. Of many at once, those that waited for a slot while others
+// were wrong are not looked at any more.
+func (v *verifier) guess(now func() time.Time, from source, hash, password string) (right bool, err error) {
+	if err := v.wait(now(), from); err != nil {
+		return false, err
+	}
+	right, err = v.slow(hash, password, func() error { return v.wait(now(), from) })
+	if err == nil && !right {
+		v.guesses.Spend(now(), from.pair)
+		v.sources.Spend(now(), from.address)
+	}
+	return right, err
+}
+
+// slow runs argon2id in one of few slots, and gives up when too many wait, or with the error of last, which is asked when
+// there is a slot.
+func (v *verifier) slow(hash, password string, last func() error) (bool, error) {
 	select {
 	case v.waiting <- struct{}{}:
 		defer func() { <-v.waiting }()
@@ -84,13 +116,22 @@ func (v *verifier) slow(hash, password string) (bool, error) {
 	case <-timer.C:
 		return false, ErrBusyVerifying
 	}
+	if last != nil {
+		if err := last(); err != nil {
+			return false, err
+		}
+	}
 	return checkPassword(hash, password)
 }
 
 // Verify checks the password of a system_id, for binds and Basic. An unknown system_id
 // (ErrUnknown) and a wrong password (ErrBadPassword) take the same time. ErrDisabled
 // comes only with the right password. A pair that was right before costs no argon2id.
-func (d *Directory) Verify(systemID, password string) (*Account, error) {
+//
+// from is the address that asks, with or without a port. Of an address so many wrong pairs are looked at: 10 of a
+// system_id and then one each 10 s, 100 in all and then one a second. More are a LimitedError, which is never
+// that of a pair that was right before.
+func (d *Directory) Verify(systemID, password, from string) (*Account, error) {
 	a := d.BySystemID(systemID)
 	if len(password) > MaxPassword {
 		password = "" // no stored password is that long: take the usual time and refuse
@@ -101,7 +142,8 @@ func (d *Directory) Verify(systemID, password string) (*Account, error) {
 		if a != nil && a.PasswordHash != "" {
 			hash = a.PasswordHash
 		}
-		ok, err := d.check.slow(hash, password)
+		address := AddressKey(from)
+		ok, err := d.check.guess(d.now, source{address + " " + systemID[:min(len(systemID), MaxSystemID+1)], address}, hash, password)
 		switch {
 		case err != nil:
 			return nil, err
@@ -124,6 +166,6 @@ func (d *Directory) CheckHash(hash, password string) (bool, error) {
 	if hash == "" {
 		hash = d.check.dummy
 	}
-	right, err := d.check.slow(hash, password)
+	right, err := d.check.slow(hash, password, nil)
 	return right && hash != d.check.dummy, err
 }

@@ -71,7 +71,7 @@ func (c *call) authenticate(r *http.Request) (*account.Account, error) {
 	if !ok {
 		return nil, wrong("invalid_credentials", "Authorization is neither Bearer nor well-formed Basic")
 	}
-	who, err := a.opts.Accounts.Verify(user, password)
+	who, err := a.opts.Accounts.Verify(user, password, r.RemoteAddr)
 	return who, authProblem(err)
 }
 
@@ -86,9 +86,12 @@ func (c *call) byKey(key string) (*account.Account, error) {
 
 // authProblem does not tell an unknown user from a wrong password.
 func authProblem(err error) error {
+	var limited *account.LimitedError
 	switch {
 	case err == nil:
 		return nil
+	case errors.As(err, &limited):
+		return err // userProblem
 	case errors.Is(err, account.ErrDisabled):
 		return wrong("account_disabled", "the account is disabled")
 	case errors.Is(err, account.ErrBusyVerifying):

@@ -122,7 +122,7 @@ func TestAccountsAndKeys(t *testing.T) {
 	p.do(t, "GET", path, "", "X-API-Key", second).want(t, 401, "invalid_credentials")
 	p.do(t, "POST", path+"/password", `{"password":"neues123"}`, "X-API-Key", key).want(t, 200, "")
 	p.do(t, "POST", path+"/password", `{"password":"has space"}`, "X-API-Key", key).want(t, 422, "validation_failed")
-	if _, err := p.accounts.Verify("shop", "neues123"); err != nil {
+	if _, err := p.accounts.Verify("shop", "neues123", "192.0.2.1"); err != nil {
 		t.Error(err)
 	}
 }

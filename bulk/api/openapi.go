@@ -155,7 +155,7 @@ func (op *operation) repeatable() bool {
 func (op *operation) problems(e *endpoint) map[int][]string {
 	codes := append([]string{"internal_error"}, op.codes...)
 	if e.access != anybody {
-		codes = append(codes, "unauthorized", "invalid_credentials", "key_expired", "address_not_allowed", "missing_scope", "account_disabled", "forbidden", "overloaded",
+		codes = append(codes, "unauthorized", "invalid_credentials", "key_expired", "address_not_allowed", "missing_scope", "account_disabled", "forbidden", "overloaded", "too_many_sign_ins",
 			"session_ended", "csrf", "role_forbidden", "password_change_needed")
 	}
 	if strings.Contains(e.path, "{") {

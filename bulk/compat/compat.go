@@ -154,10 +154,11 @@ func (h *Handler) account(r *http.Request, user, password string, need account.S
 	if !errors.Is(err, account.ErrUnknownKey) || user == "" {
 		return nil, errCredentials
 	}
-	who, err := h.opts.Accounts.Verify(user, password)
+	who, err := h.opts.Accounts.Verify(user, password, r.RemoteAddr)
+	var limited *account.LimitedError
 	switch {
-	case errors.Is(err, account.ErrBusyVerifying):
-		return nil, err
+	case errors.Is(err, account.ErrBusyVerifying), errors.As(err, &limited):
+		return nil, account.ErrBusyVerifying
 	case err != nil:
 		return nil, errCredentials
 	}

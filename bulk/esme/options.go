@@ -14,9 +14,9 @@ import (
 
 // Accounts knows who may bind (account.Directory).
 type Accounts interface {
-	// Verify checks a password: account.ErrUnknown, ErrBadPassword, ErrDisabled,
-	// ErrBusyVerifying. It may take as long as argon2id does.
-	Verify(systemID, password string) (*account.Account, error)
+	// Verify checks a password that comes from an address: account.ErrUnknown, ErrBadPassword,
+	// ErrDisabled, ErrBusyVerifying, LimitedError. It may take as long as argon2id does.
+	Verify(systemID, password, from string) (*account.Account, error)
 	// ByID returns the account as it is now, or nil.
 	ByID(id uint32) *account.Account
 	// Outbinds returns the accounts that are to be asked to bind.

@@ -226,7 +226,7 @@ const verifyPause = 100 * time.Millisecond
 // verify waits its turn when many bind at once: argon2id takes a core for a while.
 func (s *Server) verify(ctx context.Context, info *smpp.BindInfo) (*account.Account, error) {
 	for {
-		a, err := s.opts.Accounts.Verify(info.SystemID, info.Password)
+		a, err := s.opts.Accounts.Verify(info.SystemID, info.Password, info.RemoteAddr.String())
 		if !errors.Is(err, account.ErrBusyVerifying) {
 			return a, err
 		}

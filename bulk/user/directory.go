@@ -36,7 +36,7 @@ type Directory struct {
 	store    Store
 	accounts *account.Directory
 	now      func() time.Time
-	tries    limits
+	tries    account.Tries
 
 	change sync.Mutex // one change at a time
 
@@ -49,6 +49,7 @@ type Directory struct {
 // Open reads what the store has.
 func Open(ctx context.Context, opts Options) (*Directory, error) {
 	d := &Directory{store: opts.Store, accounts: opts.Accounts, now: opts.Now, users: map[string]*User{}, sessions: map[string]*Stored{}}
+	d.tries.Burst, d.tries.Refill = 10, 10*time.Second
 	if d.now == nil {
 		d.now = time.Now
 	}
@@ -219,12 +220,12 @@ func (d *Directory) SetPassword(ctx context.Context, name, password string, must
 // Prove checks a user's password again, before something that matters: ErrPassword, LimitedError.
 func (d *Directory) Prove(u *User, password string) error {
 	key := "user " + u.Name
-	if wait := d.tries.take(d.now(), key); wait > 0 {
-		return &LimitedError{wait}
+	if wait := d.tries.Take(d.now(), key); wait > 0 {
+		return &LimitedError{Retry: wait}
 	}
 	right, err := d.accounts.CheckHash(u.PasswordHash, password)
 	if right || err != nil {
-		d.tries.giveBack(d.now(), key)
+		d.tries.GiveBack(d.now(), key)
 	}
 	if err == nil && !right {
 		return ErrPassword

@@ -21,14 +21,14 @@ func (d *Directory) SignIn(ctx context.Context, c Credentials) (*Session, error)
 	if len(name) > maxName {
 		name = name[:maxName]
 	}
-	keys := []string{addressKey(c.Address), "user " + name}
-	if wait := d.tries.take(d.now(), keys...); wait > 0 {
-		return nil, &LimitedError{wait}
+	keys := []string{account.AddressKey(c.Address), "user " + name}
+	if wait := d.tries.Take(d.now(), keys...); wait > 0 {
+		return nil, &LimitedError{Retry: wait}
 	}
 	u, err := d.identify(name, c.Password)
 	if err != nil {
 		if !errors.Is(err, ErrRefused) {
-			d.tries.giveBack(d.now(), keys...) // it was not looked at
+			d.tries.GiveBack(d.now(), keys...) // it was not looked at
 		}
 		return nil, err
 	}
@@ -41,7 +41,7 @@ func (d *Directory) SignIn(ctx context.Context, c Credentials) (*Session, error)
 	u = now
 	if u.TwoFactor() {
 		if c.Code == "" {
-			d.tries.giveBack(d.now(), keys...)
+			d.tries.GiveBack(d.now(), keys...)
 			return nil, ErrCode
 		}
 		step := checkTOTP(u.TOTPSecret, c.Code, d.now(), u.TOTPStep)
@@ -56,7 +56,7 @@ func (d *Directory) SignIn(ctx context.Context, c Credentials) (*Session, error)
 	}
 	s, err := d.begin(ctx, u, c.Address)
 	if err == nil {
-		d.tries.giveBack(d.now(), keys...)
+		d.tries.GiveBack(d.now(), keys...)
 	}
 	return s, err
 }

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"protei-bulk/bulk/account"
 )
 
 // Role is what a user may do.
@@ -64,10 +66,7 @@ var (
 )
 
 // LimitedError says that too many tries to sign in were wrong.
-type LimitedError struct{ Retry time.Duration }
-
-// Error implements error.
-func (e *LimitedError) Error() string { return "too many wrong tries to sign in" }
+type LimitedError = account.LimitedError
 
 // FieldError is a wrong member of a user.
 type FieldError struct{ Field, Detail string }
