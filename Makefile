@@ -9,6 +9,7 @@ LDFLAGS := -s -w -X main.version=$(VERSION)
 GOLANGCI_VERSION := v2.15.0
 GOFUMPT_VERSION := v0.12.0
 NFPM_VERSION := v2.43.1
+GOVULNCHECK_VERSION := v1.9.0
 TOOLS := bin/tools
 
 .DEFAULT_GOAL := help
@@ -46,6 +47,14 @@ torture: ## let faults befall the platform for TORTURE_TIME (default 10m); TORTU
 fuzz: ## fuzz each parser for FUZZTIME (default 5s)
 	./test/fuzz.sh $${FUZZTIME:-5s}
 
+.PHONY: fuzz-deep
+fuzz-deep: ## fuzz each parser with FUZZ_CASES cases (default 10000000), and note them in docs/fuzzing.md
+	nice -n 19 ./test/fuzz-deep.sh
+
+.PHONY: vuln
+vuln: $(TOOLS)/govulncheck ## look for known vulnerabilities of dependencies; VULNDB: a copy of vuln.go.dev
+	$(TOOLS)/govulncheck $(if $(VULNDB),-db $(VULNDB)) ./... || { echo "make vuln: a finding above, or vuln.go.dev cannot be reached: then name a copy with VULNDB=file:///…"; exit 1; }
+
 .PHONY: bench
 bench: build ## print the figures of bench/README.md, measured here
 	./bench/run.sh
@@ -78,6 +87,10 @@ $(TOOLS)/golangci-lint:
 $(TOOLS)/gofumpt:
 	@mkdir -p $(TOOLS)
 	GOBIN=$(abspath $(TOOLS)) $(GO) install mvdan.cc/gofumpt@$(GOFUMPT_VERSION)
+
+$(TOOLS)/govulncheck:
+	@mkdir -p $(TOOLS)
+	GOBIN=$(abspath $(TOOLS)) $(GO) install golang.org/x/vuln/cmd/govulncheck@$(GOVULNCHECK_VERSION)
 
 $(TOOLS)/nfpm:
 	@mkdir -p $(TOOLS)
