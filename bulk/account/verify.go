@@ -86,12 +86,17 @@ func (v *verifier) wait(now time.Time, from source) error {
 }
 
 // guess is slow for a source, and counts it when it is wrong. Of many at once, those that waited for a slot while others
-// were wrong are not looked at any more.
-func (v *verifier) guess(now func() time.Time, from source, hash, password string) (right bool, err error) {
+// were wrong are not looked at any more, and those of a pair that was found right meanwhile (known) are right.
+func (v *verifier) guess(now func() time.Time, from source, hash, password string, known func() bool) (right bool, err error) {
 	if err := v.wait(now(), from); err != nil {
 		return false, err
 	}
-	right, err = v.slow(hash, password, func() error { return v.wait(now(), from) })
+	right, err = v.slow(hash, password, func() (bool, error) {
+		if known() {
+			return true, nil
+		}
+		return false, v.wait(now(), from)
+	})
 	if err == nil && !right {
 		v.guesses.Spend(now(), from.pair)
 		v.sources.Spend(now(), from.address)
@@ -99,9 +104,9 @@ func (v *verifier) guess(now func() time.Time, from source, hash, password strin
 	return right, err
 }
 
-// slow runs argon2id in one of few slots, and gives up when too many wait, or with the error of last, which is asked when
-// there is a slot.
-func (v *verifier) slow(hash, password string, last func() error) (bool, error) {
+// slow runs argon2id in one of few slots, and gives up when too many wait. When there is a slot it asks last, if that is
+// set: whether the pair is known to be right by now, or an error.
+func (v *verifier) slow(hash, password string, last func() (known bool, err error)) (bool, error) {
 	select {
 	case v.waiting <- struct{}{}:
 		defer func() { <-v.waiting }()
@@ -117,8 +122,8 @@ func (v *verifier) slow(hash, password string, last func() error) (bool, error) 
 		return false, ErrBusyVerifying
 	}
 	if last != nil {
-		if err := last(); err != nil {
-			return false, err
+		if known, err := last(); known || err != nil {
+			return known, err
 		}
 	}
 	return checkPassword(hash, password)
@@ -143,7 +148,7 @@ func (d *Directory) Verify(systemID, password, from string) (*Account, error) {
 			hash = a.PasswordHash
 		}
 		address := AddressKey(from)
-		ok, err := d.check.guess(d.now, source{address + " " + systemID[:min(len(systemID), MaxSystemID+1)], address}, hash, password)
+		ok, err := d.check.guess(d.now, source{address + " " + systemID[:min(len(systemID), MaxSystemID+1)], address}, hash, password, func() bool { return d.check.known(k, a) })
 		switch {
 		case err != nil:
 			return nil, err
