@@ -59,6 +59,11 @@ vuln: $(TOOLS)/govulncheck ## look for known vulnerabilities of dependencies; VU
 bench: build ## print the figures of bench/README.md, measured here
 	./bench/run.sh
 
+.PHONY: bench-peers
+bench-peers: build ## set the platform beside Kannel, and the load tester beside wrk, hey and others (about 5 min)
+	$(GO) run ./bench/peers
+	./bench/load-peers.sh 1
+
 .PHONY: lint
 lint: $(TOOLS)/golangci-lint $(TOOLS)/gofumpt ## gofumpt, vet, golangci-lint
 	@out=$$($(TOOLS)/gofumpt -l $$(git ls-files '*.go')); if [ -n "$$out" ]; then echo "gofumpt: $$out"; exit 1; fi

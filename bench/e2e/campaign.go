@@ -44,7 +44,7 @@ func (b *bench) campaign(ctx context.Context, d *drive.Driver, c *drive.Counters
 	go func() {
 		most := int64(0)
 		for {
-			most = max(most, rss(b.serve.Process.Pid))
+			most = max(most, drive.RSS(b.serve.Process.Pid))
 			select {
 			case <-uploaded:
 				memory <- most
@@ -53,7 +53,7 @@ func (b *bench) campaign(ctx context.Context, d *drive.Driver, c *drive.Counters
 			}
 		}
 	}()
-	before := rss(b.serve.Process.Pid)
+	before := drive.RSS(b.serve.Process.Pid)
 	err = b.post(ctx, "/campaigns/"+made.ID+"/recipients?duplicates=skip", "text/csv", file, nil)
 	close(uploaded)
 	most := <-memory
@@ -90,7 +90,7 @@ func (b *bench) campaign(ctx context.Context, d *drive.Driver, c *drive.Counters
 	}{{"platform", to.serve - from.serve}, {"simulator", to.smsc - from.smsc}, {"generator", to.self - from.self}} {
 		fmt.Printf("  %-11s  %6.2f cores  %6.1f µs a message\n", row.name, row.cpu.Seconds()/wall.Seconds(), float64(row.cpu.Microseconds())/float64(n))
 	}
-	fmt.Printf("  platform memory %d MiB\n", rss(b.serve.Process.Pid)>>20)
+	fmt.Printf("  platform memory %d MiB\n", drive.RSS(b.serve.Process.Pid)>>20)
 	return nil
 }
 

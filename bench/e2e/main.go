@@ -23,7 +23,6 @@ import (
 	"os/signal"
 	"path/filepath"
 	"strconv"
-	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -171,13 +170,13 @@ func (b *bench) restart(ctx context.Context, d *drive.Driver, c *drive.Counters)
 	for c.Receipts.Load() == 0 && ctx.Err() == nil {
 		time.Sleep(time.Millisecond)
 	}
-	from, at, spent := c.Receipts.Load(), time.Now(), cpuOf(b.serve.Process.Pid)
+	from, at, spent := c.Receipts.Load(), time.Now(), drive.CPU(b.serve.Process.Pid)
 	if err := b.settle(ctx, c); err != nil {
 		return err
 	}
 	n, wall := c.Receipts.Load()-from, time.Since(at)
 	fmt.Printf("  receipts     %10.0f /s, %.1f µs of the platform's CPU each (the SMSC offered %.0f /s)\n",
-		float64(n)/wall.Seconds(), float64((cpuOf(b.serve.Process.Pid)-spent).Microseconds())/float64(n), float64(c.Accepted.Load())/sent.Seconds())
+		float64(n)/wall.Seconds(), float64((drive.CPU(b.serve.Process.Pid)-spent).Microseconds())/float64(n), float64(c.Accepted.Load())/sent.Seconds())
 	return nil
 }
 
@@ -336,14 +335,14 @@ func (b *bench) wait(ctx context.Context, c *drive.Counters) error {
 		return ctx.Err()
 	}
 	for end := time.Now().Add(b.opts.duration); time.Now().Before(end); {
-		from, at, spent := c.Receipts.Load(), time.Now(), cpuOf(b.serve.Process.Pid)
+		from, at, spent := c.Receipts.Load(), time.Now(), drive.CPU(b.serve.Process.Pid)
 		if !sleep(ctx, b.opts.report) {
 			return ctx.Err()
 		}
 		n := c.Receipts.Load() - from
 		fmt.Printf("  %s  %8.0f receipts/s  %5.1f µs of CPU each  %d stored  rss %d MiB\n", at.Format("15:04:05"),
-			float64(n)/time.Since(at).Seconds(), float64((cpuOf(b.serve.Process.Pid)-spent).Microseconds())/float64(max(n, 1)),
-			c.Receipts.Load(), rss(b.serve.Process.Pid)>>20)
+			float64(n)/time.Since(at).Seconds(), float64((drive.CPU(b.serve.Process.Pid)-spent).Microseconds())/float64(max(n, 1)),
+			c.Receipts.Load(), drive.RSS(b.serve.Process.Pid)>>20)
 	}
 	return nil
 }
@@ -358,10 +357,10 @@ type look struct {
 func (b *bench) look(c *drive.Counters) look {
 	l := look{
 		accepted: c.Accepted.Load(), receipts: c.Receipts.Load(), requests: c.Requests.Load(),
-		serve: cpuOf(b.serve.Process.Pid), smsc: cpuOf(b.smsc.Process.Pid), self: cpuOf(os.Getpid()),
+		serve: drive.CPU(b.serve.Process.Pid), smsc: drive.CPU(b.smsc.Process.Pid), self: drive.CPU(os.Getpid()),
 	}
 	for _, cmd := range b.others {
-		l.serve += cpuOf(cmd.Process.Pid)
+		l.serve += drive.CPU(cmd.Process.Pid)
 	}
 	l.postgres, l.redis = b.shared.cpu()
 	return l
@@ -385,7 +384,7 @@ func (b *bench) print(from, to look, wall time.Duration, latency []time.Duration
 		}
 		fmt.Printf("  %-11s  %6.2f cores  %6.1f µs a message\n", row.name, row.cpu.Seconds()/wall.Seconds(), float64(row.cpu.Microseconds())/float64(max(accepted, 1)))
 	}
-	fmt.Printf("  platform memory %d MiB\n", rss(b.serve.Process.Pid)>>20)
+	fmt.Printf("  platform memory %d MiB\n", drive.RSS(b.serve.Process.Pid)>>20)
 }
 
 func round(d time.Duration) time.Duration { return d.Round(10 * time.Microsecond) }
@@ -406,24 +405,4 @@ func sleep(ctx context.Context, d time.Duration) bool {
 	case <-ctx.Done():
 		return false
 	}
-}
-
-func cpuOf(pid int) time.Duration {
-	text, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
-	if err != nil {
-		return 0
-	}
-	f := strings.Fields(string(text[strings.LastIndexByte(string(text), ')')+1:]))
-	user, _ := strconv.ParseInt(f[11], 10, 64)
-	sys, _ := strconv.ParseInt(f[12], 10, 64)
-	return time.Duration(user+sys) * 10 * time.Millisecond
-}
-
-func rss(pid int) int64 {
-	text, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/statm")
-	if err != nil {
-		return 0
-	}
-	pages, _ := strconv.ParseInt(strings.Fields(string(text))[1], 10, 64)
-	return pages * int64(os.Getpagesize())
 }

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"protei-bulk/bench/e2e/drive"
 	"protei-bulk/internal/servers"
 )
 
@@ -59,14 +60,14 @@ func (s *shared) cpu() (postgres, redis time.Duration) {
 		postgres = familyCPU(s.postgres.PID())
 	}
 	if s.redis != nil {
-		redis = cpuOf(s.redis.PID())
+		redis = drive.CPU(s.redis.PID())
 	}
 	return postgres, redis
 }
 
 // familyCPU is the processor time of a process and its children.
 func familyCPU(pid int) time.Duration {
-	sum := cpuOf(pid)
+	sum := drive.CPU(pid)
 	stats, _ := filepath.Glob("/proc/[0-9]*/stat")
 	for _, path := range stats {
 		text, err := os.ReadFile(path)
@@ -77,7 +78,7 @@ func familyCPU(pid int) time.Duration {
 		if len(f) > 2 && f[1] == strconv.Itoa(pid) {
 			child, err := strconv.Atoi(filepath.Base(filepath.Dir(path)))
 			if err == nil {
-				sum += cpuOf(child)
+				sum += drive.CPU(child)
 			}
 		}
 	}

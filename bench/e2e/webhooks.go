@@ -33,7 +33,7 @@ func (b *bench) webhooks(ctx context.Context, d *drive.Driver, c *drive.Counters
 	if b.opts.profile != "" {
 		go b.saveProfile()
 	}
-	from, at, spent := c.Receipts.Load(), time.Now(), cpuOf(b.serve.Process.Pid)
+	from, at, spent := c.Receipts.Load(), time.Now(), drive.CPU(b.serve.Process.Pid)
 	if err := b.settle(ctx, c); err != nil {
 		return err
 	}
@@ -41,7 +41,7 @@ func (b *bench) webhooks(ctx context.Context, d *drive.Driver, c *drive.Counters
 	events, requests := d.Webhooks()
 	fmt.Printf("  events       %10.0f /s to one endpoint, %.0f a request, %.1f µs of the platform's CPU each; %d sent twice\n",
 		float64(n)/wall.Seconds(), float64(events)/float64(max(requests, 1)),
-		float64((cpuOf(b.serve.Process.Pid)-spent).Microseconds())/float64(n), events-c.Accepted.Load())
+		float64((drive.CPU(b.serve.Process.Pid)-spent).Microseconds())/float64(n), events-c.Accepted.Load())
 	return nil
 }
 

@@ -73,6 +73,7 @@ type Options struct {
 	SMPP     string   // its SMPP address
 	Conns    int      // connections or binds
 	Batch    int      // messages of one bulk request
+	Sendsms  Sendsms  // of mode sendsms
 	Counters *Counters
 }
 
@@ -121,6 +122,9 @@ func New(ctx context.Context, opts Options) (*Driver, error) {
 				return
 			}
 			n := int64(bytes.Count(ctx.PostBody(), event))
+			if ctx.IsGet() {
+				n = 1 // a report of sendsms
+			}
 			d.events.Add(n)
 			d.posts.Add(1)
 			opts.Counters.Receipts.Add(n)
@@ -136,7 +140,7 @@ func (d *Driver) Webhook() string { return d.url }
 // Close ends the webhook's listener.
 func (d *Driver) Close() { _ = d.hook.Shutdown() }
 
-// Run drives the platform until ctx ends: mode is single, bulk or smpp.
+// Run drives the platform until ctx ends: mode is single, bulk, smpp or sendsms.
 func (d *Driver) Run(ctx context.Context, mode string) {
 	var all sync.WaitGroup
 	defer all.Wait()
@@ -145,6 +149,8 @@ func (d *Driver) Run(ctx context.Context, mode string) {
 		switch mode {
 		case "smpp":
 			all.Go(func() { d.overSMPP(ctx) })
+		case "sendsms":
+			all.Go(func() { d.overSendsms(ctx, target) })
 		case "bulk":
 			all.Go(func() { d.overHTTP(ctx, target, "/api/v1/messages/bulk", d.bulk, d.opts.Batch) })
 		default:
@@ -172,25 +178,33 @@ func (d *Driver) overHTTP(ctx context.Context, target *httpload.Target, path str
 	head := target.Head("POST", path)
 	c := target.NewClient(ctx)
 	defer c.Close()
-	count := d.opts.Counters
 	for ctx.Err() == nil {
 		req := c.Request()
 		req.Body = body(req.Body[:0])
 		res, err := c.Do(head, req)
-		switch {
-		case err != nil:
-			if ctx.Err() == nil {
-				count.Errors.Add(1)
-			}
-		case res.Status == http.StatusCreated:
-			count.Accepted.Add(int64(messages))
-		default:
-			count.Refused.Add(1)
-			time.Sleep(10 * time.Millisecond)
-		}
-		count.Requests.Add(1)
-		count.Latency.Add(res.Done - res.Sent)
+		d.count(ctx, res, err, http.StatusCreated, messages)
 	}
+}
+
+// count counts an answer, that messages were accepted when it has the status want; after a refusal it
+// waits for a moment.
+func (d *Driver) count(ctx context.Context, res *httpload.Response, err error, want, messages int) (accepted bool) {
+	count := d.opts.Counters
+	switch {
+	case err != nil:
+		if ctx.Err() == nil {
+			count.Errors.Add(1)
+		}
+	case res.Status == want:
+		accepted = true
+		count.Accepted.Add(int64(messages))
+	default:
+		count.Refused.Add(1)
+		time.Sleep(10 * time.Millisecond)
+	}
+	count.Requests.Add(1)
+	count.Latency.Add(res.Done - res.Sent)
+	return accepted
 }
 
 const text = "Your order 4711 has left our house and will be with you tomorrow between 9 and 12."
