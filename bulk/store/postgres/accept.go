@@ -204,7 +204,7 @@ func (a *accepting) attempt() error {
 	scarce := len(a.scarce) + len(a.quotas.full)
 	b := a.w.begin()
 	a.fence(b)
-	a.rows.insert(b)
+	a.w.rows = a.rows.insert(b, a.w.rows[:0])
 	for o, f := range a.fresh {
 		b.Queue("INSERT INTO claims (connector, epoch, number, ids) VALUES ($1,$2,$3,$4)", int16(o.connector), o.epoch, f.claim.number, f.ids)
 	}

@@ -178,9 +178,14 @@ func (c *columns) add(m *message.Message, claimed bool) {
 const insertRows = `INSERT INTO messages (id, account, connector, priority, status, rare, version, due, campaign, ordinal, batch, source, dest, body)
 SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::smallint[], $4::smallint[], $5::smallint[], $6::smallint[], $7::integer[], $8::bigint[], $9::bigint[], $10::bigint[], $11::bigint[], $12::text[], $13::text[], $14::bytea[])`
 
-func (c *columns) insert(b *pgx.Batch) {
-	b.Queue(insertRows, c.id, c.account, c.connector, c.priority, c.status, c.rare, c.version, c.due, c.campaign, c.ordinal, c.batch, c.source, c.dest, c.body)
+// insert adds the rows: few by a statement, many by what is returned for copyRows, appended to buf.
+func (c *columns) insert(b *pgx.Batch, buf []byte) []byte {
 	c.waits.queue(b, insertWaits)
+	if len(c.id) >= copyFrom {
+		return c.appendCopy(buf)
+	}
+	b.Queue(insertRows, c.id, c.account, c.connector, c.priority, c.status, c.rare, c.version, c.due, c.campaign, c.ordinal, c.batch, c.source, c.dest, c.body)
+	return buf
 }
 
 // updateRows changes rows that have the version they are thought to have, and returns their ids.

@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -30,13 +31,14 @@ const retryAfter = 100 * time.Millisecond
 var errUnanswered = errors.New("the commit was not answered")
 
 // writer is one connection that writes messages, one transaction at a time: two round trips, the
-// second for COMMIT alone, so that what the first brought may still undo it.
+// second for COMMIT alone, so that what the first brought may still undo it. COPY has one in between.
 type writer struct {
 	s      *Store
 	number int16
 	conn   *pgxpool.Conn
 	token  int64  // of the transaction under way
 	pid    uint32 // server process of the last transaction
+	rows   []byte // of messages, for copyRows, before COMMIT; empty: none
 }
 
 func (w *writer) close() {
@@ -102,6 +104,9 @@ func (w *writer) commit(b *pgx.Batch, check func() error) (err error) {
 	w.pid = w.conn.Conn().PgConn().PID()
 	if err = w.conn.SendBatch(ctx, b).Close(); err == nil {
 		err = check()
+	}
+	if err == nil && len(w.rows) > 0 {
+		_, err = w.conn.Conn().PgConn().CopyFrom(ctx, bytes.NewReader(w.rows), copyRows)
 	}
 	if err != nil {
 		if !connectionFailed(err) {

@@ -17,8 +17,8 @@ CREATE TABLE messages (
     campaign  bigint   NOT NULL, -- 0: none
     ordinal   bigint   NOT NULL,
     batch     bigint   NOT NULL, -- 0: none
-    source    text     NOT NULL,
-    dest      text     NOT NULL,
+    source    text     COLLATE "C" NOT NULL,
+    dest      text     COLLATE "C" NOT NULL,
     body      bytea    NOT NULL
 ) PARTITION BY RANGE (id);
 CREATE UNIQUE INDEX messages_id ON messages (id);
@@ -33,7 +33,7 @@ CREATE INDEX messages_rare ON messages (rare, id) WHERE rare <> 0;
 CREATE TABLE receipts (
     id        bigint   NOT NULL,
     connector smallint NOT NULL,
-    smsc_id   text     NOT NULL,
+    smsc_id   text     COLLATE "C" NOT NULL,
     part      smallint NOT NULL
 ) PARTITION BY RANGE (id);
 CREATE INDEX receipts_smsc_id ON receipts (connector, smsc_id);
@@ -41,8 +41,8 @@ CREATE INDEX receipts_smsc_id ON receipts (connector, smsc_id);
 -- Receipts that came before their message was known.
 CREATE TABLE parked (
     connector smallint NOT NULL,
-    smsc_id   text     NOT NULL,
-    dest      text     NOT NULL,
+    smsc_id   text     COLLATE "C" NOT NULL,
+    dest      text     COLLATE "C" NOT NULL,
     status    smallint NOT NULL,
     error     bigint   NOT NULL,
     at        bigint   NOT NULL, -- Unix ms
