@@ -314,6 +314,9 @@ func TestOtherAccountsAreOutOfReach(t *testing.T) {
 		p.signsIn("mallory", "customer", customer.ID),
 		{"nobody", []string{"X-API-Key", ""}},
 	}
+	waitUntil(t, 20*time.Second, func() bool { // lists are behind for a moment
+		return strings.Count(string(p.do("GET", "/api/v1/messages?limit=1000", nil, "X-API-Key", e.key).body), `"message_id"`) == 3
+	})
 	before := e.state()
 	if again := e.state(); again != before {
 		t.Fatalf("the state changes by itself\n%s\n%s", before, again)

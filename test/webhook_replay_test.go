@@ -121,7 +121,7 @@ func TestWebhookGivenUp(t *testing.T) {
 	p.want(http.StatusAccepted, "POST", "/api/v1/webhooks/replay", `{"message_ids":["`+id+`"]}`, nil)
 	select {
 	case <-got:
-	case <-time.After(20 * time.Second):
+	case <-time.After(90 * time.Second):
 		t.Errorf("the replay does not come\n%s", p.out)
 	}
 }

@@ -222,7 +222,7 @@ func (a *accepting) attempt() error {
 		return nil
 	})
 	if errors.Is(err, errUnanswered) {
-		err = a.learn(err)
+		err = a.learn(err, acceptPatience)
 	}
 	if err == nil {
 		a.s.opts.Committed(time.Since(began))
@@ -288,25 +288,41 @@ func (a *accepting) undo() {
 }
 
 // learn finds out whether a transaction whose commit was not answered has happened. Its
-// messages are there or they are not.
-func (a *accepting) learn(cause error) error {
-	ctx, cancel := context.WithTimeout(a.s.stop, acceptPatience)
+// messages are there or they are not. When that takes longer than the requests may wait they are
+// refused, and their messages are counted later, if they are there.
+func (a *accepting) learn(cause error, patience time.Duration) error {
+	ctx, cancel := context.WithTimeout(a.s.stop, patience)
 	defer cancel()
+	id, pid := a.list[0].msgs[0].ID, a.w.pid
+	there, err := a.s.happened(ctx, id, pid)
+	switch {
+	case err != nil:
+		counts := a.pages
+		a.s.writers.Go(func() {
+			if there, err := a.s.happened(a.s.working, id, pid); err == nil && there {
+				a.s.count(counts)
+			}
+		})
+		return cause
+	case !there:
+		return cause
+	}
+	return nil
+}
+
+// happened waits until the database says whether the transaction of a server process brought a message.
+func (s *Store) happened(ctx context.Context, id message.ID, pid uint32) (there bool, err error) {
 	for {
-		var there bool
-		err := a.w.end(ctx)
+		err := s.gone(ctx, pid)
 		if err == nil {
-			err = a.s.pool.QueryRow(ctx, "SELECT EXISTS (SELECT FROM messages WHERE id = $1)", int64(a.list[0].msgs[0].ID)).Scan(&there)
+			err = s.pool.QueryRow(ctx, "SELECT EXISTS (SELECT FROM messages WHERE id = $1)", int64(id)).Scan(&there)
 		}
-		switch {
-		case err == nil && there:
-			return nil
-		case err == nil:
-			return cause
+		if err == nil {
+			return there, nil
 		}
-		a.s.attempt(err)
-		if pause.For(ctx, retryAfter) != nil {
-			return cause
+		s.attempt(err)
+		if err := pause.For(ctx, retryAfter); err != nil {
+			return false, err
 		}
 	}
 }

@@ -161,10 +161,13 @@ func transient(err error) bool {
 
 // end waits until the server process that had a commit without an answer is gone: only then is what
 // the database shows the last word.
-func (w *writer) end(ctx context.Context) error {
+func (w *writer) end(ctx context.Context) error { return w.s.gone(ctx, w.pid) }
+
+// gone waits until a server process of this store is gone, and ends it.
+func (s *Store) gone(ctx context.Context, pid uint32) error {
 	for {
 		var gone bool
-		err := w.s.pool.QueryRow(ctx, "SELECT NOT EXISTS (SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid = $1 AND application_name = 'protei-bulk')", int64(w.pid)).Scan(&gone)
+		err := s.pool.QueryRow(ctx, "SELECT NOT EXISTS (SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid = $1 AND application_name = 'protei-bulk')", int64(pid)).Scan(&gone)
 		if err != nil || gone {
 			return err
 		}
