@@ -8,6 +8,7 @@ LDFLAGS := -s -w -X main.version=$(VERSION)
 # Tools, pinned. They are built from the Go module proxy into bin/tools.
 GOLANGCI_VERSION := v2.15.0
 GOFUMPT_VERSION := v0.12.0
+BENCHSTAT_VERSION := v0.0.0-20260908200009-22c9c6c9d4da
 NFPM_VERSION := v2.43.1
 GOVULNCHECK_VERSION := v1.9.0
 TOOLS := bin/tools
@@ -64,6 +65,14 @@ bench-peers: build ## set the platform beside Kannel, and the load tester beside
 	$(GO) run ./bench/peers
 	./bench/load-peers.sh 1
 
+.PHONY: soak
+soak: build ## half an hour (SOAK) at 70 % of the most: memory, latency, files, disk stay flat; figures into bench/soak.svg
+	$(GO) run ./bench/e2e -mode soak -duration $(or $(SOAK),30m) -out bench/soak
+
+.PHONY: bench-check
+bench-check: $(TOOLS)/benchstat ## compare with the speed of bench/baseline.txt's commit, or of BASE (about 12 minutes)
+	$(GO) run ./bench/check -benchstat $(TOOLS)/benchstat $(if $(BASE),-base $(BASE)) $(CHECK)
+
 .PHONY: lint
 lint: $(TOOLS)/golangci-lint $(TOOLS)/gofumpt ## gofumpt, vet, golangci-lint
 	@out=$$($(TOOLS)/gofumpt -l $$(git ls-files '*.go')); if [ -n "$$out" ]; then echo "gofumpt: $$out"; exit 1; fi
@@ -88,6 +97,10 @@ clean: ## remove what the build made
 $(TOOLS)/golangci-lint:
 	@mkdir -p $(TOOLS)
 	GOBIN=$(abspath $(TOOLS)) $(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_VERSION)
+
+$(TOOLS)/benchstat:
+	@mkdir -p $(TOOLS)
+	GOBIN=$(abspath $(TOOLS)) $(GO) install golang.org/x/perf/cmd/benchstat@$(BENCHSTAT_VERSION)
 
 $(TOOLS)/gofumpt:
 	@mkdir -p $(TOOLS)

@@ -8,6 +8,7 @@
 //	go run ./bench/e2e -mode campaign a campaign of -messages recipients, from its upload to the last receipt
 //	go run ./bench/e2e -mode reads    the calls that read, with -prefill messages stored, while -rate messages/s arrive
 //	go run ./bench/e2e -mode webhooks final states told to one endpoint, from the outbox
+//	go run ./bench/e2e -mode soak     bulk requests at 70 % of what the platform takes, for -duration, and whether its figures stay flat
 //	go run ./bench/e2e -mode restart  receipts that come after a restart, whose messages are only in the database
 //
 // It talks to loopback addresses only and ends by itself.
@@ -22,6 +23,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"sync"
 	"syscall"
@@ -48,12 +50,14 @@ type options struct {
 	store      string
 	queue      string
 	nodes      int
+	gobench    bool
+	out        string
 }
 
 func main() {
 	var o options
 	flag.StringVar(&o.binary, "binary", "bin/protei-bulk", "the program to measure")
-	flag.StringVar(&o.mode, "mode", "single", "single, bulk, smpp, campaign, reads, webhooks or restart")
+	flag.StringVar(&o.mode, "mode", "single", "single, bulk, smpp, campaign, reads, webhooks, soak or restart")
 	flag.IntVar(&o.conns, "conns", 0, "connections or binds; 0: 256 for single, 16 for bulk, 10 for smpp")
 	flag.IntVar(&o.batch, "batch", 100, "messages of one bulk request")
 	flag.DurationVar(&o.warmup, "warmup", 3*time.Second, "time before the measurement")
@@ -69,6 +73,8 @@ func main() {
 	flag.StringVar(&o.store, "store", "", "postgres: the platform's store is a private PostgreSQL with fsync, not the embedded one")
 	flag.StringVar(&o.queue, "queue", "", "redis: and a private Redis tells the nodes of each other's messages")
 	flag.IntVar(&o.nodes, "nodes", 1, "nodes of the platform over that store; the load goes to all of them in turn")
+	flag.StringVar(&o.out, "out", "", "mode soak: write its figures there, with .csv and .svg at the end of the name")
+	flag.BoolVar(&o.gobench, "gobench", false, "print the result of modes single, bulk and smpp as a Go benchmark")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
@@ -93,7 +99,7 @@ type bench struct {
 
 func run(ctx context.Context, o options) error {
 	if o.conns == 0 {
-		o.conns = map[string]int{"single": 256, "bulk": 16, "restart": 16, "reads": 16, "smpp": 10, "campaign": 1, "webhooks": 16}[o.mode]
+		o.conns = map[string]int{"single": 256, "bulk": 16, "restart": 16, "reads": 16, "soak": 16, "smpp": 10, "campaign": 1, "webhooks": 16}[o.mode]
 	}
 	b := &bench{opts: o, dir: o.dir, began: time.Now()}
 	if b.dir == "" {
@@ -144,6 +150,8 @@ func run(ctx context.Context, o options) error {
 		return b.webhooks(ctx, d, c)
 	case "reads":
 		return b.reads(ctx, d, c)
+	case "soak":
+		return b.soak(ctx, d, c)
 	}
 	return b.measure(ctx, d, c)
 }
@@ -368,6 +376,11 @@ func (b *bench) look(c *drive.Counters) look {
 
 func (b *bench) print(from, to look, wall time.Duration, latency []time.Duration) {
 	accepted, receipts := to.accepted-from.accepted, to.receipts-from.receipts
+	if b.opts.gobench {
+		fmt.Printf("BenchmarkEndToEnd/mode=%s-%d %d %.0f cpu-ns/op %.0f messages/s\n",
+			b.opts.mode, runtime.GOMAXPROCS(0), accepted, float64((to.serve-from.serve).Nanoseconds())/float64(max(accepted, 1)), float64(accepted)/wall.Seconds())
+		return
+	}
 	fmt.Printf("%s, %d connections, durability %s, %.1f s\n", b.opts.mode, b.opts.conns, b.opts.durability, wall.Seconds())
 	fmt.Printf("  requests     %10.0f /s\n", float64(to.requests-from.requests)/wall.Seconds())
 	fmt.Printf("  accepted     %10.0f messages/s\n", float64(accepted)/wall.Seconds())

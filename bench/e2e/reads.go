@@ -31,7 +31,7 @@ func (b *bench) reads(ctx context.Context, d *drive.Driver, c *drive.Counters) e
 	loadCtx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	var load sync.WaitGroup
-	load.Go(func() { d.Pace(loadCtx, b.opts.rate) })
+	load.Go(func() { d.Pace(loadCtx, b.opts.rate, 1) })
 	if !sleep(ctx, b.opts.warmup) {
 		return ctx.Err()
 	}

@@ -159,19 +159,24 @@ func (d *Driver) Run(ctx context.Context, mode string) {
 	}
 }
 
-// Pace sends bulk requests so that rate messages a second arrive, until ctx ends. It sends
-// late rather than two requests at once.
-func (d *Driver) Pace(ctx context.Context, rate int) {
-	tick := time.NewTicker(time.Second * time.Duration(d.opts.Batch) / time.Duration(rate))
-	defer tick.Stop()
+// Pace sends bulk requests over some connections so that rate messages a second arrive, until ctx
+// ends. Each request has its time; one that is late is sent as soon as a connection is free.
+func (d *Driver) Pace(ctx context.Context, rate, conns int) {
+	began, each := time.Now(), time.Second*time.Duration(d.opts.Batch)/time.Duration(rate)
+	var next atomic.Int64
 	body := func(b []byte) []byte {
+		due := began.Add(time.Duration(next.Add(1)) * each)
 		select {
-		case <-tick.C:
+		case <-time.After(time.Until(due)):
 		case <-ctx.Done():
 		}
 		return d.bulk(b)
 	}
-	d.overHTTP(ctx, d.targets[0], "/api/v1/messages/bulk", body, d.opts.Batch)
+	var all sync.WaitGroup
+	defer all.Wait()
+	for range conns {
+		all.Go(func() { d.overHTTP(ctx, d.targets[0], "/api/v1/messages/bulk", body, d.opts.Batch) })
+	}
 }
 
 func (d *Driver) overHTTP(ctx context.Context, target *httpload.Target, path string, body func([]byte) []byte, messages int) {
