@@ -80,7 +80,7 @@ func newFarEnd() (*farEnd, error) {
 func (f *farEnd) close() {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
-	f.server.Shutdown(ctx)
+	_ = f.server.Shutdown(ctx)
 }
 
 func (f *farEnd) take(s *smpp.Session, r *smpp.Request) {
