@@ -224,6 +224,11 @@ func TestForeignSMSC(t *testing.T) {
 		t.Errorf("%d submit_sm were throttled, want 5", throttled)
 	}
 
+	// A message is DELIVERED before the SMSC has the answer to its receipt, which a cut would lose.
+	answered := func() {
+		waitUntil(t, 20*time.Second, func() bool { return len(f.all("receipt")) == len(f.all("submit"))-throttled })
+	}
+	answered()
 	binds := len(f.all("bind"))
 	f.tell("unbind")
 	f.await("answer to unbind", 1, "unbound")
@@ -233,6 +238,7 @@ func TestForeignSMSC(t *testing.T) {
 	some("200", 10)
 	f.await("bind after the unbind", binds+1, "bind")
 
+	answered()
 	binds = len(f.all("bind"))
 	f.tell("cut")
 	f.await("end of the connection", 2, "closed")
@@ -248,6 +254,7 @@ func TestForeignSMSC(t *testing.T) {
 		t.Errorf("in message_payload: %+v", m)
 	}
 
+	answered()
 	receipts := f.all("receipt")
 	for _, r := range receipts {
 		if r.Status != smpp.ROK {
