@@ -102,6 +102,9 @@ func (b visitor) visit(page string) {
 	if wrong := b.JS(`[...document.querySelectorAll('.banner.bad')].map(e => e.textContent).join(' ')`); wrong != "" {
 		b.t.Errorf("%s: %s", page, wrong)
 	}
+	if unnamed := b.JS(`[...document.querySelectorAll('main button, main .check')].filter(e => !e.textContent.trim() && !e.ariaLabel).length`); unnamed != "0" {
+		b.t.Errorf("%s: %s buttons and boxes without a name", page, unnamed)
+	}
 }
 
 // visitAll looks at each page on a desk and on a phone. CONSOLE_PICTURES names a folder for pictures of them.

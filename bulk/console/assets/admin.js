@@ -9,7 +9,7 @@ const accountColumns = act => [
   { key: 'id', label: t('number'), num: true, width: 9, get: a => a.account_id }, { key: 'name', label: t('name'), width: 20, grow: true, get: a => a.name, show: v => html`<bdi>${v}</bdi>` }, { key: 'role', label: t('role'), width: 12, get: a => a.role },
   { key: 'system', label: t('systemID'), width: 16, get: a => a.system_id ?? '', show: v => html`<bdi dir="ltr">${v || none}</bdi>` }, { key: 'tps', label: t('tps'), num: true, width: 11, get: a => a.tps, show: v => v ? rate(v) : t('unlimited') }, { key: 'quota', label: t('quota'), num: true, width: 14, get: a => a.daily_quota, show: v => v ? count(v) : t('unlimited') },
   { key: 'state', label: t('state'), width: 14, get: a => a.disabled ? 'disabled' : 'active', show: v => html`<${Badge} state=${v} label=${t(v)}/>` },
-  ...(may('accounts') ? [{ key: 'act', label: ' ', width: 14, get: () => '', show: (v, a) => html`<button class="small" onClick=${() => act(a)}>${t(a.disabled ? 'enable' : 'disable')}</button>` }] : []),
+  ...(may('accounts') ? [{ key: 'act', label: '', width: 14, get: () => '', show: (v, a) => html`<button class="small" onClick=${() => act(a)}>${t(a.disabled ? 'enable' : 'disable')}</button>` }] : []),
 ];
 
 export function Accounts() {
@@ -38,7 +38,7 @@ function Money() {
 const userColumns = act => [
   { key: 'name', label: t('user'), width: 22, grow: true, get: u => u.name, show: v => html`<bdi dir="ltr">${v}</bdi>` }, { key: 'role', label: t('role'), width: 13, get: u => u.role }, { key: 'account', label: t('account'), width: 16, get: u => u.account, show: v => html`<bdi>${v}</bdi>` },
   { key: 'factor', label: t('twoFactor'), width: 15, get: u => u.two_factor ? t('on') : t('off') }, { key: 'state', label: t('state'), width: 14, get: u => u.disabled ? 'disabled' : 'active', show: v => html`<${Badge} state=${v} label=${t(v)}/>` },
-  ...(may('users') ? [{ key: 'act', label: ' ', width: 40, get: () => '', show: (v, u) => html`<span class="row"><button class="small" onClick=${() => act(u, 'password')}>${t('resetPassword')}</button><button class="small" onClick=${() => act(u, 'disable')}>${t(u.disabled ? 'enable' : 'disable')}</button><button class="small danger" onClick=${() => act(u, 'delete')}>${t('deleteUser')}</button></span>` }] : []),
+  ...(may('users') ? [{ key: 'act', label: '', width: 40, get: () => '', show: (v, u) => html`<span class="row"><button class="small" onClick=${() => act(u, 'password')}>${t('resetPassword')}</button><button class="small" onClick=${() => act(u, 'disable')}>${t(u.disabled ? 'enable' : 'disable')}</button><button class="small danger" onClick=${() => act(u, 'delete')}>${t('deleteUser')}</button></span>` }] : []),
 ];
 
 export function Users() {

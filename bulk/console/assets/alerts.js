@@ -25,7 +25,7 @@ export function Alerts() {
 const where = c => c.kind === 'email' ? c.to.join(', ') : c.url;
 const channelColumns = act => [
   { key: 'name', label: t('name'), width: 16, get: c => c.name, show: v => html`<${Text}>${v}</${Text}>` },
-  ...(may('alerts') ? [{ key: 'act', label: ' ', width: 34, get: () => '', show: (v, c) => html`<span class="row"><button class="small" data-act="test" onClick=${() => act(c, 'test')}>${t('sendTest')}</button><button class="small" data-act="edit" onClick=${() => act(c, 'edit')}>${t('edit')}</button><button class="small danger" data-act="delete" onClick=${() => act(c, 'delete')}>${t('delete')}</button></span>` }] : []),
+  ...(may('alerts') ? [{ key: 'act', label: '', width: 34, get: () => '', show: (v, c) => html`<span class="row"><button class="small" data-act="test" onClick=${() => act(c, 'test')}>${t('sendTest')}</button><button class="small" data-act="edit" onClick=${() => act(c, 'edit')}>${t('edit')}</button><button class="small danger" data-act="delete" onClick=${() => act(c, 'delete')}>${t('delete')}</button></span>` }] : []),
   { key: 'kind', label: t('kind'), width: 14, get: c => t('channel_' + c.kind) }, { key: 'where', label: t('tellsWhom'), width: 34, grow: true, get: where, show: v => html`<${Text}>${v}</${Text}>` },
   { key: 'rules', label: t('alertRules'), width: 24, get: c => c.rules.join(', '), show: v => v ? html`<${Text}>${v}</${Text}>` : t('all') }, { key: 'state', label: t('state'), width: 13, get: c => c.disabled ? 'disabled' : 'active', show: v => html`<${Badge} state=${v} label=${t(v)}/>` },
 ];
@@ -52,7 +52,7 @@ function Channels() {
 
 const ruleColumns = edit => [
   { key: 'name', label: t('alertRule'), width: 20, get: r => r.name, show: v => html`<${Text}>${v}</${Text}>` },
-  ...(may('alerts') ? [{ key: 'act', label: ' ', width: 10, get: () => '', show: (v, r) => html`<button class="small" data-act="edit" onClick=${() => edit(r)}>${t('edit')}</button>` }] : []),
+  ...(may('alerts') ? [{ key: 'act', label: '', width: 10, get: () => '', show: (v, r) => html`<button class="small" data-act="edit" onClick=${() => edit(r)}>${t('edit')}</button>` }] : []),
   { key: 'meaning', label: t('meaning'), width: 46, grow: true, get: r => r.meaning, show: v => html`<${Text}>${v}</${Text}>` },
   { key: 'threshold', label: t('firesAt'), num: true, width: 14, get: r => r.threshold, show: (v, r) => html`<bdi dir="ltr">${r.below ? '≤' : '≥'} ${v.toLocaleString('en')}</bdi>` }, { key: 'for', label: t('forSeconds'), num: true, width: 12, get: r => r.for_seconds, show: v => html`<bdi dir="ltr">${count(v)} s</bdi>` },
   { key: 'state', label: t('state'), width: 13, get: r => r.disabled ? 'disabled' : 'active', show: v => html`<${Badge} state=${v} label=${t(v)}/>` },

@@ -10,7 +10,7 @@ const columns = [
   { key: 'name', label: t('fileName'), width: 36, grow: true, get: f => f.name, show: v => html`<${Id}>${v}</${Id}>` },
   { key: 'state', label: t('state'), width: 20, get: f => f.state, show: v => html`<${Badge} state=${v} label=${t('cdr_' + v)}/>` },
   { key: 'bytes', label: t('size'), num: true, width: 12, get: f => f.bytes, show: v => html`<bdi dir="ltr">${bytes(v)}</bdi>` },
-  { key: 'act', label: ' ', width: 14, get: () => '', show: (v, f) => f.state === 'complete' ? html`<a class="button small" href=${address(f)} download=${f.name} aria-label=${t('download') + ' ' + f.name}>${t('download')}</a>` : none },
+  { key: 'act', label: '', width: 14, get: () => '', show: (v, f) => f.state === 'complete' ? html`<a class="button small" href=${address(f)} download=${f.name} aria-label=${t('download') + ' ' + f.name}>${t('download')}</a>` : none },
 ];
 
 export function Records() {

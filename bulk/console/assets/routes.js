@@ -19,7 +19,7 @@ function takes(m = {}) {
 
 const ruleColumns = (edit, remove) => [
   { key: 'priority', label: t('priority'), num: true, width: 12, get: r => r.priority }, { key: 'name', label: t('name'), width: 18, get: r => r.name, show: v => html`<bdi>${v}</bdi>` },
-  ...(may('routes') ? [{ key: 'act', label: ' ', width: 20, get: () => '', show: (v, r) => html`<span class="row"><button class="small" data-act="edit" onClick=${() => edit(r)}>${t('edit')}</button><button class="small danger" data-act="delete" onClick=${() => remove(r)}>${t('delete')}</button></span>` }] : []),
+  ...(may('routes') ? [{ key: 'act', label: '', width: 20, get: () => '', show: (v, r) => html`<span class="row"><button class="small" data-act="edit" onClick=${() => edit(r)}>${t('edit')}</button><button class="small danger" data-act="delete" onClick=${() => remove(r)}>${t('delete')}</button></span>` }] : []),
   { key: 'match', label: t('matches'), width: 30, grow: true, get: r => takes(r.match), show: v => html`<bdi>${v}</bdi>` },
   { key: 'strategy', label: t('strategy'), width: 14, get: r => r.strategy }, { key: 'targets', label: t('targets'), width: 24, get: r => r.targets.map(a => a.connector).join(', '), show: v => html`<bdi dir="ltr">${v}</bdi>` },
   { key: 'state', label: t('state'), width: 13, get: r => r.disabled ? 'disabled' : 'active', show: v => html`<${Badge} state=${v} label=${t(v)}/>` },
@@ -41,7 +41,7 @@ export function Routes() {
   const done = () => { edit(null); again(); };
   return html`<div class="stack"><${Wrong} error=${failed ?? error} again=${error && again}/>
     ${may('routes') && data && editing === null && html`<div class="row"><button class="primary" id="new" onClick=${() => edit('new')}>${t('newRule')}</button>${data.routes.length > 1 && data.routes.length <= maxOrdered && html`<button id="reorder" onClick=${() => edit('order')}>${t('changeOrder')}</button>`}</div>`}
-    ${editing === 'order' ? html`<${RuleOrder} rules=${data.routes} takes=${takes} onDone=${done} onClose=${() => edit(null)}/>` : editing && html`<${RuleForm} key=${editing.id ?? 0} of=${editing === 'new' ? null : editing} onDone=${done} onClose=${() => edit(null)}/>`}
+    ${editing === 'order' ? html`<${RuleOrder} rules=${data.routes} takes=${takes} onDone=${done} onClose=${done}/>` : editing && html`<${RuleForm} key=${editing.id ?? 0} of=${editing === 'new' ? null : editing} onDone=${done} onClose=${() => edit(null)}/>`}
     <section class="card">${!data ? !error && html`<${Loading} tall/>` : html`<${Table} id="routes" columns=${ruleColumns(edit, setDeleting)} rows=${data.routes} noun=${t('rows')} rowKey=${r => r.id} empty=${html`<${Nothing} title=${t('noRoutes')} hint=${t('noRoutesHint')}/>`}/>`}</section>
     <form class="card stack" onSubmit=${go} id="dryrun"><div><h2>${t('dryRun')}</h2><p class="dim small">${t('dryRunHint')}</p></div><${Wrong} error=${restOf(form.problem, ['to', 'from', 'text', 'account'])}/>
       <div class="formgrid"><${Field} id="to" label=${t('recipient')} dir="ltr" required ...${form.field('to')}/><${Field} id="from" label=${t('sender')} dir="ltr" ...${form.field('from')}/><${Field} id="account" label=${t('account')} dir="ltr" ...${form.field('account')}/><${Field} id="text" label=${t('text')} dir="auto" ...${form.field('text')}/></div>

@@ -15,7 +15,7 @@ const page = kind => kind === 'inbound' ? 'inbound' : 'messages';
 const failedColumns = replay => [
   { key: 'at', label: t('givenUpAt'), width: 21, get: f => f.failed_at, show: v => html`<${When} at=${v}/>` },
   { key: 'id', label: t('id'), width: 20, get: f => f.message_id, show: (v, f) => html`<a href=${`#/${page(f.kind)}/${encodeURIComponent(v)}`}><${Id}>${v}</${Id}></a>` },
-  ...(may('replay') ? [{ key: 'act', label: ' ', width: 15, get: () => '', show: (v, f) => html`<button class="small" data-act="replay" onClick=${() => replay([f])}>${t('tellAgain')}</button>` }] : []), ...accountColumn(),
+  ...(may('replay') ? [{ key: 'act', label: '', width: 15, get: () => '', show: (v, f) => html`<button class="small" data-act="replay" onClick=${() => replay([f])}>${t('tellAgain')}</button>` }] : []), ...accountColumn(),
   { key: 'kind', label: t('tells'), width: 16, get: f => t('kind_' + f.kind) }, { key: 'status', label: t('status'), width: 15, get: f => f.status ?? '', show: v => v ? html`<${Badge} state=${v}/>` : none },
   { key: 'url', label: t('address'), width: 26, get: f => f.url, show: v => html`<${Text}>${v}</${Text}>` }, { key: 'error', label: t('error'), width: 30, grow: true, get: f => f.error, show: v => html`<${Text}>${v}</${Text}>` },
 ];

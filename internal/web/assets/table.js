@@ -4,7 +4,8 @@ import { html, memory, words, CopyButton, useEffect, useLayoutEffect, useMemo, u
 
 const rowHeight = 32, beyond = 8;
 
-// columns: {key, label, title?, get(row), show(value, row)?, num?, width (ch), hidden?, cls?(row)}
+// columns: {key, label, title?, get(row), show(value, row)?, num?, width (ch), hidden?, cls?(row)}. One whose label is
+// empty has buttons: it is always shown, and neither sorted nor copied.
 export function Table({ id, columns, rows, total, empty, sort: first, tools, rowKey, filter = true, onRow, noun = 'rows' }) {
   const [hidden, setHidden] = useState(() => new Set(memory.get('columns:' + id, columns.filter(c => c.hidden).map(c => c.key))));
   const [sort, setSort] = useState(() => memory.get('sort:' + id, first ?? null));
@@ -39,8 +40,9 @@ export function Table({ id, columns, rows, total, empty, sort: first, tools, row
     setHidden(next); memory.set('columns:' + id, [...next]);
   };
   const csv = () => {
+    const copied = shown.filter(c => c.label);
     const cell = v => /[",\n\r]/.test(v = String(v ?? '')) || /^[=+\-@\t]/.test(v) && isNaN(v) ? '"' + v.replace(/"/g, '""') + '"' : v;
-    return [shown.map(c => cell(c.label)), ...list.map(r => shown.map(c => cell(c.get(r))))].map(r => r.join(',')).join('\r\n') + '\r\n';
+    return [copied.map(c => cell(c.label)), ...list.map(r => copied.map(c => cell(c.get(r))))].map(r => r.join(',')).join('\r\n') + '\r\n';
   };
   const from = Math.max(0, Math.floor(top / rowHeight) - beyond), to = Math.min(list.length, Math.ceil((top + height) / rowHeight) + beyond);
   const small = matchMedia('(max-width: 640px)').matches;
@@ -52,13 +54,13 @@ export function Table({ id, columns, rows, total, empty, sort: first, tools, row
       ${filter && html`<input type="search" placeholder=${words.filter} aria-label=${words.filter + ' ' + noun} value=${query} onInput=${e => { setQuery(e.target.value); if (box.current) box.current.scrollTop = 0; }}/>`}
       <span class="dim small" data-count>${query ? words.of.replace('{n}', list.length.toLocaleString('en')).replace('{all}', rows.length.toLocaleString('en')) : rows.length.toLocaleString('en')} ${noun}</span>
       <span style=${{ flex: 1 }}></span>${tools}
-      <${Menu} label=${words.columns}>${columns.map(c => html`<label class="check" key=${c.key}><input type="checkbox" checked=${!hidden.has(c.key)} onChange=${() => toggle(c.key)}/>${c.label}</label>`)}</${Menu}>
+      <${Menu} label=${words.columns}>${columns.filter(c => c.label).map(c => html`<label class="check" key=${c.key}><input type="checkbox" checked=${!hidden.has(c.key)} onChange=${() => toggle(c.key)}/>${c.label}</label>`)}</${Menu}>
       <${CopyButton} text=${csv} label=${words.copyCSV}/></div>
     ${rows.length === 0 && empty ? empty : html`<div class="scroll tall" style=${{ marginTop: '12px' }} ref=${box} onScroll=${e => { setTop(e.target.scrollTop); setHeight(e.target.clientHeight); }} tabindex="0">
     <table class="data" id=${id} style=${{ minWidth: width + 'ch' }}>
       <colgroup>${shown.map(c => html`<col key=${c.key} style=${{ width: c.grow ? 'auto' : (c.width ?? 10) + 'ch' }}/>`)}</colgroup>
       <thead><tr>${shown.map(c => html`<th key=${c.key} class=${c.num ? 'n' : ''} title=${c.title ?? c.label} aria-sort=${sort?.key === c.key ? (sort.down ? 'descending' : 'ascending') : null}>
-        <button onClick=${() => flip(c)}>${c.label}${sign(c)}</button></th>`)}</tr></thead>
+        ${c.label && html`<button onClick=${() => flip(c)}>${c.label}${sign(c)}</button>`}</th>`)}</tr></thead>
       <tbody>
         ${from > 0 && html`<tr class="pad" key="above"><td colspan=${shown.length} style=${{ height: from * rowHeight + 'px' }}></td></tr>`}
         ${list.slice(from, to).map((r, i) => html`<tr key=${rowKey ? rowKey(r) : from + i} onClick=${onRow && (() => onRow(r))}>${shown.map(c => cell(c, r))}</tr>`)}
