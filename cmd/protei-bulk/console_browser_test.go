@@ -91,6 +91,15 @@ func (b visitor) signIn(user, password string) {
 	b.Click("#go")
 }
 
+// ownPassword takes the place of the first one, and lets the user in.
+func (b visitor) ownPassword(first string) {
+	b.t.Helper()
+	b.Fill("#current", first)
+	b.Fill("#new", "another long password")
+	b.Click("#password button")
+	b.Has("#state", "Running")
+}
+
 // visit opens a page by its address and waits until it has what it shows.
 func (b visitor) visit(page string) {
 	b.t.Helper()
@@ -107,20 +116,57 @@ func (b visitor) visit(page string) {
 	}
 }
 
-// visitAll looks at each page on a desk and on a phone. CONSOLE_PICTURES names a folder for pictures of them.
-func (b visitor) visitAll(look string) {
+// screens are those that a page must fit: of a desk, and of a phone.
+var screens = []struct{ width, height int64 }{{1280, 900}, {390, 844}}
+
+// look sees whether the page fits each screen. CONSOLE_PICTURES names a folder for pictures of it in both themes.
+func (b visitor) look(name string) {
 	b.t.Helper()
-	for _, size := range [][2]int64{{1280, 900}, {390, 844}} {
-		b.Size(size[0], size[1])
+	for _, s := range screens {
+		b.Size(s.width, s.height)
+		b.see(fmt.Sprintf("%s-%d", name, s.width))
+	}
+	b.Size(screens[0].width, screens[0].height)
+}
+
+func (b visitor) see(name string) {
+	b.t.Helper()
+	b.Fits(name)
+	dir := os.Getenv("CONSOLE_PICTURES")
+	if dir == "" {
+		return
+	}
+	for _, theme := range []string{"dark", "light"} {
+		b.theme(theme)
+		b.Picture(filepath.Join(dir, name+"-"+theme+".png"))
+	}
+}
+
+// theme changes from the other one, and waits until the colours have.
+func (b visitor) theme(name string) {
+	b.t.Helper()
+	b.Click("#theme")
+	b.Until(name, fmt.Sprintf(`document.documentElement.dataset.theme === %q && !document.getAnimations().length`, name))
+}
+
+// visitAll opens each page on each screen.
+func (b visitor) visitAll(language string) {
+	b.t.Helper()
+	for _, s := range screens {
+		b.Size(s.width, s.height)
 		for _, page := range consolePages {
 			b.visit(page)
-			name := fmt.Sprintf("%s-%s-%d", strings.ReplaceAll(page, "/", "-"), look, size[0])
-			b.Fits(name)
-			if dir := os.Getenv("CONSOLE_PICTURES"); dir != "" {
-				b.Picture(filepath.Join(dir, name+".png"))
-			}
+			b.see(fmt.Sprintf("%s-%s-%d", strings.ReplaceAll(page, "/", "-"), language, s.width))
 		}
 	}
+}
+
+// answer waits until what REST answers to a GET, d, is so.
+func (b visitor) answer(path, so string) {
+	b.t.Helper()
+	b.JS(fmt.Sprintf(`(window.said = null, window.asking = setInterval(() => fetch('/api/v1/%s').then(r => r.json()).then(d => { window.said = d; }), 200), '')`, path))
+	b.Until(path, fmt.Sprintf(`(d => %s)(window.said)`, so))
+	b.JS(`(clearInterval(window.asking), '')`)
 }
 
 // TestConsoleInABrowser signs in, sends, follows, stops and starts a connector, makes a campaign, and looks at each page.
@@ -153,6 +199,7 @@ func TestConsoleInABrowser(t *testing.T) {
 	b.Has(".badge", "DELIVERED")
 	b.Has("#text", "Привет")
 	b.Has(".steps", "DELIVERED")
+	b.answer("messages?limit=1", "d.messages[0].status === 'DELIVERED'")
 	b.visit("messages")
 	b.Fill("#to", "4915112345678")
 	b.Click("#search")
@@ -205,10 +252,10 @@ func TestConsoleInABrowser(t *testing.T) {
 	b.secondFactor()
 	b.past(url)
 
-	for _, theme := range []string{"light", "dark"} {
-		b.JS(fmt.Sprintf(`((document.documentElement.dataset.theme || 'light') !== %q && document.querySelector('#theme').click())`, theme))
-		b.visitAll(theme)
-	}
+	b.theme("dark")
+	b.theme("light")
+	b.visitAll("english")
+	b.arabic()
 	b.Click("#menu")
 	b.Until("the menu of a phone", `getComputedStyle(document.querySelector('#side')).display !== 'none'`)
 	b.Click("#nav-messages")
@@ -221,26 +268,22 @@ func TestConsoleInABrowser(t *testing.T) {
 	b.Until("the sign-in again", `document.querySelector('#signin')`)
 }
 
-// TestConsoleInArabic: right to left, and no string without a translation.
-func TestConsoleInArabic(t *testing.T) {
-	url, _ := startConsole(t)
-	post(t, url, "messages", `{"from":"SHOP","to":"+4915112345678","text":"مرحبا"}`)
-	b := visitConsole(t, url)
-	b.signIn("dev", "dev-console-pass")
-	b.Until("the dashboard", `document.querySelector('#state')`)
+// arabic: right to left, and no string without a translation.
+func (b visitor) arabic() {
+	b.t.Helper()
 	b.JS(`(import('/strings.js').then(m => { window.all = Object.entries(m.catalogue); }), '')`)
 	b.Until("the catalogue", `window.all`)
 	if missing := b.JS(`all.filter(([k, v]) => v.length !== 2 || !v[0] || !v[1]).map(([k]) => k)`); missing != "" {
-		t.Errorf("without a translation: %s", missing)
+		b.t.Errorf("without a translation: %s", missing)
 	}
 	if places := b.JS(`all.filter(([k, [en, ar]]) => k !== 'campaignText' && String((en.match(/\{\w+\}/g) ?? []).sort()) !== String((ar.match(/\{\w+\}/g) ?? []).sort())).map(([k]) => k)`); places != "" {
-		t.Errorf("with other places for values: %s", places)
+		b.t.Errorf("with other places for values: %s", places)
 	}
 	b.Click("#language")
 	b.Until("right to left", `document.documentElement.dir === 'rtl' && document.documentElement.lang === 'ar' && document.querySelector('#state')`)
-	b.visitAll("arabic")
 	b.visit("messages")
 	b.Until("a number from left to right", `[...document.querySelectorAll('#messages bdi[dir=ltr]')].some(e => e.textContent.includes('4915112345678'))`)
+	b.visitAll("arabic")
 }
 
 // TestConsoleShowsTextAsText: markup in any field is text, and the page's policy would not run it.
@@ -315,10 +358,7 @@ func TestConsoleByRole(t *testing.T) {
 	b := visitConsole(t, url)
 	b.signIn("cara", "correct horse battery")
 	b.Has(".banner.warn", "password")
-	b.Fill("#current", "correct horse battery")
-	b.Fill("#new", "another long password")
-	b.Click("#password button")
-	b.Has("#state", "Running")
+	b.ownPassword("correct horse battery")
 	if pages := b.JS(`[...document.querySelectorAll('#side a')].map(e => e.id.slice(4))`); pages != "dashboard,messages,send,campaigns,inbound,blocked,webhooks,accounts" {
 		t.Errorf("the pages of a customer are %s", pages)
 	}
@@ -337,10 +377,7 @@ func TestConsoleByRole(t *testing.T) {
 	b.Click("#signout")
 	post(t, url, "users", `{"name":"aude","role":"auditor","password":"correct horse battery"}`)
 	b.signIn("aude", "correct horse battery")
-	b.Fill("#current", "correct horse battery")
-	b.Fill("#new", "another long password")
-	b.Click("#password button")
-	b.Has("#state", "Running")
+	b.ownPassword("correct horse battery")
 	post(t, url, "routes", `{"name":"all","targets":[{"connector":"default"}]}`)
 	for _, page := range consolePages {
 		if page == "send" {

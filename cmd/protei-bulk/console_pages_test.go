@@ -15,15 +15,13 @@ import (
 // choose puts a file into a field, as the dialog of a browser does.
 func (b visitor) choose(selector, name, content string) {
 	b.t.Helper()
-	b.Until(selector, fmt.Sprintf("document.querySelector(%q)", selector))
-	b.JS(fmt.Sprintf(`(e => { const d = new DataTransfer(); d.items.add(new File([%q], %q)); e.files = d.files; e.dispatchEvent(new Event('change', {bubbles: true})); })(document.querySelector(%q))`, content, name, selector))
+	b.With(selector, fmt.Sprintf(`const d = new DataTransfer(); d.items.add(new File([%q], %q)); e.files = d.files; e.dispatchEvent(new Event('change', {bubbles: true}));`, content, name))
 }
 
 // key presses a key where an element is.
 func (b visitor) key(selector, key string) {
 	b.t.Helper()
-	b.Until(selector, fmt.Sprintf("document.querySelector(%q)", selector))
-	b.JS(fmt.Sprintf(`(document.querySelector(%q).dispatchEvent(new KeyboardEvent('keydown', {key: %q, bubbles: true, cancelable: true})), '')`, selector, key))
+	b.With(selector, fmt.Sprintf(`e.dispatchEvent(new KeyboardEvent('keydown', {key: %q, bubbles: true, cancelable: true}));`, key))
 }
 
 // receiver is a customer's webhook, which refuses until it is told otherwise.
@@ -71,6 +69,7 @@ func (b visitor) webhooks(url string) {
 	b.t.Helper()
 	to := newReceiver(b.t)
 	post(b.t, url, "messages", fmt.Sprintf(`{"from":"SHOP","to":"+4915112345670","text":"x","dlr_url":"%s/dlr"}`, to.URL))
+	b.answer("webhooks/failed", "d.failed.length > 0")
 	b.visit("webhooks")
 	b.Has("#givenup td", "/dlr")
 	b.Has("#givenup .badge", "DELIVERED")
@@ -241,6 +240,7 @@ func (b visitor) inbound(deliver func(text string)) {
 	b.Has("#inbound td", "NO_ROUTE")
 	b.Click("#inbound td a")
 	b.Has("blockquote", "join us")
+	b.look("inbound-message")
 	b.Click("#replay")
 	b.Has(".banner.bad", "route")
 	b.visit("inbound/routes")
@@ -249,6 +249,7 @@ func (b visitor) inbound(deliver func(text string)) {
 	b.Fill("#i-pattern", "(")
 	b.Click("#save")
 	b.Has("#inboundform .field.wrong .error", "regular expression")
+	b.look("inbound-form")
 	b.Fill("#i-pattern", "")
 	b.Fill("#i-keyword", "JOIN")
 	b.Fill("#i-url", to.URL+"/mo")
@@ -258,6 +259,7 @@ func (b visitor) inbound(deliver func(text string)) {
 	b.Fill("#try-text", "hello")
 	b.Click("#try")
 	b.Has("#said", "No route wants it")
+	b.look("inbound-said")
 	b.Fill("#try-text", "Join")
 	b.Click("#try")
 	b.Has("#said", "club wants it")
@@ -303,8 +305,7 @@ func (b visitor) alerts() {
 // past: a page that is opened now shows what was before.
 func (b visitor) past(url string) {
 	b.t.Helper()
-	b.JS(`(window.look = setInterval(() => fetch('/api/v1/live/history').then(r => r.json()).then(h => { window.remembered = h.figures.length; }), 500), '')`)
-	b.Until("what the platform remembers", `window.remembered > 1`)
+	b.answer("live/history", "d.figures.length > 1")
 	b.Open("about:blank")
 	b.Open(url)
 	b.Until("the dashboard", `document.querySelector('#state')`)

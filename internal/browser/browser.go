@@ -147,18 +147,23 @@ func (b *Browser) Has(selector, text string) {
 	b.Until(selector+" with "+text, fmt.Sprintf("[...document.querySelectorAll(%q)].some(e => e.textContent.includes(%q))", selector, text))
 }
 
+// With waits for an element and runs a statement of it, which calls it e.
+func (b *Browser) With(selector, statement string) {
+	b.t.Helper()
+	b.Until(selector, fmt.Sprintf("document.querySelector(%q)", selector))
+	b.JS(fmt.Sprintf("(e => { %s })(document.querySelector(%q))", statement, selector))
+}
+
 // Click waits for an element and clicks it.
 func (b *Browser) Click(selector string) {
 	b.t.Helper()
-	b.Until(selector, fmt.Sprintf("document.querySelector(%q)", selector))
-	b.JS(fmt.Sprintf("document.querySelector(%q).click()", selector))
+	b.With(selector, "e.click();")
 }
 
 // Fill waits for a field and types into it as people do: the page hears of it.
 func (b *Browser) Fill(selector, text string) {
 	b.t.Helper()
-	b.Until(selector, fmt.Sprintf("document.querySelector(%q)", selector))
-	b.JS(fmt.Sprintf(`(e => { e.value = %q; e.dispatchEvent(new Event('input', {bubbles: true})); })(document.querySelector(%q))`, text, selector))
+	b.With(selector, fmt.Sprintf(`e.value = %q; e.dispatchEvent(new Event('input', {bubbles: true}));`, text))
 }
 
 // Fits says that nothing is wider than the screen.
