@@ -1,7 +1,9 @@
 package api
 
 import (
+	"errors"
 	"io"
+	"io/fs"
 	"net/http"
 	"strings"
 	"time"
@@ -57,8 +59,11 @@ func (c *call) listCDR() error {
 func (c *call) getCDR() error {
 	name := c.r.PathValue("name")
 	f, err := c.api.opts.CDR.Open(name)
-	if err != nil {
+	if errors.Is(err, fs.ErrNotExist) {
 		return wrong("not_found", "there is no complete CDR file of this name")
+	}
+	if err != nil {
+		return err
 	}
 	defer f.Close()
 	h := c.w.Header()

@@ -10,7 +10,10 @@ import (
 	"protei-bulk/bulk/api"
 )
 
-const cdrName = "cdr-20300131-080000-001.csv"
+const (
+	cdrName   = "cdr-20300131-080000-001.csv"
+	cdrSealed = "cdr-20300131-070000-001.csv" // there, and not to be read
+)
 
 // cdrFiles are a complete file and one that is being written.
 type cdrFiles struct{}
@@ -25,7 +28,11 @@ type cdrText struct{ io.ReadSeeker }
 func (cdrText) Close() error { return nil }
 
 func (cdrFiles) Open(name string) (io.ReadSeekCloser, error) {
-	if name != cdrName {
+	switch name {
+	case cdrName:
+	case cdrSealed:
+		return nil, fs.ErrPermission
+	default:
 		return nil, fs.ErrNotExist
 	}
 	return cdrText{strings.NewReader("0123456789")}, nil
@@ -51,6 +58,7 @@ func TestCDRFiles(t *testing.T) {
 		t.Errorf("what is left of the file: %d %q", a.Status, a.Body)
 	}
 	p.do(t, "GET", "/api/v1/cdr/current.csv", "", asAdmin...).want(t, 404, "not_found")
+	p.do(t, "GET", "/api/v1/cdr/"+cdrSealed, "", asAdmin...).want(t, 500, "internal_error")
 	p.do(t, "GET", "/api/v1/cdr/..%2fmessages.db", "", asAdmin...).want(t, 404, "not_found")
 	p.do(t, "GET", "/api/v1/cdr?cursor=x&page=2", "", asAdmin...).want(t, 400, "invalid_parameter")
 	for _, path := range []string{"/api/v1/cdr", "/api/v1/cdr/" + cdrName} { // it has everybody's messages
