@@ -119,8 +119,8 @@ func cdrPosition(record uint64) (pos cdr.Position) {
 // cdrFolder is the folder of CDR files as package api wants it.
 type cdrFolder struct{ dir string }
 
-func (d cdrFolder) List() ([]api.CDRFile, error) {
-	files, err := cdr.List(d.dir)
+func (d cdrFolder) List(before string) ([]api.CDRFile, error) {
+	files, err := cdr.List(d.dir, before)
 	all := make([]api.CDRFile, len(files))
 	for i, f := range files {
 		all[i] = api.CDRFile{Name: f.Name, State: string(f.State), Bytes: f.Bytes}

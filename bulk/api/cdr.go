@@ -19,8 +19,9 @@ type CDRFile struct {
 
 // CDRFiles are the files of call detail records.
 type CDRFiles interface {
-	// List returns all files, the newest first.
-	List() ([]CDRFile, error)
+	// List returns all files, the newest first, or those older than the one named before, which may
+	// be gone by now: fs.ErrInvalid when no file has such a name.
+	List(before string) ([]CDRFile, error)
 	// Open opens a complete file, whose content never changes; fs.ErrNotExist for any other name.
 	Open(name string) (io.ReadSeekCloser, error)
 }
@@ -38,15 +39,12 @@ func (c *call) listCDR() error {
 	if err != nil {
 		return err
 	}
-	files, err := c.api.opts.CDR.List()
+	files, err := c.api.opts.CDR.List(before)
+	if errors.Is(err, fs.ErrInvalid) {
+		return wrong("invalid_parameter", "cursor is not a next_cursor of this list")
+	}
 	if err != nil {
 		return err
-	}
-	for i := range files {
-		if before != "" && files[i].Name == before {
-			files = files[i+1:]
-			break
-		}
 	}
 	answer := map[string]any{"files": files[:min(limit, len(files))], "limit": limit, "next_cursor": nil}
 	if len(files) > limit {

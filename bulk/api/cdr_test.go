@@ -18,9 +18,16 @@ const (
 // cdrFiles are a complete file and one that is being written.
 type cdrFiles struct{}
 
-func (cdrFiles) List() ([]api.CDRFile, error) {
+func (cdrFiles) List(before string) ([]api.CDRFile, error) {
 	closed := time.Date(2030, 1, 31, 8, 0, 0, 0, time.UTC)
-	return []api.CDRFile{{Name: "current.csv", State: "writing", Bytes: 9}, {Name: cdrName, State: "complete", Bytes: 10, Closed: &closed}}, nil
+	all := []api.CDRFile{{Name: "current.csv", State: "writing", Bytes: 9}, {Name: cdrName, State: "complete", Bytes: 10, Closed: &closed}}
+	switch before {
+	case "":
+		return all, nil
+	case "current.csv":
+		return all[1:], nil
+	}
+	return nil, fs.ErrInvalid
 }
 
 type cdrText struct{ io.ReadSeeker }
@@ -60,6 +67,7 @@ func TestCDRFiles(t *testing.T) {
 	p.do(t, "GET", "/api/v1/cdr/current.csv", "", asAdmin...).want(t, 404, "not_found")
 	p.do(t, "GET", "/api/v1/cdr/"+cdrSealed, "", asAdmin...).want(t, 500, "internal_error")
 	p.do(t, "GET", "/api/v1/cdr/..%2fmessages.db", "", asAdmin...).want(t, 404, "not_found")
+	p.do(t, "GET", "/api/v1/cdr?cursor=x", "", asAdmin...).want(t, 400, "invalid_parameter")
 	p.do(t, "GET", "/api/v1/cdr?cursor=x&page=2", "", asAdmin...).want(t, 400, "invalid_parameter")
 	for _, path := range []string{"/api/v1/cdr", "/api/v1/cdr/" + cdrName} { // it has everybody's messages
 		p.do(t, "GET", path, "").want(t, 403, "forbidden")

@@ -30,8 +30,14 @@ type File struct {
 	Closed time.Time // the moment in its name (UTC); zero while it is written
 }
 
-// List returns the files in a folder, the newest first. A folder that is missing has none.
-func List(dir string) ([]File, error) {
+// List returns the files in a folder, the newest first. A folder that is missing has none. With
+// before they are those older than the file of this name, which may be gone or renamed by now;
+// [fs.ErrInvalid] for a name that no file has.
+func List(dir, before string) ([]File, error) {
+	last, ok := fileOf(before)
+	if before != "" && !ok {
+		return nil, fmt.Errorf("%q is no name of a CDR file: %w", before, fs.ErrInvalid)
+	}
 	entries, err := os.ReadDir(dir)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
@@ -39,7 +45,7 @@ func List(dir string) ([]File, error) {
 	var all []File
 	for _, entry := range entries {
 		f, ok := fileOf(entry.Name())
-		if !ok {
+		if !ok || before != "" && f.order() >= last.order() {
 			continue
 		}
 		info, err := entry.Info()

@@ -13,7 +13,7 @@ import (
 // TestList: the newest come first, strangers are none, and only what is complete can be opened.
 func TestList(t *testing.T) {
 	dir := t.TempDir()
-	if none, err := List(dir + "/missing"); err != nil || len(none) != 0 {
+	if none, err := List(dir+"/missing", ""); err != nil || len(none) != 0 {
 		t.Fatalf("a folder that is missing has %v, %v", none, err)
 	}
 	for _, name := range []string{
@@ -23,7 +23,7 @@ func TestList(t *testing.T) {
 		write(t, dir, name, []byte("12345"))
 	}
 	at := func(hour int) time.Time { return time.Date(2030, 1, 31, hour, 0, 0, 0, time.UTC) }
-	got, err := List(dir)
+	got, err := List(dir, "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -35,6 +35,19 @@ func TestList(t *testing.T) {
 	}
 	if d := cmp.Diff(want, got); d != "" {
 		t.Errorf("files (-want +got):\n%s", d)
+	}
+	for before, older := range map[string][]File{
+		"current.csv":                   want[1:],
+		"cdr-20300131-110000-001.jsonl": want[2:], // it has got its end meanwhile
+		"cdr-20300131-093000-001.csv":   want[3:], // it is gone
+		want[3].Name:                    nil,
+	} {
+		if got, err := List(dir, before); err != nil || !cmp.Equal(older, got) {
+			t.Errorf("older than %s: %v, %v", before, got, err)
+		}
+	}
+	if _, err := List(dir, "notes.csv"); !errors.Is(err, fs.ErrInvalid) {
+		t.Errorf("older than what is no file: %v", err)
 	}
 	f, err := OpenFile(dir, "cdr-20300131-090000-001.csv")
 	if err != nil {
