@@ -34,6 +34,9 @@ type request struct {
 	extra store.AcceptExtra
 	done  func(error)
 	err   error // set: it is refused, alone
+
+	// Refused: those that it was refused beside, in a transaction that did not happen. They may be the reason.
+	beside []*request
 }
 
 // refuse notes the first reason why the request is refused.
@@ -162,6 +165,9 @@ func (a *accepting) commit(list []*request) {
 	for tries := 0; len(a.list) > 0; {
 		err := a.attempt()
 		if err == nil {
+			for _, r := range refused {
+				a.quotas.lessen(r)
+			}
 			a.publish()
 			return
 		}
@@ -169,12 +175,7 @@ func (a *accepting) commit(list []*request) {
 		switch {
 		case errors.Is(err, errRefused):
 			a.s.limited(&a.quotas, false)
-			a.list = slices.DeleteFunc(a.list, func(r *request) bool {
-				if r.err != nil {
-					refused = append(refused, r)
-				}
-				return r.err != nil
-			})
+			refused = a.sift(refused)
 		case transient(err) && !diskFull(err) && tries < acceptTries:
 			tries++
 			_ = pause.For(a.s.stop, retryAfter)
@@ -184,12 +185,44 @@ func (a *accepting) commit(list []*request) {
 			if diskFull(err) {
 				refusal = store.ErrDiskFull
 			}
+			err = fmt.Errorf("%w: %w", refusal, err)
 			for _, r := range a.list {
-				r.done(fmt.Errorf("%w: %w", refusal, err))
+				r.done(err)
+			}
+			for _, r := range refused {
+				if len(r.beside) > 0 { // they are not in
+					r.err = err
+				}
 			}
 			return
 		}
 	}
+}
+
+// sift takes those that the last attempt refused out of the list, and returns them with those before.
+// Whoever was refused beside one of them gets another try: what that one took is there for him.
+func (a *accepting) sift(before []*request) (refused []*request) {
+	var fit []*request
+	for _, r := range a.list {
+		if r.err == nil {
+			fit = append(fit, r)
+		} else {
+			refused = append(refused, r)
+		}
+	}
+	for _, r := range refused {
+		r.beside = fit
+	}
+	a.list = slices.Clone(fit)
+	for _, r := range before {
+		if slices.ContainsFunc(r.beside, func(other *request) bool { return other.err != nil }) {
+			r.err, r.beside = nil, nil
+			a.list = append(a.list, r)
+		} else {
+			refused = append(refused, r)
+		}
+	}
+	return refused
 }
 
 // errRefused: some requests of the transaction have an err, the others may go on.

@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"errors"
+	"slices"
 	"testing"
 
 	"protei-bulk/bulk/message"
@@ -33,4 +34,39 @@ func TestLateCommitIsCounted(t *testing.T) {
 	if got := n.Accepted()[7]; got != 6 {
 		t.Errorf("%d are counted, want 6", got)
 	}
+}
+
+// TestRefusedBesideARefusedOne: a request is refused since another one took the rest, which then does not fit
+// either, for a third one was quicker: it gets another try. Two that are refused beside the same one do not
+// bring each other back for ever.
+func TestRefusedBesideARefusedOne(t *testing.T) {
+	no := errors.New("does not fit")
+	first, second, third := &request{}, &request{}, &request{}
+	a := &accepting{list: []*request{first, second, third}}
+	attempt := func(refused []*request, over *request) []*request {
+		over.err = no
+		return a.sift(refused)
+	}
+	is := func(what string, got []*request, want ...*request) {
+		t.Helper()
+		if !slices.Equal(got, want) {
+			t.Errorf("%s are %p, want %p", what, got, want)
+		}
+	}
+	refused := attempt(nil, third)
+	is("left", a.list, first, second)
+	is("refused", refused, third)
+	refused = attempt(refused, second)
+	is("left", a.list, first, third)
+	is("refused", refused, second)
+	refused = attempt(refused, third)
+	is("left", a.list, first)
+	is("refused", refused, third, second)
+	refused = attempt(refused, first)
+	is("left", a.list, third, second)
+	is("refused", refused, first)
+	third.err, second.err = no, no
+	refused = a.sift(refused)
+	is("left", a.list)
+	is("refused", refused, third, second, first)
 }

@@ -108,6 +108,23 @@ func (r *request) exceeds(q store.QuotaLeft) {
 	r.refuse(&store.QuotaError{Quotas: []store.QuotaLeft{q}})
 }
 
+// lessen corrects what a refused request is told is left: no more than after the transaction that it is
+// refused beside.
+func (t *quotaUses) lessen(r *request) {
+	var over *store.QuotaError
+	if !errors.As(r.err, &over) {
+		return
+	}
+	for i := range over.Quotas {
+		q := &over.Quotas[i]
+		for _, u := range t.now {
+			if u.Account == r.msgs[0].Account && u.Month == q.Month && u.To == q.To {
+				q.Left = max(0, min(q.Left, u.Parts-u.used))
+			}
+		}
+	}
+}
+
 // compare makes the row if there is none, and corrects it by usage. The lock comes before the sum:
 // others that count in both have committed, or their parts are in neither.
 func (u *quotaUse) compare(b *pgx.Batch) {
