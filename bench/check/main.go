@@ -96,7 +96,7 @@ func run(ctx context.Context, o options) (err error) {
 	defer os.RemoveAll(dir)
 	before := &tree{name: "base", folder: filepath.Join(dir, "tree"), out: filepath.Join(dir, "base")}
 	if _, err := output(ctx, ".", "git", "worktree", "add", "--quiet", "--detach", before.folder, o.base); err != nil {
-		return fmt.Errorf("commit %s cannot be checked out: name one of this repository with -base: %w", o.base, err)
+		return fmt.Errorf("commit %s cannot be checked out: in a shallow clone git fetch --unshallow brings it; else name another one with -base (BASE= of make): %w", o.base, err)
 	}
 	defer func() {
 		_, undo := output(context.WithoutCancel(ctx), ".", "git", "worktree", "remove", "--force", before.folder)
