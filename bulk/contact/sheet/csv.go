@@ -76,7 +76,7 @@ type csvReader struct {
 
 func newCSV(in *bufio.Reader, delimiter byte) *csvReader {
 	head, _ := in.Peek(peeked)
-	if rest, ok := bytes.CutPrefix(head, []byte("sep=")); ok && len(rest) > 1 && (rest[1] == '\n' || rest[1] == '\r') { // Excel's
+	if rest, ok := bytes.CutPrefix(head, []byte("sep=")); ok && len(rest) > 1 && rest[0] < utf8.RuneSelf && (rest[1] == '\n' || rest[1] == '\r') { // Excel's
 		if delimiter == 0 {
 			delimiter = rest[0]
 		}

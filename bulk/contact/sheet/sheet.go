@@ -15,6 +15,7 @@ import (
 	"io"
 	"os"
 	"strings"
+	"unicode/utf8"
 )
 
 // Format is the kind of a file.
@@ -68,7 +69,7 @@ func fileError(format string, args ...any) error {
 type Options struct {
 	Format    Format
 	Charset   string // IANA name; "": by BOM, else UTF-8 if it is, else Windows-1252
-	Delimiter byte   // of CSV; 0: detected
+	Delimiter byte   // of CSV, of ASCII; 0: detected
 	Sheet     string // of XLSX, by name; "": the first
 	TempDir   string // "": os.TempDir
 	// MaxUnpacked bounds the octets that an XLSX file unpacks to; 0: 1 GiB.
@@ -96,6 +97,9 @@ func Open(src io.Reader, opts Options) (Reader, error) {
 	}
 	if len(head) == 0 {
 		return nil, fileError("it is empty")
+	}
+	if opts.Delimiter >= utf8.RuneSelf {
+		return nil, fileError("delimiter %#x is not a character of ASCII", opts.Delimiter)
 	}
 	if opts.Format == Detect {
 		opts.Format = detect(head)

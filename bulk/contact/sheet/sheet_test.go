@@ -195,29 +195,29 @@ func TestXLSX(t *testing.T) {
 	}
 }
 
-// FuzzRows: no input makes a reader panic, or say more than its bounds.
-func FuzzRows(f *testing.F) {
-	f.Add([]byte("to,name\n\"1\",\"a\nb\"\n"), byte(0))
-	f.Add([]byte("{\"to\":\"1\"}\n"), byte(sheet.NDJSON))
-	f.Add([]byte(workbook(f, `<row r="1"><c r="A1" t="s"><v>0</v></c></row>`, "")), byte(sheet.XLSX))
-	f.Fuzz(func(t *testing.T, in []byte, format byte) {
-		r, err := sheet.Open(bytes.NewReader(in), sheet.Options{Format: sheet.Format(format % 4), TempDir: t.TempDir(), MaxUnpacked: 1 << 20})
-		if err != nil {
-			return
-		}
-		defer r.Close()
-		for {
-			var row sheet.Row
-			var bad *sheet.Malformed
-			switch err := r.Next(&row); {
-			case errors.As(err, &bad):
-			case err != nil:
-				return
-			case len(row.Cells) > sheet.MaxColumns || row.Names != nil && len(row.Names) != len(row.Cells):
-				t.Fatalf("%d cells, %d names", len(row.Cells), len(row.Names))
-			}
-		}
+// TestNothingOfACellIsCut: what does not fit or is not text costs its row, with the reason.
+func TestNothingOfACellIsCut(t *testing.T) {
+	fits, long := strings.Repeat("a", 16<<10), strings.Repeat("ü", 8<<10)+"x"
+	in := book(t, map[string]string{
+		"xl/workbook.xml": workbookXML, "xl/_rels/workbook.xml.rels": relsXML,
+		"xl/sharedStrings.xml": "<sst><si><t>" + fits + "</t></si><si><t>" + long + "</t></si><si><t>\xc3</t></si><si><t>\xbc</t></si></sst>",
+		"xl/worksheets/sheet1.xml": `<sheetData><row r="1"><c t="s"><v>0</v></c></row><row r="2"><c t="s"><v>1</v></c></row>` +
+			`<row r="3"><c t="str"><v>` + fits + `</v></c></row><row r="4"><c t="str"><v>` + long + `</v></c></row>` +
+			`<row r="5"><c><v>1</v></c><c t="s"><v>2</v></c><c t="s"><v>3</v></c></row><row r="6"><c t="str"><v>` + "\xff" + `</v></c></row>` +
+			`<row r="7">` + strings.Repeat(`<c><v>1e308</v></c>`, sheet.MaxColumns) + `</row>` +
+			`<row r="8">` + strings.Repeat(`<c t="s"><v>0</v></c>`, 5) + `</row><row r="9"><c><v>9</v></c></row></sheetData>`,
 	})
+	got, err := rows(t, in, sheet.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []string{
+		"1 " + fits, "2 !cell_too_long", "3 " + fits, "4 !cell_too_long", "5 !invalid_characters", "6 !invalid_characters",
+		"7 !row_too_long", "8 !row_too_long", "9 9",
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
 }
 
 // TestAnXLSXFileIsAStream: 200,000 rows with texts that are all different.

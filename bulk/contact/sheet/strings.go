@@ -50,8 +50,8 @@ func readShared(src io.Reader, dir string) (*shared, error) {
 		if string(x.name) != "si" || !x.closes && !x.empty {
 			continue
 		}
-		if len(item) > maxCell {
-			item = item[:maxCell]
+		if len(item) > maxCell { // too long for a cell, and stays so
+			item = item[:maxCell+1]
 		}
 		if total += len(item); len(s.ends) == maxShared || total > 1<<31 {
 			return s, errors.New("it has too many different texts")

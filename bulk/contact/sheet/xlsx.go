@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 )
 
 const (
@@ -268,9 +269,11 @@ func (x *xlsx) Next(row *Row) error {
 		if x.line > maxRows {
 			return fileError("XLSX: it has more than %d rows", maxRows)
 		}
-		x.take()
+		if fault := x.take(); fault != nil && bad == nil {
+			bad = fault
+		}
 		switch {
-		case err != nil:
+		case bad != nil:
 			bad.Line, bad.Raw = x.line, shorten(asCSV(x.cells))
 			return bad
 		case len(x.cells) > 0:
@@ -280,18 +283,24 @@ func (x *xlsx) Next(row *Row) error {
 	}
 }
 
-// take makes the cells of what row has read, without the empty ones at the end.
-func (x *xlsx) take() {
+// take makes the cells of what row has read, without the empty ones at the end. It says
+// when one is not text.
+func (x *xlsx) take() (bad *Malformed) {
 	text := string(x.arena)
 	x.cells = x.cells[:0]
 	from := 0
 	for _, end := range x.ends {
-		x.cells = append(x.cells, strings.TrimSpace(text[from:end]))
+		cell := text[from:end]
+		if bad == nil && !utf8.ValidString(cell) {
+			bad = &Malformed{Code: "invalid_characters", Detail: "cell " + columnName(len(x.cells)) + " is not UTF-8"}
+		}
+		x.cells = append(x.cells, strings.TrimSpace(cell))
 		from = end
 	}
 	for len(x.cells) > 0 && x.cells[len(x.cells)-1] == "" {
 		x.cells = x.cells[:len(x.cells)-1]
 	}
+	return bad
 }
 
 // row reads a <row> into arena and ends.
@@ -364,10 +373,24 @@ func (x *xlsx) cell() error {
 	if len(x.ends) > col {
 		return &Malformed{Code: "malformed_row", Detail: "the row has a cell twice"}
 	}
-	defer func() { x.ends = append(x.ends, len(x.arena)) }()
-	if len(x.arena)+len(value) > MaxRow {
-		return &Malformed{Code: "row_too_long", Detail: "the row has more than 65,536 octets"}
+	start := len(x.arena)
+	err := x.content(kind, value, style, col)
+	switch {
+	case err != nil:
+	case len(x.arena)-start > maxCell:
+		err = &Malformed{Code: "cell_too_long", Detail: "cell " + columnName(col) + " has more than 16,384 octets"}
+	case len(x.arena) > MaxRow:
+		err = &Malformed{Code: "row_too_long", Detail: "the row has more than 65,536 octets"}
 	}
+	if err != nil {
+		x.arena = x.arena[:start]
+	}
+	x.ends = append(x.ends, len(x.arena))
+	return err
+}
+
+// content appends to arena what the cell of column col shows.
+func (x *xlsx) content(kind string, value []byte, style, col int) error {
 	switch kind {
 	case "s":
 		n, err := strconv.Atoi(string(value))
@@ -377,9 +400,6 @@ func (x *xlsx) cell() error {
 		text, err := x.shared.at(n)
 		if err != nil {
 			return &Malformed{Code: "malformed_cell", Detail: err.Error()}
-		}
-		if len(x.arena)+len(text) > MaxRow {
-			return &Malformed{Code: "row_too_long", Detail: "the row has more than 65,536 octets"}
 		}
 		x.arena = append(x.arena, text...)
 	case "e":
@@ -392,7 +412,8 @@ func (x *xlsx) cell() error {
 	return nil
 }
 
-// value reads up to </c> and returns the text of <v>, or of <is> for an inline string.
+// value reads up to </c> and returns the text of <v>, or of <is> for an inline string; of
+// one that is too long for a cell the beginning, which is too long as well.
 func (x *xlsx) value(kind string) (value []byte, err error) {
 	s := x.xml
 	want := "v"
@@ -406,7 +427,7 @@ func (x *xlsx) value(kind string) (value []byte, err error) {
 		switch {
 		case s.closes && string(s.name) == want:
 			if value = unescape(value, s.text); len(value) > maxCell {
-				value = value[:maxCell]
+				value = value[:maxCell+1]
 			}
 		case s.closes && string(s.name) == "c":
 			return value, nil
