@@ -16,9 +16,9 @@ targets() { # package/FuzzTarget, one a line
   git ls-files '*_test.go' | xargs grep -oE '^func Fuzz[A-Za-z0-9_]+' | sed -E 's,/[^/:]*:func ,/,' | sort
 }
 
-# record name cases seconds: replaces the row of a target between the marks of the table, in order.
+# record name cases inputs seconds: replaces the row of a target between the marks of the table, in order.
 record() {
-  local row="| \`$1\` | $(sed -E ':a; s/([0-9])([0-9]{3})($|,)/\1,\2\3/; ta' <<<"$2") | $3 | $(git rev-parse --short HEAD) |"
+  local row="| \`$1\` | $(sed -E ':a; s/([0-9])([0-9]{3})($|,)/\1,\2\3/; ta' <<<"$2") | $3 | $4 | $(git rev-parse --short HEAD) | $(date +%F) |"
   awk -v row="$row" -v key="| \`$1\` |" '
     /^<!-- cases -->$/ { print; inside = 1; n = 0; next }
     /^<!-- end -->$/ { rows[n++] = row; for (i = 1; i < n; i++) for (j = i; j > 0 && rows[j-1] > rows[j]; j--) { t = rows[j]; rows[j] = rows[j-1]; rows[j-1] = t }
@@ -36,11 +36,13 @@ for name in "${@:-$known}"; do for name in $name; do
   [ -x "$binary" ] || go test -c -fuzz . -o "$binary" "./$dir"
   log=$built/log begin=$SECONDS
   echo "fuzz $name: $cases cases"
-  # SIGINT ends a target as the end of its cases does.
-  (cd "$dir" && timeout --foreground --preserve-status -s INT "$seconds" "$binary" -test.run '^$' -test.fuzz "^$target\$" -test.fuzztime "${cases}x" \
-    -test.parallel "$parallel" -test.fuzzcachedir "$(go env GOCACHE)/fuzz/protei-bulk/$dir") >"$log" 2>&1 || { cat "$log"; failed=1; }
+  # SIGINT ends a target as the end of its cases does. Each new input is made smaller with at most 100 tries: the 60 s that
+  # are usual would take nearly all the time.
+  (cd "$dir" && timeout --foreground --preserve-status -s INT "$seconds" "$binary" -test.run '^$' -test.fuzz "^$target\$" \
+    -test.fuzztime "${cases}x" -test.fuzzminimizetime 100x -test.parallel "$parallel" -test.fuzzcachedir "$(go env GOCACHE)/fuzz/protei-bulk/$dir") >"$log" 2>&1 || { cat "$log"; failed=1; }
   done_=$(grep -oE 'execs: [0-9]+' "$log" | tail -1 | tr -dc 0-9 || true)
-  echo "fuzz $name: ${done_:-0} cases in $((SECONDS - begin)) s"
-  [ -n "$done_" ] && record "$name" "$done_" "$((SECONDS - begin))"
+  new=$(grep -oE 'new interesting: [0-9]+' "$log" | tail -1 | tr -dc 0-9 || true)
+  echo "fuzz $name: ${done_:-0} cases, ${new:-0} new inputs in $((SECONDS - begin)) s"
+  [ -z "$done_" ] || record "$name" "$done_" "${new:-0}" "$((SECONDS - begin))"
 done; done
 [ "$failed" = 0 ] || { echo "a target failed: see above"; exit 1; }
