@@ -59,6 +59,67 @@ func (s *site) post(parent, body string) string {
 	return got.ID
 }
 
+// TestTraceOfEveryDoor: each call that accepts messages puts the traces of them all into its caller's.
+func TestTraceOfEveryDoor(t *testing.T) {
+	collector := tracingtest.New(t)
+	s := traced(t, t.TempDir(), collector, 0)
+	s.addConnector("op1", simulate(t, smsc.Behaviour{}), "")
+	var made struct {
+		ID string `json:"campaign_id"`
+	}
+	answer := s.must(201, "POST", "/campaigns", `{"name":"spring","sender_id":"TEST","message_content":"hello","recipients":["+99361234567"]}`)
+	if err := json.Unmarshal([]byte(answer), &made); err != nil {
+		t.Fatal(err)
+	}
+	const credentials = "username=dev&password=devpass1"
+	for i, c := range []struct {
+		method, path, kind, body string
+		messages                 int
+	}{
+		{"POST", "/api/v1/messages", "application/json", `{"from":"TEST","to":"+99361234567","text":"hello"}`, 1},
+		{"POST", "/api/v1/messages/bulk", "application/json", `{"from":"TEST","text":"hello","messages":[{"to":"+99361234567"},{"to":"no number"},{"to":"+99361234568"}]}`, 2},
+		{"POST", "/api/v1/messages/bulk", "application/x-ndjson", `{"from":"TEST","to":"+99361234567","text":"hello"}` + "\n" + `{"from":"TEST","to":"+99361234568","text":"hello"}`, 2},
+		{"POST", "/api/v1/campaigns/" + made.ID + "/test", "application/json", `{"to":"+99361234567"}`, 1},
+		{"POST", "/api/sendBulk", "application/x-www-form-urlencoded", credentials + "&from=TEST&text=hello&to=99361234567,99361234568", 2},
+		{"GET", "/send?" + credentials + "&from=TEST&content=hello&to=99361234567", "", "", 1},
+		{"POST", "/secure/send", "application/json", `{"to":"99361234567","from":"TEST","content":"hello"}`, 1},
+		{"POST", "/secure/sendbatch", "application/json", `{"messages":[{"to":["99361234567","99361234568"],"from":"TEST","content":"hello"}]}`, 2},
+		{"GET", "/cgi-bin/sendsms?" + credentials + "&from=TEST&text=hello&to=99361234567+99361234568", "", "", 2},
+	} {
+		t.Run(fmt.Sprintf("%d%s", i, strings.ReplaceAll(strings.SplitN(c.path, "?", 2)[0], "/", " ")), func(t *testing.T) {
+			span := fmt.Sprintf("%016x", i+1)
+			r, err := http.NewRequestWithContext(t.Context(), c.method, "http://"+s.HTTPAddr()+c.path, strings.NewReader(c.body))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if r.SetBasicAuth("dev", "devpass1"); strings.HasPrefix(c.path, "/api/v1/") {
+				r.Header.Set("X-API-Key", "dev-api-key")
+				r.Header.Del("Authorization")
+			}
+			r.Header.Set("Content-Type", c.kind)
+			r.Header.Set("traceparent", "00-0af7651916cd43dd8448eb211c80319c-"+span+"-01")
+			resp, err := http.DefaultClient.Do(r)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer resp.Body.Close()
+			text, err := io.ReadAll(resp.Body)
+			if err != nil || resp.StatusCode >= 300 {
+				t.Fatalf("%d %v %s", resp.StatusCode, err, text)
+			}
+			eventually(t, fmt.Sprintf("%d messages are below the caller's span", c.messages), func() bool {
+				n := 0
+				for _, got := range collector.Spans() {
+					if got.Name == "message" && got.Parent == span && got.Trace == "0af7651916cd43dd8448eb211c80319c" {
+						n++
+					}
+				}
+				return n == c.messages
+			})
+		})
+	}
+}
+
 // tree checks that every span is below the root and on the way in time, and returns the names.
 func tree(t *testing.T, spans map[string]tracingtest.Span) []string {
 	t.Helper()

@@ -310,7 +310,7 @@ func (c *call) testCampaign() error {
 	if err != nil {
 		return err
 	}
-	var trial campaign.Trial
+	trial := campaign.Trial{TraceParent: c.r.Header.Get("Traceparent")}
 	err = c.object(maxSingleBody, map[string]func(string){
 		"to":     func(n string) { c.dec.string(n, &trial.To) },
 		"values": func(n string) { c.dec.value(n, &trial.Values) },

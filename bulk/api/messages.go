@@ -33,7 +33,6 @@ func (c *call) submitOne(text string) error {
 	if err := c.dec.single(text, &c.reqs[0]); err != nil {
 		return err
 	}
-	c.reqs[0].TraceParent = c.r.Header.Get("Traceparent")
 	if err := c.submit(); err != nil {
 		return err
 	}
@@ -47,6 +46,11 @@ func (c *call) submitOne(text string) error {
 // submit hands the requests to intake and writes the answer if any was accepted: before the
 // commit when it is stored with the messages, after it otherwise.
 func (c *call) submit() error {
+	if parent := c.r.Header.Get("Traceparent"); parent != "" {
+		for i := range c.reqs {
+			c.reqs[i].TraceParent = parent
+		}
+	}
 	if c.once == nil {
 		if err := c.api.opts.Intake.Submit(c.r.Context(), c.reqs, c.outs); err != nil {
 			return c.notAccepted(err)

@@ -117,6 +117,12 @@ func (op *operation) parameters(path string, types *schemas) (all []schema) {
 			"description": "the same key and body within 24 hours gets the first answer again: nothing is sent twice",
 		})
 	}
+	if op.traced {
+		all = append(all, schema{
+			"name": "traceparent", "in": "header", "schema": schema{"type": "string"},
+			"description": "W3C Trace Context: with its sampled flag set the messages' traces are in the caller's",
+		})
+	}
 	return all
 }
 

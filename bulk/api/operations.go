@@ -18,6 +18,7 @@ type operation struct {
 	media       string   // of an answer that is no JSON
 	codes       []string // of its problems, beside those that the kind of call has
 	once        bool     // takes Idempotency-Key
+	traced      bool     // takes traceparent
 	ranges      bool     // takes Range
 	example     string   // of a body
 }
@@ -125,7 +126,7 @@ func messageOperations() map[string]operation {
 	became := shape{"message_id": "", "status": statuses()}
 	return map[string]operation{
 		"POST /messages": {
-			id: "sendMessage", summary: "Send one message", once: true, body: messageMembers(), status: 201, answer: acceptedAnswer(), codes: submitCodes,
+			id: "sendMessage", summary: "Send one message", once: true, traced: true, body: messageMembers(), status: 201, answer: acceptedAnswer(), codes: submitCodes,
 			example: `{"from":"SHOP","to":"+4915112345678","text":"Your code is 1234","client_ref":"order-17"}`,
 		},
 		"GET /messages": {
@@ -144,7 +145,7 @@ func messageOperations() map[string]operation {
 			answer: shape{"messages": []shape{messageAnswer(false)}, "page?": 0, "limit": 0, "next_cursor": nullable{""}, "as_of": "", "warnings?": warnings},
 		},
 		"POST /messages/bulk": {
-			id: "sendBulk", summary: "Send up to 10,000 messages", once: true, body: bulkBody(), files: []string{"application/x-ndjson"}, status: 201,
+			id: "sendBulk", summary: "Send up to 10,000 messages", once: true, traced: true, body: bulkBody(), files: []string{"application/x-ndjson"}, status: 201,
 			answer: bulkAnswer(), codes: append([]string{"too_many_items", "all_rejected"}, submitCodes...),
 			example: `{"from":"SHOP","text":"We open at nine","messages":[{"to":"+4915112345678"},{"to":"+4915112345679","text":"We open at ten"}]}`,
 		},

@@ -63,7 +63,7 @@ func campaignOperations() map[string]operation {
 		"DELETE /campaigns/{id}/recipients": {id: "clearRecipients", summary: "Take all recipients away", answer: campaignView{}, codes: []string{"illegal_transition", "import_running"}},
 		"GET /campaigns/{id}/errors":        {id: "getCampaignErrors", summary: "Rows that were refused, as CSV", media: "text/csv"},
 		"POST /campaigns/{id}/test": {
-			id: "testCampaign", summary: "Send the campaign's text to one number", body: shape{"to": "", "values?": map[string]string{}}, status: 201,
+			id: "testCampaign", summary: "Send the campaign's text to one number", body: shape{"to": "", "values?": map[string]string{}}, status: 201, traced: true,
 			answer: acceptedAnswer(), codes: submitCodes, example: `{"to":"+4915112345678","values":{"name":"Ada"}}`,
 		},
 	}

@@ -90,8 +90,9 @@ func (m *Manager) request(row *Row, set *Settings) (intake.Request, *bound, erro
 
 // Trial is a test message: to a number, with values of its own or the first recipient's.
 type Trial struct {
-	To     string
-	Values map[string]string
+	To          string
+	Values      map[string]string
+	TraceParent string // W3C traceparent of the caller; empty: none
 }
 
 // Test sends the campaign's text to one number now, whatever its status; it counts neither
@@ -125,7 +126,7 @@ func (m *Manager) Test(ctx context.Context, who *account.Account, id message.ID,
 	if missing != "" {
 		return intake.Outcome{}, missingVariable(missing)
 	}
-	req.To, req.Text = trial.To, string(rendered)
+	req.To, req.Text, req.TraceParent = trial.To, string(rendered), trial.TraceParent
 	out := make([]intake.Outcome, 1)
 	err = m.opts.Intake.Submit(ctx, []intake.Request{req}, out)
 	return out[0], asError(&out[0], err)

@@ -166,14 +166,19 @@ func (h *Handler) account(r *http.Request, user, password string, need account.S
 	return who, nil
 }
 
-// submit hands messages in. Each out has a message or a refusal.
-func (h *Handler) submit(ctx context.Context, reqs []intake.Request) []intake.Outcome {
+// submit hands the messages of r in. Each out has a message or a refusal.
+func (h *Handler) submit(r *http.Request, reqs []intake.Request) []intake.Outcome {
+	if parent := r.Header.Get("Traceparent"); parent != "" {
+		for i := range reqs {
+			reqs[i].TraceParent = parent
+		}
+	}
 	out := make([]intake.Outcome, len(reqs))
-	if err := h.opts.Intake.Submit(ctx, reqs, out); err != nil {
-		r := intake.AsRefusal(err)
+	if err := h.opts.Intake.Submit(r.Context(), reqs, out); err != nil {
+		why := intake.AsRefusal(err)
 		for i := range out {
 			if out[i].Err == nil {
-				out[i] = intake.Outcome{Err: r}
+				out[i] = intake.Outcome{Err: why}
 			}
 		}
 	}

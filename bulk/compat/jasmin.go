@@ -159,7 +159,7 @@ func (h *Handler) jasminSend(w http.ResponseWriter, r *http.Request, p *params) 
 	if err != nil {
 		return 0, err
 	}
-	out := h.submit(r.Context(), []intake.Request{req})
+	out := h.submit(r, []intake.Request{req})
 	if out[0].Err != nil {
 		retryAfter(w, out[0].Err)
 		return 0, jasminRefusal(out[0].Err)

@@ -167,7 +167,7 @@ func (h *Handler) jasminBatch(w http.ResponseWriter, r *http.Request, user, pass
 		}
 	}
 	accepted, first := 0, (*intake.Refusal)(nil)
-	for i, out := range h.submit(r.Context(), reqs) {
+	for i, out := range h.submit(r, reqs) {
 		if out.Err == nil {
 			accepted++
 			h.tellBatch(who, batch.Config.CallbackURL, id, reqs[i].To, "1", `Success "`+out.Msg.ID.String()+`"`)

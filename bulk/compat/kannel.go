@@ -110,7 +110,7 @@ func (h *Handler) sendsms(w http.ResponseWriter, r *http.Request) (status int, t
 			reqs[i].Batch = batch
 		}
 	}
-	return kannelAnswer(w, h.submit(r.Context(), reqs))
+	return kannelAnswer(w, h.submit(r, reqs))
 }
 
 // unique drops numbers that were there before, as Kannel does.

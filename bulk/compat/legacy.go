@@ -151,7 +151,7 @@ func (h *Handler) sendBulk(w http.ResponseWriter, r *http.Request, who *account.
 		reqs[i] = req
 		reqs[i].To = to[i]
 	}
-	out := h.submit(r.Context(), reqs)
+	out := h.submit(r, reqs)
 	answer := &legacyAnswer{BatchID: req.Batch.String(), Accepted: new(int), Rejected: new(int), Messages: make([]legacyMessage, len(out))}
 	for i := range out {
 		if why := out[i].Err; why != nil {
