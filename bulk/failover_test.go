@@ -102,9 +102,12 @@ func TestStatusClassesOfAConnector(t *testing.T) {
 		m, err := s.store.Message(context.Background(), ids[0])
 		return err == nil && m.Status == message.Failed
 	})
-	for _, bad := range []string{`{"ESME_ROK":"rejected"}`, `{"NOSUCH":"rejected"}`, `{"0x8":"maybe"}`, `["0x8"]`} {
-		if code, text := s.call("PATCH", "/connectors/a", `{"statuses":`+bad+`}`); code != 422 || !strings.Contains(text, `"/statuses"`) {
-			t.Errorf("%s: %d %s", bad, code, text)
+	for bad, want := range map[string]string{
+		`{"ESME_ROK":"rejected"}`: `"/statuses/ESME_ROK"`, `{"0x8":"rejected","NO/SUCH":"rejected"}`: `"/statuses/NO~1SUCH"`,
+		`{"0x8":"maybe"}`: `"/statuses/0x8"`, `["0x8"]`: `"/statuses"`,
+	} {
+		if code, text := s.call("PATCH", "/connectors/a", `{"statuses":`+bad+`}`); code != 422 || !strings.Contains(text, want) {
+			t.Errorf("%s: %d %s, want %s", bad, code, text, want)
 		}
 	}
 }

@@ -287,9 +287,9 @@ func TestConnectorBadInput(t *testing.T) {
 	}
 	for body, want := range map[string]string{
 		`{"charset":"ebcdic"}`:                       `"/charset"`,
-		`{"source_rules":[{"kind":"roman"}]}`:        `"/source_rules/0"`,
-		`{"source_rules":[{"ton":1},{"ton":256}]}`:   `"/source_rules/1"`,
-		`{"dest_rules":[{"strip":3,"prepend":"8"}]}`: `"/dest_rules/0"`,
+		`{"source_rules":[{"kind":"roman"}]}`:        `"/source_rules/0/kind"`,
+		`{"source_rules":[{"ton":1},{"ton":256}]}`:   `"/source_rules/1/ton"`,
+		`{"dest_rules":[{"strip":3,"prepend":"8"}]}`: `"/dest_rules/0/prepend"`,
 		`{"dest_rules":[{"tno":1}]}`:                 `"/dest_rules"`,
 		`{"failover_after":"-1s"}`:                   `"/failover_after"`,
 	} {

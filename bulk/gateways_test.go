@@ -391,10 +391,13 @@ func TestConnectorTestShowsTheRequest(t *testing.T) {
 			t.Errorf("%s: %d %s, want %s", body, code, text, want)
 		}
 	}
-	// A change of one member leaves the others.
-	text = s.must(200, "PATCH", "/connectors/agg", `{"http":{"method":"PUT"}}`)
-	if !strings.Contains(text, `"method":"PUT"`) || !strings.Contains(text, `json:messages.0.id`) {
-		t.Errorf("after a change: %s", text)
+	// A change of one member leaves the others, and nothing of what the member had.
+	s.must(200, "PATCH", "/connectors/agg", `{"http":{"headers":{"X-Old":"1"},"rules":[{"status":"500","value":"text","is":"old","class":"rejected"}],"callback":{"states":{"OLD":"failed"}}}}`)
+	text = s.must(200, "PATCH", "/connectors/agg", `{"http":{"method":"PUT","headers":{"X-New":"2"},"rules":[{"status":"400","class":"no_route"}],"callback":{"states":{"NEW":"failed"}}}}`)
+	for _, want := range []string{`"method":"PUT"`, `json:messages.0.id`, `"headers":{"X-New":"2"}`, `"rules":[{"status":"400","class":"no_route"}]`, `"states":{"NEW":"failed"}`} {
+		if !strings.Contains(text, want) {
+			t.Errorf("after a change it lacks %s: %s", want, text)
+		}
 	}
 }
 

@@ -290,7 +290,7 @@ func TestEveryFaultIsNamed(t *testing.T) {
 		"split":           func(s *aggregator.Settings) { s.Split = "word" },
 		"auth":            func(s *aggregator.Settings) { s.Auth = "digest" },
 		"headers/Host":    func(s *aggregator.Settings) { s.Headers = map[string]string{"Host": "x"} },
-		"headers":         func(s *aggregator.Settings) { s.Headers = map[string]string{"a b": "x"} },
+		"headers/a b":     func(s *aggregator.Settings) { s.Headers = map[string]string{"a b": "x"} },
 		"id":              func(s *aggregator.Settings) { s.ID = "xpath://id" },
 		"rules/0/status":  func(s *aggregator.Settings) { s.Rules = []aggregator.Rule{{Status: "9xx", Class: "accepted"}} },
 		"rules/0/status ": func(s *aggregator.Settings) { s.Rules = []aggregator.Rule{{Status: "500-400", Class: "accepted"}} },
@@ -300,7 +300,7 @@ func TestEveryFaultIsNamed(t *testing.T) {
 		"rules/0/value": func(s *aggregator.Settings) { s.Rules = []aggregator.Rule{{Is: "x", Class: "accepted"}} },
 		"rules/0/class": func(s *aggregator.Settings) { s.Rules = []aggregator.Rule{{}} },
 		"callback/id":   func(s *aggregator.Settings) { s.Callback = &aggregator.Callback{Status: "text"} },
-		"callback/states": func(s *aggregator.Settings) {
+		"callback/states/a": func(s *aggregator.Settings) {
 			s.Callback = &aggregator.Callback{ID: "text", Status: "text", States: map[string]string{"a": "b"}}
 		},
 		"callback/base": func(s *aggregator.Settings) {

@@ -58,7 +58,7 @@ func (c *compiler) callback(s *Callback) *callback {
 	for word, name := range s.States {
 		state, ok := stateNames[name]
 		if !ok {
-			c.bad("callback/states", "%.40q is none of delivered, failed, rejected, expired, unknown, pending", name)
+			c.bad(member("callback/states", word), "%.40q is none of delivered, failed, rejected, expired, unknown, pending", name)
 		}
 		b.states[strings.ToLower(word)] = state
 	}

@@ -208,9 +208,9 @@ func (c *compiler) headers(all map[string]string) []header {
 	}
 	var out []header
 	for name, value := range all {
-		field := "headers/" + name
+		field := member("headers", name)
 		if !validHeaderName(name) {
-			c.bad("headers", "%.40q is no name of a header", name)
+			c.bad(field, "%.40q is no name of a header", name)
 			continue
 		}
 		if slices.Contains([]string{"Host", "Content-Length", "Transfer-Encoding", "Connection"}, http.CanonicalHeaderKey(name)) {
@@ -224,6 +224,11 @@ func (c *compiler) headers(all map[string]string) []header {
 	}
 	slices.SortFunc(out, func(a, b header) int { return strings.Compare(a.name, b.name) })
 	return out
+}
+
+// member is the place of an entry in the API (RFC 6901).
+func member(of, name string) string {
+	return of + "/" + strings.NewReplacer("~", "~0", "/", "~1").Replace(name)
 }
 
 func validHeaderName(name string) bool {

@@ -48,6 +48,7 @@ func (d *decoder) value(name string, into any) {
 	target := reflect.ValueOf(into).Elem()
 	if clone := target.MethodByName("Clone"); target.Kind() == reflect.Pointer && clone.IsValid() {
 		target.Set(clone.Call(nil)[0])
+		renew(target, d.text[from:d.pos])
 	} else {
 		target.SetZero()
 	}
@@ -55,6 +56,32 @@ func (d *decoder) value(name string, into any) {
 	dec.DisallowUnknownFields()
 	if err := dec.Decode(into); err != nil {
 		d.faults = append(d.faults, valueFault(name, err))
+	}
+}
+
+// renew empties the maps and lists of a struct that the members of an object are about to set: encoding/json keeps the
+// entries of a map, and what stood in the elements of a list.
+func renew(into reflect.Value, object string) {
+	for into.Kind() == reflect.Pointer && !into.IsNil() {
+		into = into.Elem()
+	}
+	var members map[string]json.RawMessage
+	if into.Kind() != reflect.Struct || json.Unmarshal([]byte(object), &members) != nil {
+		return
+	}
+	for i := range into.NumField() {
+		name, _, _ := strings.Cut(into.Type().Field(i).Tag.Get("json"), ",")
+		for key, value := range members {
+			if !strings.EqualFold(key, name) { // as encoding/json finds them
+				continue
+			}
+			switch f := into.Field(i); f.Kind() {
+			case reflect.Map, reflect.Slice:
+				f.SetZero()
+			case reflect.Pointer:
+				renew(f, string(value))
+			}
+		}
 	}
 }
 

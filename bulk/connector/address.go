@@ -27,37 +27,38 @@ func (v *checker) addresses(field string, rules []AddressRule) {
 		v.bad(field, "has at most %d rules", maxAddressRules)
 	}
 	for i := range rules {
-		if detail := rules[i].fault(field == "dest_rules"); detail != "" {
-			v.bad(fmt.Sprintf("%s/%d", field, i), "%s", detail)
+		if member, detail := rules[i].fault(field == "dest_rules"); detail != "" {
+			v.bad(fmt.Sprintf("%s/%d/%s", field, i, member), "%s", detail)
 		}
 	}
 }
 
-func (r *AddressRule) fault(dest bool) string {
+// fault returns the member that cannot be accepted and what is wrong with it, or "".
+func (r *AddressRule) fault(dest bool) (member, detail string) {
 	switch r.Kind {
 	case "", "any", "alphanumeric", "international", "national", "short":
 	default:
-		return fmt.Sprintf("kind: %.40q is none of any, alphanumeric, international, national, short", r.Kind)
+		return "kind", fmt.Sprintf("%.40q is none of any, alphanumeric, international, national, short", r.Kind)
 	}
-	for name, n := range map[string]*int{"ton": r.TON, "npi": r.NPI} {
-		if n != nil && (*n < 0 || *n > 255) {
-			return name + " is between 0 and 255"
-		}
-	}
+	outside := func(n *int) bool { return n != nil && (*n < 0 || *n > 255) }
 	switch {
+	case outside(r.TON):
+		return "ton", "is between 0 and 255"
+	case outside(r.NPI):
+		return "npi", "is between 0 and 255"
 	case len(r.Prefix) > maxAddress || !printableASCII(r.Prefix):
-		return fmt.Sprintf("prefix has at most %d ASCII characters", maxAddress)
+		return "prefix", fmt.Sprintf("has at most %d ASCII characters", maxAddress)
 	case r.Strip < 0 || r.Strip >= maxAddress:
-		return fmt.Sprintf("strip is between 0 and %d", maxAddress-1)
+		return "strip", fmt.Sprintf("is between 0 and %d", maxAddress-1)
 	case len(r.Prepend) > 5 || !printableASCII(r.Prepend):
-		return "prepend has at most 5 ASCII characters"
+		return "prepend", "has at most 5 ASCII characters"
 	case len(r.Replace) > maxAddress || !printableASCII(r.Replace):
-		return fmt.Sprintf("replace has at most %d ASCII characters", maxAddress)
+		return "replace", fmt.Sprintf("has at most %d ASCII characters", maxAddress)
 	case r.Replace != "" && (dest || r.Strip > 0 || r.Prepend != ""):
-		return "replace is for senders, and without strip and prepend"
+		return "replace", "is for senders, and without strip and prepend"
 	case dest && r.Strip > 0 && strings.Trim(r.Prepend, "+0") != "":
 		// Receipts are matched by the end of the number that two spellings have in common.
-		return "with strip, only + and 0 can be prepended to a recipient: its receipts would not be recognised"
+		return "prepend", "with strip, only + and 0 can be prepended to a recipient: its receipts would not be recognised"
 	}
-	return ""
+	return "", ""
 }

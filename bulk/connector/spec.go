@@ -167,7 +167,7 @@ func (s *Spec) Validate() error {
 	if len(s.Statuses) > maxStatuses {
 		v.bad("statuses", "has at most %d entries", maxStatuses)
 	} else if _, err := s.Classes(); err != nil {
-		v.bad("statuses", "%s", err)
+		v.faults = append(v.faults, err)
 	}
 	v.oneOf("charset", s.Charset, "gsm7", "gsm7_packed", "latin1", "ucs2")
 	v.addresses("source_rules", s.SourceRules)

@@ -2,6 +2,8 @@ package connector
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -20,22 +22,27 @@ const (
 	NoRoute   Class = "no_route"  // the message goes to the next connector of its rule, or is REJECTED
 )
 
-// Classes returns Statuses by number.
+// Classes returns Statuses by number. An error is a *FieldError of the first name, by the alphabet, that is wrong.
 func (s *Spec) Classes() (map[smpp.Status]Class, error) {
 	classes := make(map[smpp.Status]Class, len(s.Statuses))
-	for name, class := range s.Statuses {
+	for _, name := range slices.Sorted(maps.Keys(s.Statuses)) {
 		st, ok := parseStatus(name)
 		if !ok || st == smpp.ROK {
-			return nil, fmt.Errorf("%.40q is no command_status: its name or a number such as 0x45, and not ESME_ROK", name)
+			return nil, &FieldError{statusField(name), fmt.Sprintf("%.40q is no command_status: its name or a number such as 0x45, and not ESME_ROK", name)}
 		}
-		switch c := Class(class); c {
+		switch c := Class(s.Statuses[name]); c {
 		case Throttled, Temporary, Permanent, Rejected, NoRoute:
 			classes[st] = c
 		default:
-			return nil, fmt.Errorf("%s: %.40q is none of throttled, temporary, permanent, rejected, no_route", name, class)
+			return nil, &FieldError{statusField(name), fmt.Sprintf("%.40q is none of throttled, temporary, permanent, rejected, no_route", c)}
 		}
 	}
 	return classes, nil
+}
+
+// statusField is the place of an entry in the API (RFC 6901).
+func statusField(name string) string {
+	return "statuses/" + strings.NewReplacer("~", "~0", "/", "~1").Replace(name)
 }
 
 // lastNamed is above the command_status values that the standard names.
