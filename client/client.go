@@ -138,6 +138,7 @@ type call struct {
 	query        url.Values
 	body, into   any    // JSON; nil: none
 	key          string // Idempotency-Key; "": none
+	parent       string // traceparent; "": none
 	again        bool   // it is safe to repeat for another reason
 }
 
@@ -267,6 +268,9 @@ func (c *Client) once(ctx context.Context, q *call, body []byte) (http.Header, [
 	}
 	if q.key != "" {
 		req.Header.Set("Idempotency-Key", q.key)
+	}
+	if q.parent != "" {
+		req.Header.Set("traceparent", q.parent)
 	}
 	resp, err := c.open(req)
 	if err != nil {

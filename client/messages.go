@@ -188,6 +188,10 @@ type CallOption func(*call)
 // with other messages is an *Error idempotency_key_reused; it holds for 24 hours.
 func IdempotencyKey(key string) CallOption { return func(q *call) { q.key = key } }
 
+// TraceParent puts the traces of the messages that a call sends into the caller's: header is a
+// W3C traceparent, as a propagator writes it, and counts when its sampled flag is set.
+func TraceParent(header string) CallOption { return func(q *call) { q.parent = header } }
+
 // keyed is a call that may be repeated.
 func keyed(method, path string, body, into any, opts []CallOption) *call {
 	q := &call{method: method, path: path, body: body, into: into}

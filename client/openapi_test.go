@@ -212,12 +212,12 @@ const id = "3441231da9c00000"
 // calls are all methods of Client that make one call.
 var calls = map[string]conformance{
 	"SendMessage": {operation: "sendMessage", call: func(ctx context.Context, c *client.Client) (any, error) {
-		return c.SendMessage(ctx, full[client.NewMessage](), client.IdempotencyKey("k"))
+		return c.SendMessage(ctx, full[client.NewMessage](), client.IdempotencyKey("k"), client.TraceParent("00-"))
 	}},
 	"SendBulk": {operation: "sendBulk", call: func(ctx context.Context, c *client.Client) (any, error) {
 		b := full[client.Bulk]()
 		b.To = "" // each message has its own
-		return c.SendBulk(ctx, b)
+		return c.SendBulk(ctx, b, client.TraceParent("00-"))
 	}},
 	"Message": {operation: "getMessage", call: func(ctx context.Context, c *client.Client) (any, error) { return c.Message(ctx, id) }},
 	"MessagePage": {operation: "listMessages", unsent: "page", absent: "Segments", call: func(ctx context.Context, c *client.Client) (any, error) {
