@@ -31,8 +31,9 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // rig is a Handler over a door that keeps what it takes.
 type rig struct {
-	t      *testing.T
+	t      testing.TB
 	server *httptest.Server
+	answer *compat.Handler // without the server in front
 	sink   *intaketest.Sink
 	acme   *account.Account
 	key    string
@@ -66,7 +67,7 @@ func (r reader) Batch(_ context.Context, who uint32, batch message.ID, limit int
 	return all, nil
 }
 
-func start(t *testing.T, change func(*compat.Options)) *rig {
+func start(t testing.TB, change func(*compat.Options)) *rig {
 	t.Helper()
 	ctx := t.Context()
 	accounts, err := account.Open(ctx, account.Options{Store: new(accounttest.Store)})
@@ -106,7 +107,7 @@ func start(t *testing.T, change func(*compat.Options)) *rig {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r.server = httptest.NewServer(h)
+	r.answer, r.server = h, httptest.NewServer(h)
 	t.Cleanup(func() {
 		r.server.Close()
 		http.DefaultClient.CloseIdleConnections()

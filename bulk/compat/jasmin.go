@@ -26,8 +26,9 @@ type jasminError struct {
 
 func (e *jasminError) Error() string { return e.text }
 
+// jasminFault says what is wrong; octets of the client that are no characters become U+FFFD.
 func jasminFault(status int, format string, args ...any) *jasminError {
-	return &jasminError{status, fmt.Sprintf(format, args...)}
+	return &jasminError{status, strings.ToValidUTF8(fmt.Sprintf(format, args...), "\ufffd")}
 }
 
 // argument is one parameter of Jasmin's HTTP API.

@@ -82,3 +82,12 @@ func (s *Sink) Messages() []*message.Message {
 	defer s.mu.Unlock()
 	return append([]*message.Message(nil), s.msgs...)
 }
+
+// Take returns what was accepted since it was called last, and forgets it.
+func (s *Sink) Take() []*message.Message {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	all := s.msgs
+	s.msgs = nil
+	return all
+}
