@@ -52,6 +52,7 @@ type options struct {
 	nodes      int
 	gobench    bool
 	out        string
+	late       string
 }
 
 func main() {
@@ -74,6 +75,7 @@ func main() {
 	flag.StringVar(&o.queue, "queue", "", "redis: and a private Redis tells the nodes of each other's messages")
 	flag.IntVar(&o.nodes, "nodes", 1, "nodes of the platform over that store; the load goes to all of them in turn")
 	flag.StringVar(&o.out, "out", "", "mode soak: write its figures there, with .csv and .svg at the end of the name")
+	flag.StringVar(&o.late, "receipt-delay", "", "how long after its answer the simulator sends a receipt, as of `smsc --receipt-delay`: 2s, 1s-5s (default: at once)")
 	flag.BoolVar(&o.gobench, "gobench", false, "print the result of modes single, bulk and smpp as a Go benchmark")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -195,8 +197,11 @@ func (b *bench) start(ctx context.Context) error {
 		"smsc", "--listen", "127.0.0.1:0", "--control", "127.0.0.1:0",
 		"--receipt-window", "4000", "--parent-death", "--ready-file", ready,
 	}
-	if b.opts.mode == "restart" {
+	switch {
+	case b.opts.mode == "restart":
 		args = append(args, "--receipt-delay", receiptDelay.String())
+	case b.opts.late != "":
+		args = append(args, "--receipt-delay", b.opts.late)
 	}
 	if b.smsc, err = b.launch("smsc", ready, &b.far, args...); err != nil {
 		return err

@@ -324,13 +324,12 @@ func (s *Store) waiting(ctx context.Context, o *owner, p int, after message.ID, 
 	return ids, err
 }
 
-// bringIDs brings those of the messages that wait for o. PostgreSQL is asked by id alone: with a
-// condition on what waits it may compare each of that with each id.
+// bringIDs brings those of the messages that wait for o, oldest first.
 func (s *Store) bringIDs(ctx context.Context, o *owner, ids []message.ID) error {
 	if len(ids) == 0 {
 		return nil
 	}
-	list, err := s.query(ctx, "WHERE m.id = ANY($1) ORDER BY m.id", ids64(ids))
+	list, err := s.queryIDs(ctx, ids)
 	if err == nil {
 		s.bring(o, slices.DeleteFunc(list, func(f found) bool { return !f.waits || f.m.Connector != o.connector }))
 	}

@@ -105,18 +105,18 @@ func (s *Store) listPending(ctx context.Context, q *store.Query, limit int) (lis
 		return nil, false, nil
 	}
 	low, high := bounds(q)
-	var ids []int64
+	var ids []message.ID
 	var id int64
 	err = s.each(ctx, "SELECT id FROM waiting WHERE id >= $1 AND id < $2 UNION SELECT id FROM (SELECT unnest(ids) AS id FROM claims) c WHERE id >= $1 AND id < $2",
-		[]any{int64(low), int64(high)}, []any{&id}, func() error { ids = append(ids, id); return nil })
-	slices.SortFunc(ids, func(a, b int64) int { return cmp.Compare(b, a) })
+		[]any{int64(low), int64(high)}, []any{&id}, func() error { ids = append(ids, message.ID(id)); return nil })
+	slices.SortFunc(ids, func(a, b message.ID) int { return cmp.Compare(b, a) })
 	for len(ids) > 0 && len(list) < limit && err == nil {
 		n := min(pendingPage, len(ids))
 		var page []found
-		page, err = s.query(ctx, "WHERE m.id = ANY($1) AND m.status = $2 ORDER BY m.id DESC", ids[:n], int16(message.Pending))
+		page, err = s.queryIDs(ctx, ids[:n])
 		ids = ids[n:]
-		for i := range page {
-			if matches(q, page[i].m) && len(list) < limit {
+		for i := len(page) - 1; i >= 0; i-- {
+			if page[i].m.Status == message.Pending && matches(q, page[i].m) && len(list) < limit {
 				list = append(list, page[i])
 			}
 		}

@@ -61,7 +61,7 @@ func (s *Store) takeClaims(ctx context.Context, o *owner) (suspects []found, err
 		if err := tx.SendBatch(ctx, b).Close(); err != nil {
 			return err
 		}
-		rows, err := tx.Query(ctx, selectRow+"WHERE m.connector = $1 AND m.id IN (SELECT unnest(ids) FROM claims WHERE connector = $1 AND epoch <= $2)", int16(o.connector), o.epoch)
+		rows, err := tx.Query(ctx, rowColumns+"FROM (SELECT DISTINCT unnest(ids) AS id FROM claims WHERE connector = $1 AND epoch <= $2) u "+eachID+"WHERE m.connector = $1", int16(o.connector), o.epoch)
 		if err != nil {
 			return err
 		}

@@ -37,7 +37,7 @@ func (s *Store) Message(ctx context.Context, id message.ID) (*message.Message, e
 
 // LoadNotify implements store.Store, for what this node tells.
 func (s *Store) LoadNotify(ctx context.Context, after message.ID, limit int) ([]*message.Message, error) {
-	list, err := s.query(ctx, "WHERE o.id > $1 AND o.node = $2 ORDER BY o.id LIMIT $3", int64(after), int16(s.node.Load()), limit)
+	list, err := s.query(ctx, "JOIN outbox o ON o.id = m.id WHERE o.id > $1 AND o.node = $2 ORDER BY o.id LIMIT $3", int64(after), int16(s.node.Load()), limit)
 	if err != nil {
 		return nil, fmt.Errorf("read the outbox: %w", err)
 	}

@@ -99,11 +99,12 @@ JOIN receipts r ON r.connector = u.connector AND r.smsc_id = u.smsc_id`, []any{c
 	if err != nil {
 		return fmt.Errorf("look up receipts: %w", err)
 	}
-	ids := make([]int64, len(hits))
+	ids := make([]message.ID, len(hits))
 	for i := range hits {
-		ids[i] = hits[i].id
+		ids[i] = message.ID(hits[i].id)
 	}
-	list, err := s.query(ctx, "WHERE m.id = ANY($1)", ids)
+	slices.Sort(ids)
+	list, err := s.queryIDs(ctx, slices.Compact(ids))
 	if err != nil {
 		return fmt.Errorf("look up receipts: %w", err)
 	}

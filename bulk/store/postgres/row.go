@@ -1,7 +1,9 @@
 package postgres
 
 import (
+	"cmp"
 	"context"
+	"slices"
 	"unsafe"
 
 	"github.com/jackc/pgx/v5"
@@ -10,16 +12,26 @@ import (
 	"protei-bulk/bulk/store"
 )
 
-// selectRow reads messages as row.scan wants them. Whether a customer still has to be told is
-// what the outbox says: its entries go without a change of the message. So do those of waiting.
-const selectRow = `SELECT m.id, m.version, m.body, o.node,
-EXISTS (SELECT FROM waiting w WHERE w.connector = m.connector AND w.priority = m.priority AND w.id = m.id)
-FROM messages m LEFT JOIN outbox o ON o.id = m.id `
+// rowColumns are those that row wants. Whether a customer still has to be told is what the outbox
+// says: its entries go without a change of the message. So do those of waiting. Both are scalar subqueries, which
+// are looked up by row: of a join or an EXISTS the planner may make a hash of all that waits.
+const rowColumns = `SELECT m.id, m.version, m.body, (SELECT o.node FROM outbox o WHERE o.id = m.id),
+(SELECT 1 FROM waiting w WHERE w.connector = m.connector AND w.priority = m.priority AND w.id = m.id) IS NOT NULL `
+
+const (
+	// selectRow reads messages.
+	selectRow = rowColumns + "FROM messages m "
+	// eachID follows a list u of ids: LIMIT makes it a look into the one partition that has the id,
+	// whatever the planner thinks of their number; = ANY looks for each id in each partition.
+	eachID = "CROSS JOIN LATERAL (SELECT * FROM messages WHERE id = u.id LIMIT 1) m "
+	// selectIDs reads messages by a list of ids.
+	selectIDs = rowColumns + "FROM unnest($1::bigint[]) AS u(id) " + eachID
+)
 
 // joinWaiting follows selectRow where only what waits is wanted.
 const joinWaiting = "JOIN waiting w ON w.connector = m.connector AND w.priority = m.priority AND w.id = m.id "
 
-// row is one row of selectRow.
+// row is a row of rowColumns.
 type row struct {
 	id      int64
 	version int32
@@ -57,11 +69,22 @@ type found struct {
 
 func (r *row) found(m *message.Message) found { return found{m, r.version, r.teller, r.waits} }
 
-// query reads rows with what follows selectRow.
+// query reads messages with what follows selectRow.
 func (s *Store) query(ctx context.Context, rest string, args ...any) ([]found, error) {
+	return s.read(ctx, selectRow+rest, args)
+}
+
+// queryIDs reads those of the messages that are there, oldest first.
+func (s *Store) queryIDs(ctx context.Context, ids []message.ID) ([]found, error) {
+	list, err := s.read(ctx, selectIDs, []any{ids64(ids)})
+	slices.SortFunc(list, func(a, b found) int { return cmp.Compare(a.m.ID, b.m.ID) })
+	return list, err
+}
+
+func (s *Store) read(ctx context.Context, sql string, args []any) ([]found, error) {
 	var list []found
 	var r row
-	err := s.each(ctx, selectRow+rest, args, r.columns(), func() error {
+	err := s.each(ctx, sql, args, r.columns(), func() error {
 		m, err := r.message()
 		if err == nil {
 			list = append(list, r.found(m))

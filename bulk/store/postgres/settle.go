@@ -171,7 +171,7 @@ func (g *settling) gather() error {
 		}
 	}
 	for len(missing) > 0 {
-		list, err := g.s.query(g.s.stop, "WHERE m.id = ANY($1)", ids64(missing))
+		list, err := g.s.queryIDs(g.s.stop, missing)
 		if err == nil {
 			for i := range list {
 				g.pin(&list[i])
@@ -346,7 +346,7 @@ func (g *settling) reload(ids []message.ID) error {
 	if len(ids) == 0 {
 		return nil
 	}
-	list, err := g.s.query(g.s.stop, "WHERE m.id = ANY($1)", ids64(ids))
+	list, err := g.s.queryIDs(g.s.stop, ids)
 	if err != nil {
 		return err
 	}
