@@ -189,10 +189,5 @@ func (c *Client) Balance(ctx context.Context, id uint32) (*Balance, error) {
 // TopUp adds money to an account; for administrators. With a Reference it is repeated like a
 // call that only reads.
 func (c *Client) TopUp(ctx context.Context, id uint32, p Payment) (*Movement, error) {
-	into := new(Movement)
-	q := &call{method: http.MethodPost, path: accountPath(id, "/topup"), body: p, into: into, again: p.Reference != ""}
-	if _, err := c.do(ctx, q); err != nil {
-		return nil, err
-	}
-	return into, nil
+	return c.pay(ctx, id, "/topup", p)
 }

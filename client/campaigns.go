@@ -169,18 +169,12 @@ func (c *Client) CreateCampaign(ctx context.Context, n NewCampaign) (*Campaign, 
 
 // AddRecipients adds up to 100,000 recipients to a DRAFT; more by UploadRecipients.
 func (c *Client) AddRecipients(ctx context.Context, id string, all []Recipient) (*Campaign, error) {
-	body := struct {
-		Recipients []Recipient `json:"recipients"`
-	}{all}
-	return get[Campaign](ctx, c, http.MethodPost, under("/campaigns/", id, "/recipients"), nil, body)
+	return get[Campaign](ctx, c, http.MethodPost, under("/campaigns/", id, "/recipients"), nil, recipientsBody{Recipients: all})
 }
 
 // AddList adds the members of a contact list, by its name or id, to a DRAFT.
 func (c *Client) AddList(ctx context.Context, id, list string) (*Campaign, error) {
-	body := struct {
-		List string `json:"list"`
-	}{list}
-	return get[Campaign](ctx, c, http.MethodPost, under("/campaigns/", id, "/recipients"), nil, body)
+	return get[Campaign](ctx, c, http.MethodPost, under("/campaigns/", id, "/recipients"), nil, recipientsBody{List: list})
 }
 
 // The types of files of recipients.
@@ -206,13 +200,19 @@ type Upload struct {
 // UploadRecipients adds the recipients of a file of up to 2 GiB to a DRAFT. The file is streamed
 // in one try. Rows that are no recipients are counted in Import.Refused, and CampaignErrors has them.
 func (c *Client) UploadRecipients(ctx context.Context, id string, up Upload, file io.Reader) (*Campaign, error) {
+	return upload[Campaign](ctx, c, under("/campaigns/", id, "/recipients"), up, file)
+}
+
+// upload sends a file of recipients in one try.
+func upload[T any](ctx context.Context, c *Client, path string, up Upload, file io.Reader) (*T, error) {
 	query := queryOf("name", up.Name, "to", up.To, "header", up.Header, "delimiter", up.Delimiter, "charset", up.Charset,
 		"sheet", up.Sheet, "duplicates", up.Duplicates)
 	if len(up.Map) > 0 {
 		query["map"] = up.Map
 	}
 	setDefault(&up.Type, CSV)
-	q := &call{method: http.MethodPost, path: under("/campaigns/", id, "/recipients"), into: new(Campaign)}
+	into := new(T)
+	q := &call{method: http.MethodPost, path: path, into: into}
 	resp, err := c.Stream(ctx, q.method, q.path+"?"+query.Encode(), up.Type, file)
 	if err != nil {
 		return nil, err
@@ -222,19 +222,13 @@ func (c *Client) UploadRecipients(ctx context.Context, id string, up Upload, fil
 	if err != nil {
 		return nil, err
 	}
-	updated := new(Campaign)
-	q.into = updated
-	return updated, q.decode(text)
+	return into, q.decode(text)
 }
 
 // CampaignErrors returns the error file: rows and recipients that were refused, as CSV. The
 // caller closes it.
 func (c *Client) CampaignErrors(ctx context.Context, id string) (io.ReadCloser, error) {
-	resp, err := c.Stream(ctx, http.MethodGet, under("/campaigns/", id, "/errors"), "", nil)
-	if err != nil {
-		return nil, err
-	}
-	return resp.Body, nil
+	return c.read(ctx, http.MethodGet, under("/campaigns/", id, "/errors"))
 }
 
 // Campaign returns one campaign; not_found when it is none of the account.
@@ -294,4 +288,105 @@ func (c *Client) ApproveCampaign(ctx context.Context, id string) (*Campaign, err
 
 func (c *Client) campaignAction(ctx context.Context, id, action string) (*Campaign, error) {
 	return get[Campaign](ctx, c, http.MethodPost, under("/campaigns/", id, "/", action), nil, nil)
+}
+
+// RejectCampaign says no to one that waits for approval.
+func (c *Client) RejectCampaign(ctx context.Context, id, reason string) (*Campaign, error) {
+	body := struct {
+		Reason string `json:"reason,omitempty"`
+	}{reason}
+	return get[Campaign](ctx, c, http.MethodPost, under("/campaigns/", id, "/reject"), nil, body)
+}
+
+// DeleteCampaign deletes one that was not started.
+func (c *Client) DeleteCampaign(ctx context.Context, id string) error {
+	return c.run(ctx, http.MethodDelete, under("/campaigns/", id), nil)
+}
+
+// CampaignChange is what UpdateCampaign changes; nil or empty stays as it is. The members are
+// those of NewCampaign.
+type CampaignChange struct {
+	Name            string    `json:"name,omitempty"`
+	From            *string   `json:"sender_id,omitempty"`
+	Text            string    `json:"message_content,omitempty"`
+	RecipientType   string    `json:"recipient_type,omitempty"`
+	TotalRecipients *uint32   `json:"total_recipients,omitempty"`
+	Duplicates      string    `json:"duplicates,omitempty"`
+	ScheduleType    string    `json:"schedule_type,omitempty"`
+	ScheduleAt      string    `json:"schedule_at,omitempty"`
+	Timezone        *string   `json:"timezone,omitempty"`
+	Windows         *[]Window `json:"windows,omitempty"`
+	MaxTPS          *uint32   `json:"max_tps,omitempty"`
+	AutoResume      *bool     `json:"auto_resume,omitempty"`
+	Priority        string    `json:"priority,omitempty"`
+	Encoding        string    `json:"encoding,omitempty"`
+	DLRURL          *string   `json:"dlr_url,omitempty"`
+	ValidityPeriod  *string   `json:"validity_period,omitempty"`
+	Tag             *string   `json:"tag,omitempty"`
+	Flash           *bool     `json:"flash,omitempty"`
+	Transliterate   *bool     `json:"transliterate,omitempty"`
+	UDH             *string   `json:"udh,omitempty"`
+	DestPort        *uint16   `json:"dest_port,omitempty"`
+	SourcePort      *uint16   `json:"source_port,omitempty"`
+}
+
+// UpdateCampaign changes what change has.
+func (c *Client) UpdateCampaign(ctx context.Context, id string, change CampaignChange) (*Campaign, error) {
+	return get[Campaign](ctx, c, http.MethodPatch, under("/campaigns/", id), nil, change)
+}
+
+// RecipientPage is a piece of a campaign's recipients, in their order.
+type RecipientPage struct {
+	Recipients []Member `json:"recipients"`
+	NextAfter  uint32   `json:"next_after"` // 0: the end
+}
+
+// RecipientPage returns a piece of a campaign's recipients.
+func (c *Client) RecipientPage(ctx context.Context, id string, a After) (*RecipientPage, error) {
+	return get[RecipientPage](ctx, c, http.MethodGet, under("/campaigns/", id, "/recipients"), a.values(), nil)
+}
+
+// ClearRecipients takes all recipients of a DRAFT away.
+func (c *Client) ClearRecipients(ctx context.Context, id string) (*Campaign, error) {
+	return get[Campaign](ctx, c, http.MethodDelete, under("/campaigns/", id, "/recipients"), nil, nil)
+}
+
+// Sample is a message that a campaign would make, or why it would make none.
+type Sample struct {
+	Ordinal        uint32 `json:"ordinal"` // of the recipient, from 1
+	To             string `json:"to"`
+	Text           string `json:"text,omitempty"`
+	Encoding       string `json:"encoding,omitempty"`
+	Parts          int    `json:"parts,omitempty"`
+	Transliterated bool   `json:"transliterated,omitempty"`
+	Code           string `json:"code,omitempty"` // of a refusal
+	Detail         string `json:"detail,omitempty"`
+}
+
+// PreviewCampaign returns the first messages that a campaign would make, limit (1 to 100; 0: 10) at most.
+func (c *Client) PreviewCampaign(ctx context.Context, id string, limit int) ([]Sample, error) {
+	all, err := get[struct{ Messages []Sample }](ctx, c, http.MethodGet, under("/campaigns/", id, "/preview"), queryOf("limit", number(limit)), nil)
+	if err != nil {
+		return nil, err
+	}
+	return all.Messages, nil
+}
+
+// TestCampaign sends the campaign's text to one number now, with these values, or the first
+// recipient's when there are none. It carries no Idempotency-Key.
+func (c *Client) TestCampaign(ctx context.Context, id, to string, values map[string]string, opts ...CallOption) (*Accepted, error) {
+	into := new(Accepted)
+	q := &call{method: http.MethodPost, path: under("/campaigns/", id, "/test"), into: into}
+	q.body = struct {
+		To     string            `json:"to"`
+		Values map[string]string `json:"values,omitempty"`
+	}{to, values}
+	for _, o := range opts {
+		o(q)
+	}
+	q.key = ""
+	if _, err := c.do(ctx, q); err != nil {
+		return nil, err
+	}
+	return into, nil
 }

@@ -1,6 +1,6 @@
 // Package client calls the REST API of Protei_Bulk: it sends messages and follows them, runs
-// campaigns, looks after connectors and accounts, and checks the signature of webhooks. It uses
-// the standard library only.
+// campaigns, looks after accounts, connectors, routes and all else that an administrator does, and
+// checks the signature of webhooks. It uses the standard library only.
 //
 //	c, err := client.New(client.Options{URL: "https://sms.example.net", APIKey: key})
 //	…
@@ -165,6 +165,21 @@ func (c *Client) Stream(ctx context.Context, method, path, contentType string, b
 		req.Header.Set("Content-Type", contentType)
 	}
 	return c.open(req)
+}
+
+// run makes a call that answers with nothing.
+func (c *Client) run(ctx context.Context, method, path string, query url.Values) error {
+	_, err := c.do(ctx, &call{method: method, path: path, query: query})
+	return err
+}
+
+// read makes one try of a call that answers with a file, which the caller closes.
+func (c *Client) read(ctx context.Context, method, path string) (io.ReadCloser, error) {
+	resp, err := c.Stream(ctx, method, path, "", nil)
+	if err != nil {
+		return nil, err
+	}
+	return resp.Body, nil
 }
 
 // open sends a request with the credentials and makes a refusal an *Error.

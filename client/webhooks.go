@@ -81,6 +81,29 @@ func (c *Client) WebhookEndpoints(ctx context.Context) ([]WebhookEndpoint, error
 	return all.Endpoints, nil
 }
 
+// FailedWebhook is something that was given up.
+type FailedWebhook struct {
+	MessageID string    `json:"message_id"`
+	AccountID uint32    `json:"account_id"`
+	Kind      string    `json:"kind"`
+	Status    Status    `json:"status,omitempty"`
+	URL       string    `json:"url"`
+	Error     string    `json:"error"`
+	FailedAt  time.Time `json:"failed_at"`
+}
+
+// FailedWebhookPage is a piece of a list.
+type FailedWebhookPage struct {
+	Failed     []FailedWebhook `json:"failed"`
+	Limit      int             `json:"limit"`
+	NextCursor string          `json:"next_cursor"` // "": the end
+}
+
+// FailedWebhookPage returns a piece of what was given up; ReplayWebhooks has it told again.
+func (c *Client) FailedWebhookPage(ctx context.Context, p Page) (*FailedWebhookPage, error) {
+	return get[FailedWebhookPage](ctx, c, http.MethodGet, base+"/webhooks/failed", queryOf("cursor", p.Cursor, "limit", number(p.Limit)), nil)
+}
+
 // ReplayWebhooks has final states told again.
 func (c *Client) ReplayWebhooks(ctx context.Context, r Replay) (*Replayed, error) {
 	return get[Replayed](ctx, c, http.MethodPost, base+"/webhooks/replay", nil, r)
