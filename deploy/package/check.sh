@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Are the release files what they should be? Builds them twice for this machine's processor and
-# compares every byte, looks into the .deb and the .rpm, and has systemd read the unit.
+# compares every byte, looks into the .deb, the .rpm and the bill of materials, verifies the
+# signature as a stranger would, and has systemd read the unit.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 fail() {
@@ -8,14 +9,41 @@ fail() {
 	exit 1
 }
 arch=$(go env GOHOSTARCH)
-VERSION=1.2.3 deploy/package/build.sh "$arch" >/dev/null
+root=$(mktemp -d)
+trap 'rm -rf "$root"' EXIT
+VERSION=1.2.3 SIGN_KEY='' deploy/package/build.sh "$arch" | grep '^unsigned: ' >/dev/null || fail "a build without a key does not say that it is unsigned"
+[ ! -e dist/SHA256SUMS.sig ] || fail "a build without a key left a signature"
 first=$(cat dist/SHA256SUMS)
-VERSION=1.2.3 deploy/package/build.sh "$arch" >/dev/null
+ssh-keygen -q -t ed25519 -N '' -C releases@example.com -f "$root/key"
+VERSION=1.2.3 SIGN_KEY=$root/key deploy/package/build.sh "$arch" >/dev/null
 [ "$first" = "$(cat dist/SHA256SUMS)" ] || fail "two builds of one commit differ:"$'\n'"$first"$'\n'"$(cat dist/SHA256SUMS)"
 echo "reproducible: $(wc -l <dist/SHA256SUMS) files are the same twice"
 
-root=$(mktemp -d)
-trap 'rm -rf "$root"' EXIT
+# The commands of docs/operations.md.
+echo "releases@example.com $(cat "$root/key.pub")" >"$root/allowed_signers"
+verify() { # FOLDER
+	(cd "$1" && ssh-keygen -q -Y verify -f "$root/allowed_signers" -I releases@example.com -n protei-bulk-release \
+		-s SHA256SUMS.sig <SHA256SUMS && sha256sum --quiet --check SHA256SUMS) >/dev/null 2>&1
+}
+verify dist || fail "what was signed cannot be verified"
+refused() { # WHAT: $root/bad is no release; back to one
+	! verify "$root/bad" || fail "$1 is accepted"
+	rm -rf "$root/bad" && cp -r dist "$root/bad"
+}
+cp -r dist "$root/bad"
+sed -i '1s/^./x/' "$root/bad/SHA256SUMS" && refused "a changed byte in SHA256SUMS"
+printf x | dd of="$root/bad/protei-bulk_1.2.3_linux_$arch" bs=1 seek=4096 conv=notrunc status=none && refused "a changed byte in the program"
+rm "$root/bad/SHA256SUMS.sig" && refused "a release without its signature"
+ssh-keygen -q -t ed25519 -N '' -f "$root/other" && rm "$root/bad/SHA256SUMS.sig" &&
+	ssh-keygen -q -Y sign -f "$root/other" -n protei-bulk-release "$root/bad/SHA256SUMS" 2>/dev/null && refused "a signature by another key"
+rm "$root/bad/SHA256SUMS.sig" && ssh-keygen -q -Y sign -f "$root/key" -n git "$root/bad/SHA256SUMS" 2>/dev/null && refused "a signature that the key made for something else"
+echo "signature: good, and refused for a changed byte, another key, another purpose"
+
+program=$PWD/dist/protei-bulk_1.2.3_linux_$arch
+(cd deploy/package/sbom && go run . "$program.cdx.json" "$program") || fail "the bill of materials is not that of the program"
+sed 's#"version": "v1\.#"version": "v99.#' "$program.cdx.json" >"$root/bad.json"
+! (cd deploy/package/sbom && go run . "$root/bad.json" "$program" 2>/dev/null) || fail "a bill of materials with other versions is accepted"
+
 deb=dist/protei-bulk_1.2.3_linux_$arch.deb
 dpkg-deb -x "$deb" "$root"
 [ "$(dpkg-deb -f "$deb" Version)" = 1.2.3 ] || fail "the .deb has version $(dpkg-deb -f "$deb" Version)"
