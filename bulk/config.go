@@ -458,7 +458,8 @@ func redactAll(list []string) []string {
 	return all
 }
 
-// redactURL hides the password of a URL.
+// redactURL hides the password of a URL, and those among its parameters, as in
+// postgres://host/db?password=….
 func redactURL(text string) string {
 	if !strings.Contains(text, "://") {
 		return text
@@ -467,6 +468,14 @@ func redactURL(text string) string {
 	if err != nil {
 		return "(not a URL)"
 	}
+	pairs := strings.Split(u.RawQuery, "&")
+	for i, pair := range pairs {
+		name, _, _ := strings.Cut(pair, "=")
+		if plain, err := url.QueryUnescape(name); err != nil || strings.HasSuffix(strings.ToLower(plain), "password") {
+			pairs[i] = name + "=xxxxx"
+		}
+	}
+	u.RawQuery = strings.Join(pairs, "&")
 	return u.Redacted()
 }
 
@@ -502,6 +511,9 @@ func (d *Duration) UnmarshalText(b []byte) error {
 		}
 	} else if len(b) == 0 {
 		return errors.New("a duration is missing")
+	}
+	if days+clock < 0 {
+		return fmt.Errorf("%q is longer than 292 years", b)
 	}
 	*d = Duration(days + clock)
 	return nil

@@ -81,7 +81,7 @@ func (s Share) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
 // UnmarshalText reads a decimal number.
 func (s *Share) UnmarshalText(b []byte) error {
 	f, err := strconv.ParseFloat(string(b), 64)
-	if err != nil {
+	if err != nil || !(f >= 0 && f <= 1) {
 		return fmt.Errorf("%q is not a share from 0 to 1", b)
 	}
 	*s = Share(f)

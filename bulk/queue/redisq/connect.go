@@ -39,28 +39,34 @@ func ParseURL(text string) (rueidis.ClientOption, error) {
 	if err != nil {
 		return o, errors.New("the address of Redis is no URL such as redis://host:6379/0") // err has the password
 	}
+	shown := (&url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path}).String() // user and parameters have passwords
 	kind, sentinel := strings.CutSuffix(u.Scheme, "+sentinel")
 	if kind != "redis" && kind != "rediss" || u.Hostname() == "" {
-		return o, fmt.Errorf("%s is none of redis://host:6379/0, rediss://…, redis+sentinel://host:26379,host:26379/0?master=NAME", u.Redacted())
+		return o, fmt.Errorf("%s is none of redis://host:6379/0, rediss://…, redis+sentinel://host:26379,host:26379/0?master=NAME", shown)
 	}
 	port := "6379"
 	if sentinel {
 		port = "26379"
 	}
-	for host := range strings.SplitSeq(u.Host, ",") {
-		if _, _, err := net.SplitHostPort(host); err != nil {
-			host = net.JoinHostPort(strings.Trim(host, "[]"), port)
+	for address := range strings.SplitSeq(u.Host, ",") {
+		host, _, err := net.SplitHostPort(address)
+		if err != nil {
+			host = strings.Trim(address, "[]")
+			address = net.JoinHostPort(host, port)
 		}
-		o.InitAddress = append(o.InitAddress, host)
+		if host == "" {
+			return o, fmt.Errorf("%s names a server without a host", shown)
+		}
+		o.InitAddress = append(o.InitAddress, address)
 	}
 	if len(o.InitAddress) > 1 && !sentinel {
-		return o, fmt.Errorf("%s names several servers: use redis+sentinel, or one of them", u.Redacted())
+		return o, fmt.Errorf("%s names several servers: use redis+sentinel, or one of them", shown)
 	}
 	o.Username = u.User.Username()
 	o.Password, _ = u.User.Password()
 	if db := strings.Trim(u.Path, "/"); db != "" {
 		if o.SelectDB, err = strconv.Atoi(db); err != nil || o.SelectDB < 0 {
-			return o, fmt.Errorf("%s: the database %q is no number", u.Redacted(), db)
+			return o, fmt.Errorf("%s: the database %q is no number", shown, db)
 		}
 	}
 	query := u.Query()
@@ -75,7 +81,7 @@ func ParseURL(text string) (rueidis.ClientOption, error) {
 			TLSConfig: o.TLSConfig, Dialer: o.Dialer, ClientName: o.ClientName,
 		}
 		if o.Sentinel.MasterSet == "" {
-			return o, fmt.Errorf("%s does not say which master the Sentinels watch: add ?master=NAME", u.Redacted())
+			return o, fmt.Errorf("%s does not say which master the Sentinels watch: add ?master=NAME", shown)
 		}
 	}
 	return o, nil
