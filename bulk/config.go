@@ -47,6 +47,8 @@ type Config struct {
 	Retention     Duration `yaml:"retention" doc:"how long settled messages are kept, such as 30d"`
 	// MinFreeDisk stops acceptance (503) before the disk is full.
 	MinFreeDisk Size `yaml:"min_free_disk" doc:"free space below which nothing more is accepted"`
+	// TrustedProxies are believed when they say whom a request is from.
+	TrustedProxies []string `yaml:"trusted_proxies" doc:"reverse proxies in front of HTTP, addresses and networks (CIDR), whose X-Forwarded-For is believed; empty: nobody's"`
 
 	Limits   Limits         `yaml:"limits"`
 	Webhooks WebhookConfig  `yaml:"webhooks"`
@@ -128,7 +130,7 @@ func DefaultConfig() Config {
 	return Config{
 		Data: "data", HTTP: "127.0.0.1:8080", SMPP: "127.0.0.1:2775",
 		Store: storeEmbedded, Queue: queueMemory, Connectors: Seeds{}, Routes: Seeds{}, Durability: "fsync", Node: -1, Roles: roles(),
-		Retention: Duration(30 * 24 * time.Hour), MinFreeDisk: 1 << 30,
+		Retention: Duration(30 * 24 * time.Hour), MinFreeDisk: 1 << 30, TrustedProxies: []string{},
 		Limits: Limits{
 			MaxParts: 10, LaneMemory: 200_000, MaxBacklog: 400_000,
 			MaxUnsyncedSettles: 10_000, ReceiptCache: 1_000_000, MaxBinds: 10_000,
@@ -287,6 +289,9 @@ func (c *Config) Validate() error {
 	}
 	if err := checkSeeds(c.Routes, parseRoute); err != nil {
 		bad("routes", "%s", err)
+	}
+	if _, err := parseProxies(c.TrustedProxies); err != nil {
+		bad("trusted_proxies", "%v", err)
 	}
 	for _, text := range c.Webhooks.Allow {
 		if _, err := netip.ParsePrefix(text); err != nil {

@@ -104,6 +104,7 @@ type Platform struct {
 	cdrFault      atomic.Pointer[error] // set while CDRs cannot be written
 	backingUp     sync.Mutex            // held while a backup is made
 	access        *accesslog.Log        // nil: requests are not logged
+	proxies       proxies               // none: each request is from its connection's other end
 	tracer        *tracing.Tracer       // nil: no message is traced
 
 	wired  chan struct{} // closed when the hook may use the fields above
@@ -146,6 +147,10 @@ func New(opts Options) (*Platform, error) {
 	}
 	if p.log == nil {
 		p.log = slog.New(slog.DiscardHandler)
+	}
+	var err error
+	if p.proxies, err = parseProxies(p.cfg.TrustedProxies); err != nil {
+		return nil, fmt.Errorf("trusted_proxies: %w", err)
 	}
 	if p.cfg.TLS.Cert != "" {
 		files, err := openCertificate(p.cfg.TLS.Cert, p.cfg.TLS.Key, p.log)

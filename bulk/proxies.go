@@ -1,0 +1,115 @@
+package bulk
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"net/netip"
+	"strings"
+)
+
+// forwardedFor is the header in which each proxy names who it got the request from, behind
+// what it found there.
+const forwardedFor = "X-Forwarded-For"
+
+// proxies are the networks whose word about a client's address is taken.
+type proxies []netip.Prefix
+
+// parseProxies reads addresses and networks.
+func parseProxies(texts []string) (proxies, error) {
+	var all proxies
+	for _, text := range texts {
+		network, err := parseProxy(text)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, network)
+	}
+	return all, nil
+}
+
+func parseProxy(text string) (netip.Prefix, error) {
+	network, err := netip.ParsePrefix(text)
+	if err != nil {
+		addr, err := netip.ParseAddr(text)
+		if err != nil || addr.Zone() != "" {
+			return network, fmt.Errorf("%q is neither an address nor a network such as 10.0.0.0/8", text)
+		}
+		network = netip.PrefixFrom(addr, addr.BitLen())
+	}
+	switch {
+	case network.Addr().Is4In6():
+		return network, fmt.Errorf("%q is an IPv4 network in IPv6's clothes: write it as 10.0.0.0/8", text)
+	case network.Masked() != network:
+		return network, fmt.Errorf("%q has bits beside its network: write %s, or the address alone", text, network.Masked())
+	case network.Bits() == 0:
+		return network, errors.New(`"` + text + `" would take everybody's word: name the networks of the proxies`)
+	}
+	return network, nil
+}
+
+func (p proxies) trust(addr netip.Addr) bool {
+	for _, network := range p {
+		if network.Contains(addr) {
+			return true
+		}
+	}
+	return false
+}
+
+// client returns who a request is from: the last address of the header, read from its end, that
+// is no trusted proxy. An address that cannot be read ends the search: what is before it was
+// written by whoever wrote that.
+func (p proxies) client(peer netip.AddrPort, header []string) netip.AddrPort {
+	at := plainAddr(peer)
+	for i := len(header) - 1; i >= 0; i-- {
+		for rest, more := header[i], true; more; {
+			var last string
+			if comma := strings.LastIndexByte(rest, ','); comma >= 0 {
+				rest, last = rest[:comma], rest[comma+1:]
+			} else {
+				last, more = rest, false
+			}
+			if !p.trust(at.Addr()) {
+				return at
+			}
+			next, ok := parseHop(strings.TrimSpace(last))
+			if !ok {
+				return at
+			}
+			at = next
+		}
+	}
+	return at
+}
+
+// parseHop reads an address, with or without a port.
+func parseHop(text string) (netip.AddrPort, bool) {
+	if addr, err := netip.ParseAddr(strings.Trim(text, "[]")); err == nil {
+		return plainAddr(netip.AddrPortFrom(addr, 0)), true
+	}
+	at, err := netip.ParseAddrPort(text)
+	return plainAddr(at), err == nil
+}
+
+// plainAddr is an address without what makes two of one: a zone, IPv4 in IPv6.
+func plainAddr(at netip.AddrPort) netip.AddrPort {
+	return netip.AddrPortFrom(at.Addr().Unmap().WithZone(""), at.Port())
+}
+
+// handler gives requests that come from a trusted proxy the address of their client: that is whom
+// sign-ins are counted for, whom the networks of a key are compared with, and who stands in the logs.
+// The port is 0 when the proxy does not say it. What comes from anybody else stays as it is.
+func (p proxies) handler(next http.Handler) http.Handler {
+	if len(p) == 0 {
+		return next
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if header := r.Header[forwardedFor]; len(header) > 0 {
+			if peer, err := netip.ParseAddrPort(r.RemoteAddr); err == nil && p.trust(plainAddr(peer).Addr()) {
+				r.RemoteAddr = p.client(peer, header).String()
+			}
+		}
+		next.ServeHTTP(w, r)
+	})
+}
