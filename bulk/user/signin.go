@@ -34,6 +34,12 @@ func (d *Directory) SignIn(ctx context.Context, c Credentials) (*Session, error)
 	}
 	d.change.Lock()
 	defer d.change.Unlock()
+	if u.TwoFactor() && c.Code != "" { // another node may have taken the code a moment ago
+		if err := d.reload(ctx); err != nil {
+			d.tries.GiveBack(d.now(), keys...)
+			return nil, err
+		}
+	}
 	now, err := d.Find(name) // it may have changed while the password was checked
 	if err != nil || now.Disabled || now.PasswordHash != u.PasswordHash {
 		return nil, ErrRefused

@@ -428,6 +428,48 @@ func TestSecondFactor(t *testing.T) {
 	}
 }
 
+// TestACodeIsTakenOnce: whoever saw a code cannot use it, neither at the same moment nor at
+// another node that has not been told of its use yet.
+func TestACodeIsTakenOnce(t *testing.T) {
+	r := start(t)
+	r.add("ann", user.Admin)
+	secret := user.NewTOTPSecret()
+	code := func() string {
+		c, err := user.TOTPCode(secret, r.now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c
+	}
+	if _, err := r.SetTOTP(t.Context(), "ann", secret, code()); err != nil {
+		t.Fatal(err)
+	}
+	other := r.another()
+	r.now = r.now.Add(30 * time.Second)
+	used := code()
+	results := make(chan error, 3)
+	for range cap(results) {
+		go func() {
+			_, err := r.SignIn(t.Context(), user.Credentials{Name: "ann", Password: right, Code: used, Address: "192.0.2.1"})
+			results <- err
+		}()
+	}
+	good := 0
+	for range cap(results) {
+		if err := <-results; err == nil {
+			good++
+		} else if !errors.Is(err, user.ErrRefused) {
+			t.Errorf("a code at the same time: %v", err)
+		}
+	}
+	if good != 1 {
+		t.Errorf("%d of %d sign-ins with one code are taken", good, cap(results))
+	}
+	if _, err := other.SignIn(t.Context(), user.Credentials{Name: "ann", Password: right, Code: used, Address: "192.0.2.2"}); !errors.Is(err, user.ErrRefused) {
+		t.Errorf("a used code at another node: %v", err)
+	}
+}
+
 func TestUsersAreChecked(t *testing.T) {
 	r := start(t)
 	r.add("ann", user.Admin)
