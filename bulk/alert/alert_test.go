@@ -236,6 +236,24 @@ func TestTemplateAndWhatFailsHidesTheSecret(t *testing.T) {
 	}
 }
 
+// TestRedirectsAreNotFollowed: what answers at an endpoint cannot send us somewhere else.
+func TestRedirectsAreNotFollowed(t *testing.T) {
+	inside, got := endpoint(t, 200)
+	server := httptest.NewServer(http.RedirectHandler(inside, http.StatusTemporaryRedirect))
+	defer server.Close()
+	d := newDesk(t, &memory{})
+	for name, c := range map[string]alert.Channel{"hook": {Kind: alert.Webhook}, "http": {Kind: alert.HTTP}} {
+		c.Name, c.URL = name, server.URL
+		d.set(t, c)
+		if err := d.Try(t.Context(), name); err == nil || !strings.Contains(err.Error(), "307") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if len(got) != 0 {
+		t.Errorf("a redirect was followed: %s", (<-got).path)
+	}
+}
+
 func TestFiringIsToldOverChannelsThatWantIt(t *testing.T) {
 	url, got := endpoint(t, 200)
 	m := &memory{}

@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
@@ -528,6 +529,63 @@ func TestPrivateAddressesAreNotDialled(t *testing.T) {
 	if calls, _, _ := c.seen(); calls != 0 {
 		t.Errorf("%d requests reached a loopback address", calls)
 	}
+}
+
+// TestRedirectsAreNotFollowed: an endpoint cannot send us somewhere else, not even to what is allowed.
+func TestRedirectsAreNotFollowed(t *testing.T) {
+	inside := newCustomer(t, nil)
+	for _, code := range []int{301, 302, 303, 307, 308} {
+		o := newOutbox()
+		c := httptest.NewServer(http.RedirectHandler(inside.URL, code))
+		t.Cleanup(c.Close)
+		s := start(t, options(o))
+		s.Push(o.add(notice(1, c.URL)))
+		n := notice(2, c.URL)
+		n.Request = &callback.Request{Method: http.MethodGet, URL: c.URL + "/kannel"}
+		s.Push(o.add(n))
+		eventually(t, func() bool { return s.Stats().Failures >= 2 })
+	}
+	if calls, _, _ := inside.seen(); calls != 0 {
+		t.Errorf("%d redirects were followed", calls)
+	}
+}
+
+// TestLogsLeaveOutWhatAddressesHide: customers put tokens into paths and queries.
+func TestLogsLeaveOutWhatAddressesHide(t *testing.T) {
+	o, c := newOutbox(), httptest.NewServer(http.NotFoundHandler())
+	t.Cleanup(c.Close)
+	var log syncBuffer
+	opts := options(o)
+	opts.Logger = slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	s := start(t, opts)
+	refused := "http://127.0.0.1:1/T0kenPath/?key=T0kenQuery"
+	s.Push(o.add(notice(1, c.URL+"/T0kenPath/?key=T0kenQuery")))
+	s.Push(o.add(notice(2, refused)))
+	n := notice(3, refused)
+	n.Request = &callback.Request{Method: http.MethodGet, URL: refused}
+	s.Push(o.add(n))
+	eventually(t, func() bool { return strings.Count(log.String(), "webhook failed") >= 3 })
+	if text := log.String(); strings.Contains(text, "T0ken") || !strings.Contains(text, c.URL) || !strings.Contains(text, "refused") {
+		t.Errorf("the log says:\n%s", text)
+	}
+}
+
+// syncBuffer is a log that is read while it is written.
+type syncBuffer struct {
+	mu sync.Mutex
+	b  strings.Builder
+}
+
+func (s *syncBuffer) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.Write(p)
+}
+
+func (s *syncBuffer) String() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.String()
 }
 
 func TestURLsThatAreUsedOnceLeaveNothingBehind(t *testing.T) {

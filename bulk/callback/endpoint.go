@@ -267,7 +267,7 @@ func (s *Sender) serve(e *endpoint) {
 		return
 	}
 	if e.failures > 0 {
-		s.opts.Logger.Info("webhook endpoint answers again", "account", e.account, "url", e.url)
+		s.opts.Logger.Info("webhook endpoint answers again", "account", e.account, "at", place(e.url))
 	}
 	e.failures, e.resume, e.proven = 0, time.Time{}, true
 	s.room()
@@ -294,7 +294,7 @@ func (s *Sender) failed(e *endpoint, b *batch, err error) {
 		e.resume = resume
 	}
 	if e.failures == 1 || e.failures%10 == 0 {
-		s.opts.Logger.Warn("webhook failed", "account", e.account, "url", e.url, "failures", e.failures, "wait", wait, "error", err)
+		s.opts.Logger.Warn("webhook failed", "account", e.account, "at", place(e.url), "failures", e.failures, "wait", wait, "error", e.fault)
 	}
 	if b = s.giveUpOld(b, now, e.fault); b == nil {
 		return

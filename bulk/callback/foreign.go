@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"strings"
 )
 
@@ -26,6 +27,15 @@ func origin(address string) string {
 	host, _, _ := strings.Cut(rest, "/")
 	host, _, _ = strings.Cut(host, "?")
 	return scheme + "://" + host
+}
+
+// place is what a log says of an address: path and query often are a customer's secret.
+func place(address string) string {
+	u, err := url.Parse(address)
+	if err != nil {
+		return "an address that cannot be read"
+	}
+	return u.Scheme + "://" + u.Host
 }
 
 // notAcknowledged is an answer 2xx that does not say what it must.

@@ -2,6 +2,8 @@ package callback
 
 import (
 	"cmp"
+	"errors"
+	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -45,8 +47,12 @@ func (s *Sender) Endpoints(account uint32, limit int) []EndpointState {
 
 const maxFault = 200
 
-// faultText is an error as people see it: bounded, and without control characters.
+// faultText is an error as people and logs see it: bounded, without control characters and without
+// the address, which may hold a secret.
 func faultText(err error) string {
+	if u := (*url.Error)(nil); errors.As(err, &u) {
+		err = u.Err
+	}
 	text := strings.Map(func(r rune) rune {
 		if r < ' ' || r == 0x7f {
 			return ' '
