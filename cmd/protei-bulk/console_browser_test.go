@@ -136,6 +136,12 @@ func (b visitor) see(name string) {
 	if dir == "" {
 		return
 	}
+	var width, shown, whole int64
+	if _, err := fmt.Sscan(b.JS("innerWidth + ' ' + innerHeight + ' ' + document.documentElement.scrollHeight"), &width, &shown, &whole); err != nil {
+		b.t.Fatal(err)
+	}
+	b.Size(width, whole)
+	defer b.Size(width, shown)
 	for _, theme := range []string{"dark", "light"} {
 		b.theme(theme)
 		b.Picture(filepath.Join(dir, name+"-"+theme+".png"))
@@ -317,7 +323,7 @@ func TestConsoleShowsTextAsText(t *testing.T) {
 	b.Has("blockquote", "onerror=window.evil=2")
 	b.visit("connectors")
 	b.Click("[data-name=evil] [data-act=edit]")
-	b.Until("a connector in its form", `document.querySelector('#c-http').value.includes('<img src=x onerror=evil>')`)
+	b.Until("a connector in its form", `document.querySelector('#c-http-body').value.includes('<img src=x onerror=evil>')`)
 	b.visit("messages")
 	b.Has("#messages td", "<script>window.evil=1</script>")
 	b.JS(`(document.querySelector('#messages td a').click(), '')`)

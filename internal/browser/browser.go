@@ -166,6 +166,14 @@ func (b *Browser) Fill(selector, text string) {
 	b.With(selector, fmt.Sprintf(`e.value = %q; e.dispatchEvent(new Event('input', {bubbles: true}));`, text))
 }
 
+// Press types keys where the focus is, as a keyboard does: "\t", "\r", " " or text.
+func (b *Browser) Press(keys string) {
+	b.t.Helper()
+	if err := chromedp.Do(b.ctx, chromedp.KeyEvent(keys)); err != nil {
+		b.t.Fatal(err)
+	}
+}
+
 // Fits says that nothing is wider than the screen.
 func (b *Browser) Fits(what string) {
 	b.t.Helper()

@@ -62,6 +62,11 @@ export function useForm(first) {
   return {
     values, problem, busy,
     set: (name, v) => set(old => ({ ...old, [name]: v })),
+    // forgive forgets what was said of a field and of what is in it.
+    forgive: name => fail(old => {
+      const fields = Object.entries(old?.fields ?? {}), left = fields.filter(([k]) => k !== name && !k.startsWith(name + '/'));
+      return left.length === fields.length ? old : left.length ? Object.assign(new Error(old.message), { fields: Object.fromEntries(left) }) : null;
+    }),
     reset: () => { set(first); fail(null); },
     field: name => ({ value: values[name], onInput: e => { const v = e.target.type === 'checkbox' ? e.target.checked : e.target.value; set(old => ({ ...old, [name]: v })); }, error: said(problem, name) }),
     async run(fn) {
