@@ -92,6 +92,8 @@ type filler struct {
 	ledgers map[uint32]*store.Ledger
 	known   map[*customer][]stored
 	seen    map[*customer]int
+
+	awaiting [][]any // rows of receipts of what is being copied
 }
 
 // fill stores the messages and returns some of each account.
@@ -136,7 +138,7 @@ func (b *bench) fill(ctx context.Context, url string) (map[*customer][]stored, e
 		return nil, err
 	}
 	// As autovacuum leaves it after a while.
-	_, err = conn.Exec(ctx, "VACUUM (ANALYZE) messages")
+	_, err = conn.Exec(ctx, "VACUUM (ANALYZE) messages, receipts")
 	return f.known, err
 }
 
@@ -145,10 +147,12 @@ func (f *filler) partitions(ctx context.Context) error {
 	today := time.Now().UTC().Truncate(24 * time.Hour)
 	for day := -f.b.opts.days; day < -1; day++ {
 		from := today.AddDate(0, 0, day)
-		_, err := f.conn.Exec(ctx, fmt.Sprintf("CREATE TABLE messages_%s PARTITION OF messages FOR VALUES FROM (%d) TO (%d) WITH (fillfactor = 50)",
-			from.Format("20060102"), message.FirstID(from), message.FirstID(from.AddDate(0, 0, 1))))
-		if err != nil {
-			return err
+		for table, storage := range map[string]string{"messages": "fillfactor = 50", "receipts": "fillfactor = 100"} {
+			_, err := f.conn.Exec(ctx, fmt.Sprintf("CREATE TABLE %s_%s PARTITION OF %[1]s FOR VALUES FROM (%[3]d) TO (%[4]d) WITH (%[5]s)",
+				table, from.Format("20060102"), message.FirstID(from), message.FirstID(from.AddDate(0, 0, 1)), storage))
+			if err != nil {
+				return err
+			}
 		}
 	}
 	return nil
@@ -191,6 +195,11 @@ func (f *filler) copy(ctx context.Context, from time.Time, n int) error {
 		id += step
 		return f.row(f.message(id))
 	}))
+	if err != nil {
+		return err
+	}
+	_, err = f.conn.CopyFrom(ctx, pgx.Identifier{"receipts"}, []string{"id", "account", "connector", "smsc_id", "part", "open"}, pgx.CopyFromRows(f.awaiting))
+	f.awaiting = nil
 	return err
 }
 
@@ -211,6 +220,8 @@ func (f *filler) message(id message.ID) *message.Message {
 		status = message.Expired
 	case n < 60:
 		status = message.Rejected
+	case n < 80:
+		status = message.Sent
 	}
 	at := id.Time().UnixMilli()
 	m := &message.Message{
@@ -222,6 +233,10 @@ func (f *filler) message(id message.ID) *message.Message {
 	}
 	m.SetParts(1)
 	m.Parts[0] = message.Part{End: uint32(len(m.Payload)), Status: status, Attempts: 1, SMSCID: fmt.Sprintf("%016x", f.random.Uint64()), SentAt: at + 100, DoneAt: m.DoneAt}
+	if status == message.Sent {
+		m.DoneAt, m.Parts[0].DoneAt, m.Notify = 0, 0, message.NotifyNone
+		f.awaiting = append(f.awaiting, []any{int64(id), int64(of.ID), int16(m.Connector), m.Parts[0].SMSCID, int16(0), true})
+	}
 	if f.ledgers[of.ID] == nil {
 		f.ledgers[of.ID] = &store.Ledger{}
 	}
@@ -239,7 +254,7 @@ func (f *filler) message(id message.ID) *message.Message {
 // row returns the columns of a message's row.
 func (f *filler) row(m *message.Message) ([]any, error) {
 	rare := int16(m.Status)
-	if m.Status == message.Delivered {
+	if m.Status == message.Delivered || m.Status == message.Sent { // all await their receipts
 		rare = 0
 	}
 	values := map[string]any{

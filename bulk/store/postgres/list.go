@@ -42,15 +42,11 @@ func (w *where) limit(n int) string { return " LIMIT " + strconv.Itoa(n) }
 func (s *Store) List(ctx context.Context, q store.Query) (msgs []*message.Message, next message.ID, asOf time.Time, err error) {
 	asOf = s.opts.Now()
 	limit, skip := q.Window()
-	list, all, err := s.listPending(ctx, &q, limit+skip)
+	list, all, err := s.listOpen(ctx, &q, limit+skip)
 	if all {
 		list = list[min(skip, len(list)):]
 	} else if err == nil {
-		w := conditions(&q)
-		rest := w.text + " ORDER BY m.id DESC" + w.limit(limit) + " OFFSET " + strconv.Itoa(skip)
-		// Planned for these values each time: the best plan for an account with half of all messages
-		// reads them all for one that has a few.
-		list, err = s.query(ctx, rest, append([]any{pgx.QueryExecModeCacheDescribe}, w.args...)...)
+		list, err = s.listBy(ctx, selectRow, "m.id", (&where{}).conditions(&q), limit, skip)
 	}
 	if err != nil {
 		return nil, 0, asOf, fmt.Errorf("list messages: %w", err)
@@ -63,6 +59,13 @@ func (s *Store) List(ctx context.Context, q store.Query) (msgs []*message.Messag
 		next = msgs[len(msgs)-1].ID
 	}
 	return msgs, next, asOf, nil
+}
+
+// listBy lists the messages of from that meet conditions, newest first; order is what their ids are there.
+func (s *Store) listBy(ctx context.Context, from, order string, w *where, limit, skip int) ([]found, error) {
+	// Planned for these values each time: the best plan for an account with half of all messages
+	// reads them all for one that has a few.
+	return s.read(ctx, from+w.text+" ORDER BY "+order+" DESC"+w.limit(limit)+" OFFSET "+strconv.Itoa(skip), append([]any{pgx.QueryExecModeCacheDescribe}, w.args...))
 }
 
 // bounds returns the ids that a query asks for, the upper one exclusive.
@@ -88,20 +91,62 @@ const (
 	fewPending = 20_000
 	// pendingPage is how many it reads at once.
 	pendingPage = 500
+	// fewSent is up to how many SENT messages, of all accounts, a list of them all sorts what awaits a receipt.
+	fewSent = 500_000
 )
+
+// listOpen lists what is in a status that no index of messages has, as it would change with each message:
+// PENDING and SENT. false: a walk through the messages finds a page.
+func (s *Store) listOpen(ctx context.Context, q *store.Query, limit int) (list []found, all bool, err error) {
+	switch q.Status {
+	case message.Pending:
+		return s.listPending(ctx, q, limit)
+	case message.Sent:
+		return s.listSent(ctx, q, limit)
+	}
+	return nil, false, nil
+}
+
+// listSent lists what is SENT, newest first: by receipts what awaits one, by its index the rest.
+func (s *Store) listSent(ctx context.Context, q *store.Query, limit int) (list []found, all bool, err error) {
+	w := (&where{}).conditions(q)
+	if q.To != "" || q.Account == 0 && s.total(message.Sent) > fewSent {
+		w.add("m.status = ?", int16(message.Sent)) // a recipient has few messages, and of so many one is near
+		list, err = s.listBy(ctx, selectRow, "m.id", w, limit, 0)
+		return list, true, err
+	}
+	w.text += " AND m.rare = 3 AND m.rare <> 0" // as the index says
+	if list, err = s.listBy(ctx, selectRow, "m.id", w, limit, 0); err != nil {
+		return nil, true, err
+	}
+	low, high := bounds(q)
+	of := &where{}
+	of.add("r.id >= ?", int64(low))
+	of.add("r.id < ?", int64(high))
+	if q.Account != 0 {
+		of.add("r.account = ?", int64(q.Account))
+	}
+	w = (&where{args: of.args}).conditions(q)
+	w.add("m.status = ?", int16(message.Sent))
+	awaiting, err := s.listBy(ctx, rowColumns+"FROM (SELECT DISTINCT r.id FROM receipts r"+of.text+" AND r.open ORDER BY r.id DESC) u "+eachID, "u.id", w, limit, 0)
+	list = append(list, awaiting...)
+	slices.SortFunc(list, func(a, b found) int { return cmp.Compare(b.m.ID, a.m.ID) })
+	return list[:min(limit, len(list))], true, err
+}
+
+// total is how many messages are in a status, of all accounts.
+func (s *Store) total(status message.Status) (n int64) {
+	for _, l := range s.Ledgers() {
+		n += l[status]
+	}
+	return n
+}
 
 // listPending lists what is PENDING, newest first, by what waits and what is claimed: no index of
 // messages has it, as it would change with each message sent. false: there is so much of it that
 // a walk through the messages finds a page.
 func (s *Store) listPending(ctx context.Context, q *store.Query, limit int) (list []found, all bool, err error) {
-	if q.Status != message.Pending {
-		return nil, false, nil
-	}
-	total := int64(0)
-	for _, l := range s.Ledgers() {
-		total += l[message.Pending]
-	}
-	if total > fewPending {
+	if s.total(message.Pending) > fewPending {
 		return nil, false, nil
 	}
 	low, high := bounds(q)
@@ -130,8 +175,8 @@ func matches(q *store.Query, m *message.Message) bool {
 		(q.Campaign == 0 || q.Campaign == m.Campaign) && (q.Batch == 0 || q.Batch == m.Batch)
 }
 
-func conditions(q *store.Query) *where {
-	w := &where{}
+// conditions adds those of a query; that a message is SENT is the caller's to add.
+func (w *where) conditions(q *store.Query) *where {
 	low, high := bounds(q)
 	if q.Batch != 0 {
 		w.add("m.batch = ?", int64(q.Batch))
@@ -141,8 +186,8 @@ func conditions(q *store.Query) *where {
 	if q.Account != 0 {
 		w.add("m.account = ?", int64(q.Account))
 	}
-	if q.Status != 0 {
-		if r := rare(q.Status); r != 0 {
+	if q.Status != 0 && q.Status != message.Sent {
+		if r := rare(q.Status, false); r != 0 {
 			w.add("m.rare = ?", r)
 			w.text += " AND m.rare <> 0" // as the index says
 		} else {
@@ -169,6 +214,9 @@ func (s *Store) LoadOpen(ctx context.Context, status message.Status, from messag
 	for _, o := range s.owners.list() {
 		connectors = append(connectors, int16(o.connector))
 	}
+	if status == message.Sent {
+		return s.loadAwaiting(ctx, connectors, from, limit, want)
+	}
 	rest := "WHERE m.rare = $1 AND m.rare <> 0 AND m.id > $2 AND m.connector = ANY($3) ORDER BY m.id LIMIT $4"
 	if status == message.Pending {
 		rest = joinWaiting + "WHERE m.status = $1 AND w.id > $2 AND w.connector = ANY($3) ORDER BY m.id LIMIT $4"
@@ -177,14 +225,36 @@ func (s *Store) LoadOpen(ctx context.Context, status message.Status, from messag
 	if err != nil {
 		return nil, from, fmt.Errorf("load %s messages: %w", status, err)
 	}
-	var msgs []*message.Message
+	msgs := s.wanted(list, want)
+	if len(list) < limit {
+		return msgs, message.Place{}, nil
+	}
+	return msgs, message.Place{ID: list[len(list)-1].m.ID}, nil
+}
+
+// loadAwaiting is LoadOpen for what is SENT and awaits a receipt, by account.
+func (s *Store) loadAwaiting(ctx context.Context, connectors []int16, from message.Place, limit int, want func(*message.Message) bool) ([]*message.Message, message.Place, error) {
+	list, err := s.read(ctx, rowColumns+`FROM (SELECT DISTINCT r.account, r.id FROM receipts r
+WHERE (r.account, r.id) > ($1, $2) AND r.open AND r.connector = ANY($3) ORDER BY r.account, r.id LIMIT $4) u `+eachID+"ORDER BY u.account, u.id",
+		[]any{int64(from.Account), int64(from.ID), connectors, limit})
+	if err != nil {
+		return nil, from, fmt.Errorf("load what awaits receipts: %w", err)
+	}
+	var next message.Place
+	if len(list) == limit {
+		last := list[limit-1].m
+		next = message.Place{Account: last.Account, ID: last.ID}
+	}
+	sent := slices.DeleteFunc(list, func(f found) bool { return f.m.Status != message.Sent })
+	return s.wanted(sent, want), next, nil
+}
+
+// wanted returns the objects of those messages that are wanted.
+func (s *Store) wanted(list []found, want func(*message.Message) bool) (msgs []*message.Message) {
 	for i := range list {
 		if m := s.current(&list[i]); want(m) {
 			msgs = append(msgs, m)
 		}
 	}
-	if len(list) < limit {
-		return msgs, message.Place{}, nil
-	}
-	return msgs, message.Place{ID: list[len(list)-1].m.ID}, nil
+	return msgs
 }

@@ -22,6 +22,7 @@ type entry struct {
 	told     bool   // its outbox entry is there, and this node's; see tellsOf
 	waits    bool   // it has a row in waiting
 	waitsFor uint16 // the connector of that row
+	awaits   bool   // it has open rows in receipts
 	pinned   int    // changes under way
 }
 
@@ -64,7 +65,7 @@ func (l *live) adopt(m *message.Message, version int32, waits bool) *entry {
 	if e := s.m[m.ID]; e != nil {
 		return e
 	}
-	e := &entry{m: m, version: version, waits: waits, waitsFor: m.Connector}
+	e := &entry{m: m, version: version, waits: waits, waitsFor: m.Connector, awaits: awaitsReceipt(m)}
 	s.m[m.ID] = e
 	l.size.Add(1)
 	return e

@@ -11,6 +11,7 @@ package postgres
 import (
 	"context"
 	"crypto/rand"
+	"database/sql"
 	"embed"
 	"errors"
 	"fmt"
@@ -142,17 +143,9 @@ func connect(ctx context.Context, opts *Options) (*pgxpool.Pool, error) {
 
 // prepare brings the schema up to date, one node at a time, and makes the partitions of today.
 func (s *Store) prepare(ctx context.Context) error {
-	files, err := fs.Sub(migrations, "migrations")
-	if err != nil {
-		return err
-	}
-	locker, err := lock.NewPostgresSessionLocker()
-	if err != nil {
-		return err
-	}
 	db := stdlib.OpenDBFromPool(s.pool)
 	defer db.Close()
-	p, err := goose.NewProvider(goose.DialectPostgres, db, files, goose.WithSessionLocker(locker), goose.WithTableName("schema_version"))
+	p, err := schema(db)
 	if err != nil {
 		return fmt.Errorf("read migrations: %w", err)
 	}
@@ -168,6 +161,19 @@ func (s *Store) prepare(ctx context.Context) error {
 		return fmt.Errorf("bring the schema up to date: %w", err)
 	}
 	return s.makePartitions(ctx)
+}
+
+// schema returns what migrates a database, one process at a time.
+func schema(db *sql.DB) (*goose.Provider, error) {
+	files, err := fs.Sub(migrations, "migrations")
+	if err != nil {
+		return nil, err
+	}
+	locker, err := lock.NewPostgresSessionLocker()
+	if err != nil {
+		return nil, err
+	}
+	return goose.NewProvider(goose.DialectPostgres, db, files, goose.WithSessionLocker(locker), goose.WithTableName("schema_version"))
 }
 
 // SetNode gives the store its node's number, which is part of the ids that it issues: they are

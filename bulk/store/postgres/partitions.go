@@ -17,8 +17,12 @@ const (
 	keeperLock = 0x70726f7465690001
 )
 
-// partitioned are the tables with a partition for each day, by the ids of messages.
-var partitioned = []string{"messages", "receipts"}
+// partitioned are the tables with a partition for each day, by the ids of messages. Rows of messages are changed
+// in their page, those of receipts come and go.
+var partitioned = []struct{ table, storage string }{
+	{"messages", "fillfactor = 50, autovacuum_vacuum_scale_factor = 0.1"},
+	{"receipts", "autovacuum_vacuum_scale_factor = 0.1"},
+}
 
 // makePartitions makes those of today and the days after it. Ids of a node whose clock is a
 // little behind go into yesterday's.
@@ -26,11 +30,10 @@ func (s *Store) makePartitions(ctx context.Context) error {
 	today := s.opts.Now().UTC().Truncate(24 * time.Hour)
 	for day := -1; day <= partitionsAhead; day++ {
 		from := today.AddDate(0, 0, day)
-		for _, table := range partitioned {
-			name := partitionName(table, from)
-			_, err := s.pool.Exec(ctx, fmt.Sprintf(
-				"CREATE TABLE IF NOT EXISTS %s PARTITION OF %s FOR VALUES FROM (%d) TO (%d) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0.1)",
-				name, table, message.FirstID(from), message.FirstID(from.AddDate(0, 0, 1))))
+		for _, p := range partitioned {
+			name := partitionName(p.table, from)
+			_, err := s.pool.Exec(ctx, fmt.Sprintf("CREATE TABLE IF NOT EXISTS %s PARTITION OF %s FOR VALUES FROM (%d) TO (%d) WITH (%s)",
+				name, p.table, message.FirstID(from), message.FirstID(from.AddDate(0, 0, 1)), p.storage))
 			if err != nil && !alreadyThere(err) {
 				return fmt.Errorf("make partition %s: %w", name, err)
 			}
@@ -47,7 +50,8 @@ func (s *Store) dropPartitions(ctx context.Context) error {
 		return nil
 	}
 	oldest := s.opts.Now().UTC().Add(-s.opts.Retention).Truncate(24 * time.Hour)
-	for _, table := range partitioned {
+	for _, p := range partitioned {
+		table := p.table
 		var names []string
 		var name string
 		err := s.each(ctx, "SELECT c.relname FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid WHERE i.inhparent = $1::regclass",

@@ -160,12 +160,12 @@ func (c *columns) reset() {
 }
 
 // change adds what changes of a row. The message's shard must be locked.
-func (c *columns) change(m *message.Message, version int32) {
+func (c *columns) change(m *message.Message, version int32, awaits bool) {
 	c.id = append(c.id, int64(m.ID))
 	c.version = append(c.version, version)
 	c.connector = append(c.connector, int16(m.Connector))
 	c.status = append(c.status, int16(m.Status))
-	c.rare = append(c.rare, rare(m.Status))
+	c.rare = append(c.rare, rare(m.Status, awaits))
 	c.due = append(c.due, m.DueAt)
 	from := len(c.buf)
 	c.buf = store.AppendMessage(c.buf, m)
@@ -175,9 +175,10 @@ func (c *columns) change(m *message.Message, version int32) {
 // standsOrShould reports whether a message belongs in waiting, unless it is claimed.
 func standsOrShould(m *message.Message) bool { return m.Waits() && m.Status != message.Held }
 
-// rare is what a status is found by.
-func rare(status message.Status) int16 {
-	if status == message.Pending || status == message.Delivered {
+// rare is what a status is found by; 0: what is PENDING is found by waiting and claims, what is SENT and
+// awaits a receipt by receipts.
+func rare(status message.Status, awaits bool) int16 {
+	if status == message.Pending || status == message.Delivered || status == message.Sent && awaits {
 		return 0
 	}
 	return int16(status)
@@ -185,7 +186,7 @@ func rare(status message.Status) int16 {
 
 // add adds a new row.
 func (c *columns) add(m *message.Message, claimed bool) {
-	c.change(m, 0)
+	c.change(m, 0, false)
 	if !claimed && standsOrShould(m) {
 		c.waits.add(m.Connector, m)
 	}

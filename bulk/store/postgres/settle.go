@@ -46,6 +46,7 @@ type settling struct {
 	touched []*touch // in the order of their first event
 	by      map[message.ID]*touch
 	rows    columns
+	awaits  awaiting
 	spent   map[*owner][]int64
 	updated []message.ID
 	pages   pages            // what is counted
@@ -64,6 +65,7 @@ type touch struct {
 	tell    bool // a new entry in the outbox
 	told    bool // the entry ends
 	waits   bool // changed: it is in waiting then
+	awaits  bool // it has open rows in receipts then
 }
 
 // commit makes the changes durable, however long that takes, and hands them to the applier.
@@ -216,6 +218,7 @@ func (g *settling) apply() {
 		}
 	}
 	g.rows.reset()
+	g.awaits.reset()
 	for _, t := range g.touched {
 		sh := g.s.live.shard(t.e.m.ID)
 		sh.mu.Lock()
@@ -225,7 +228,8 @@ func (g *settling) apply() {
 		}
 		g.run(t)
 		if t.changed && t.refused == nil {
-			g.rows.change(t.e.m, t.e.version)
+			g.await(t)
+			g.rows.change(t.e.m, t.e.version, t.awaits)
 			g.wait(t)
 		}
 		sh.mu.Unlock()
@@ -286,7 +290,7 @@ func (g *settling) attempt() error {
 			return err
 		})
 	}
-	g.await(b)
+	g.awaits.queue(b)
 	g.outbox(b)
 	g.dropSpent(b)
 	for _, c := range g.list {
@@ -380,5 +384,5 @@ func (e *entry) become(f *found) {
 	m := e.m
 	m.Status, m.DueAt, m.PossibleDuplicate, m.Refunded, m.Notify, m.DoneAt, m.Connector = f.m.Status, f.m.DueAt, f.m.PossibleDuplicate, f.m.Refunded, f.m.Notify, f.m.DoneAt, f.m.Connector
 	copy(m.Parts, f.m.Parts)
-	e.version, e.waits, e.waitsFor = f.version, f.waits, f.m.Connector
+	e.version, e.waits, e.waitsFor, e.awaits = f.version, f.waits, f.m.Connector, awaitsReceipt(f.m)
 }

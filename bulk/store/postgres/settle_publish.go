@@ -38,7 +38,7 @@ func (g *settling) settle(t *touch, hints map[message.Lane][]message.ID, leaving
 	e := t.e
 	if t.changed {
 		e.version++
-		e.waits, e.waitsFor = t.waits, e.m.Connector
+		e.waits, e.waitsFor, e.awaits = t.waits, e.m.Connector, t.awaits
 	}
 	if t.tell || t.told {
 		g.s.tellsOf(e, t.tell)

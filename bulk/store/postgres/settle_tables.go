@@ -1,39 +1,6 @@
 package postgres
 
-import (
-	"github.com/jackc/pgx/v5"
-
-	"protei-bulk/bulk/message"
-)
-
-// await notes the parts that were given to an SMSC and have no receipt yet.
-func (g *settling) await(b *pgx.Batch) {
-	var ids []int64
-	var connectors, parts []int16
-	var smscIDs []string
-	for _, t := range g.touched {
-		if t.refused != nil || t.e.m.Flags&message.WantReceipt == 0 {
-			continue
-		}
-		for _, ev := range t.evs {
-			if ev.Kind != message.Submitted || !ev.Changed {
-				continue
-			}
-			sh := g.s.live.shard(t.e.m.ID)
-			sh.mu.Lock()
-			sent := t.e.m.Parts[ev.Part].Status == message.Sent
-			sh.mu.Unlock()
-			if sent {
-				ids, connectors = append(ids, int64(t.e.m.ID)), append(connectors, int16(t.e.m.Connector))
-				smscIDs, parts = append(smscIDs, ev.SMSCID), append(parts, int16(ev.Part))
-			}
-		}
-	}
-	if len(ids) > 0 {
-		b.Queue("INSERT INTO receipts (id, connector, smsc_id, part) SELECT * FROM unnest($1::bigint[], $2::smallint[], $3::text[], $4::smallint[])",
-			ids, connectors, smscIDs, parts)
-	}
-}
+import "github.com/jackc/pgx/v5"
 
 // outbox opens and ends the entries of those whose customers are told.
 func (g *settling) outbox(b *pgx.Batch) {
