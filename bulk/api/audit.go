@@ -42,9 +42,6 @@ func (e *endpoint) audited(method string) bool {
 
 // auditedCall runs a handler whose change goes into the log.
 func (c *call) auditedCall(handle func(*call) error) error {
-	if dry, _ := strconv.ParseBool(c.r.URL.Query().Get("dry_run")); dry {
-		return handle(c)
-	}
 	id := c.requestID()
 	e := audit.Entry{
 		At: c.api.opts.Now().UTC(), Account: c.who.ID, Name: c.who.Name, Address: c.address(), RequestID: id,

@@ -282,7 +282,7 @@ func (c *call) serve(e *endpoint) (err error) {
 			}
 		}
 	}
-	if e.audited(c.r.Method) && c.api.opts.Audit != nil {
+	if e.audited(c.r.Method) && !c.triesRoutes() && c.api.opts.Audit != nil {
 		return c.auditedCall(handle)
 	}
 	return handle(c)

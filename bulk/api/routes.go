@@ -3,6 +3,7 @@ package api
 import (
 	"bytes"
 	"encoding/json"
+	"net/http"
 	"strconv"
 	"time"
 
@@ -129,7 +130,7 @@ func (c *call) replaceRoutes() error {
 		rules[i] = table[i].Rule
 	}
 	replace := func() (route.Difference, error) { return c.api.opts.Routes.Replace(c.r.Context(), rules) }
-	if dry, _ := strconv.ParseBool(c.r.URL.Query().Get("dry_run")); dry {
+	if c.triesRoutes() {
 		replace = func() (route.Difference, error) { return c.api.opts.Routes.Compare(rules) }
 	}
 	d, err := replace()
@@ -137,6 +138,13 @@ func (c *call) replaceRoutes() error {
 		return err
 	}
 	return c.document(200, d)
+}
+
+// triesRoutes reports whether the call is replaceRoutes with dry_run, which changes nothing. No other
+// call knows dry_run.
+func (c *call) triesRoutes() bool {
+	dry, _ := strconv.ParseBool(c.r.URL.Query().Get("dry_run"))
+	return dry && c.r.Method == http.MethodPut && c.r.URL.Path == "/api/v1/routes"
 }
 
 func (c *call) deleteRoute() error {
