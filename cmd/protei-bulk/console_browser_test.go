@@ -217,6 +217,8 @@ func TestConsoleInABrowser(t *testing.T) {
 	b.visit("connectors")
 	b.Has(".connector .badge", "up")
 	b.Click("[data-act=pause]")
+	b.Has("dialog", "Nothing more is sent")
+	b.Click("dialog button.primary")
 	b.Until("paused", `document.querySelector('[data-act=start]')`)
 	b.Click("[data-act=start]")
 	b.Until("running again", `document.querySelector('[data-act=pause]')`)

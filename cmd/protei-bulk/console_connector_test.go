@@ -223,3 +223,79 @@ func TestConnectorForm(t *testing.T) {
 	b.Click("#save")
 	b.Has("[data-name=made] .badge", "up")
 }
+
+// TestConnectorCalls moves what waits to another connector and tries an aggregator's API out, as an operator; the log of changes
+// has it, and neither an auditor nor a customer is offered it, nor may do it.
+func TestConnectorCalls(t *testing.T) {
+	url, _ := startConsole(t)
+	post(t, url, "connectors", richHTTP)
+	post(t, url, "connectors", `{"name":"idle","mode":"stopped","address":"127.0.0.1:1","system_id":"x"}`)
+	post(t, url, "routes", `{"name":"waits","match":{"prefixes":["+49"]},"targets":[{"connector":"idle"}]}`)
+	for _, to := range []string{"+4915112345670", "+4915112345671"} {
+		post(t, url, "messages", `{"from":"SHOP","to":"`+to+`","text":"x"}`)
+	}
+	post(t, url, "accounts", `{"name":"shop"}`)
+	for name, role := range map[string]string{"olga": "operator", "aude": "auditor", "cara": "customer"} {
+		account := 1
+		if role == "customer" {
+			account = 2
+		}
+		post(t, url, "users", fmt.Sprintf(`{"name":%q,"role":%q,"account_id":%d,"password":"correct horse battery"}`, name, role, account))
+	}
+	b := visitConsole(t, url)
+	in := func(name string) {
+		b.signIn(name, "correct horse battery")
+		b.Has(".banner.warn", "password")
+		b.ownPassword("correct horse battery")
+	}
+	in("olga")
+	b.visit("connectors")
+	b.Has("[data-name=idle] dd", "2")
+	b.Until("no template to try of SMPP", `document.querySelector('[data-name=agg] [data-act=test]') && !document.querySelector('[data-name=idle] [data-act=test]')`)
+	b.Click("[data-name=idle] [data-act=move]")
+	b.Has("dialog", "2 messages wait")
+	b.Until("every other connector", `[...document.querySelectorAll('#moveto option')].map(o => o.value).join() === 'default,agg'`)
+	b.look("connector-move")
+	b.Click("dialog button.danger")
+	b.Has("#moved", "2 messages moved from idle to default")
+	b.answer("messages?limit=2", "d.messages.every(m => m.status === 'DELIVERED')")
+
+	b.Click("[data-name=agg] [data-act=test]")
+	b.Fill("#t-text", "a&b?")
+	b.Fill("#t-answer", `{"error":{"code":12}}`)
+	b.Fill("#t-receipt", `{"results":[{"messageId":"7","to":"15550001234","status":{"name":"DELIVERED_TO_HANDSET"}}]}`)
+	b.Click("#try")
+	b.Has("#tried pre", "PUT https://127.0.0.1:1/sms?a=1")
+	b.Has("#tried .badge", "throttled")
+	b.Has("#tried .badge.go", "DELIVRD")
+	b.Until("no secret", `!document.querySelector('#tried').textContent.includes('secret')`)
+	b.look("connector-trial")
+	b.Fill("#t-receipt", `{}`)
+	b.Click("#try")
+	b.Has("#t-receipt-says", "results")
+	b.Click("[data-name=default] [data-act=pause]")
+	b.Has("dialog", "Nothing more is sent")
+	b.Click("dialog button")
+	b.Until("still running", `!document.querySelector('dialog') && document.querySelector('[data-name=default] [data-act=pause]')`)
+	b.answer("audit?limit=20", `d.entries.some(e => e.user === 'olga' && e.path.endsWith('/connectors/idle/move') && e.request.to === 'default')`)
+
+	const tries = `Promise.all(['move', 'test', 'stop'].map(what => fetch('/api/v1/connectors/agg/' + what, { method: 'POST', headers: { 'X-CSRF-Token': me.csrf_token, 'Content-Type': 'application/json' }, body: '{"to":"default"}' }).then(r => r.status)))`
+	refused := func(who string) {
+		b.JS(`(window.codes = null, fetch('/api/v1/session').then(r => r.json()).then(me => ` + tries + `).then(codes => { window.codes = String(codes); }), '')`)
+		b.Until("answers", `window.codes`)
+		if codes := b.JS(`codes`); codes != "403,403,403" {
+			t.Errorf("move, test and stop by %s: %s", who, codes)
+		}
+	}
+	b.Click("#signout")
+	in("aude")
+	b.visit("connectors")
+	b.Has("[data-name=idle] h2", "idle")
+	if b.JS(`document.querySelectorAll('main [data-act]').length`) != "0" {
+		t.Error("an auditor is offered to change connectors")
+	}
+	refused("an auditor")
+	b.Click("#signout")
+	in("cara")
+	refused("a customer")
+}

@@ -15,6 +15,7 @@ export const When = ({ at }) => at ? html`<time dir="ltr" datetime=${at} title=$
 export const Id = ({ children }) => html`<bdi dir="ltr" class="mono">${children}</bdi>`;
 
 const looks = {
+  DELIVRD: 'go', ENROUTE: 'wait', ACCEPTD: 'wait', UNDELIV: 'bad', REJECTD: 'bad', accepted: 'go', throttled: 'wait', temporary: 'wait', unavailable: 'bad', permanent: 'bad', rejected: 'bad', no_route: 'bad', unknown: 'bad',
   complete: 'go', firing: 'bad', resolved: 'go', NO_ROUTE: 'bad', PART: 'wait', writing: 'wait', closing: 'wait',
   DELIVERED: 'go', SENT: 'go', up: 'go', active: 'go', RUNNING: 'go', FINISHED: 'go', COMPLETED: 'go', ready: 'go', chosen: 'go', matches: 'go',
   PENDING: 'wait', SCHEDULED: 'wait', degraded: 'wait', paused: 'wait', PAUSED: 'wait', HELD: 'wait', APPROVAL: 'wait', connecting: 'wait', draining: 'wait',
