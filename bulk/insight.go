@@ -42,6 +42,13 @@ func (i insight) Counts(account uint32) api.Counts {
 	return sum
 }
 
+// EachAccount calls f with the ledger of each account.
+func (i insight) EachAccount(f func(account uint32, counts api.Counts)) {
+	for id, ledger := range i.p.store.Ledgers() {
+		f(id, api.Counts(ledger))
+	}
+}
+
 // Accepted returns what an account had accepted, of all accounts for 0, counted apart
 // from the statuses.
 func (i insight) Accepted(account uint32) (sum int64) {

@@ -101,6 +101,8 @@ type Insight interface {
 	Ready() error
 	// Counts returns the ledger of an account, of all accounts for 0.
 	Counts(account uint32) Counts
+	// EachAccount calls f with the ledger of each account that has had messages.
+	EachAccount(f func(account uint32, counts Counts))
 	// Accepted returns the messages accepted, counted apart from the statuses: it equals
 	// the sum of Counts, or the ledger does not close.
 	Accepted(account uint32) int64

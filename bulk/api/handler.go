@@ -159,7 +159,7 @@ func (a *API) routes() {
 		a.inboundPaths()
 	}
 	a.on("/api/v1/live", customers, methods{"GET": (*call).live})
-	a.on("/api/v1/live/history", admins, methods{"GET": (*call).liveHistory})
+	a.on("/api/v1/live/history", customers, methods{"GET": (*call).liveHistory})
 	a.systemRoutes()
 	a.profilePaths()
 	if a.opts.Users != nil {

@@ -111,10 +111,7 @@ func (v *viewers) figure(account uint32) *shared {
 
 // figures returns what the caller may see, as a line of JSON that must not be changed.
 func (a *API) figures(who *account.Account) ([]byte, error) {
-	id := who.ID
-	if who.Role == account.Admin {
-		id = 0
-	}
+	id := liveOf(who)
 	f := a.viewers.figure(id)
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -147,9 +144,8 @@ func (a *API) measure(id uint32) liveView {
 	accepted, counts, closes := a.ledger(id)
 	v := liveView{
 		At: a.opts.Now().UnixMilli(), Accepted: accepted, Delivered: counts[message.Delivered],
-		Failed:   counts[message.Failed] + counts[message.Rejected] + counts[message.Expired] + counts[message.Unknown],
-		InFlight: counts[message.Pending] + counts[message.Scheduled] + counts[message.Sent] + counts[message.Held],
-		Closes:   closes, Ready: a.opts.Insight.Ready() == nil,
+		Failed: failed(&counts), InFlight: inFlight(&counts),
+		Closes: closes, Ready: a.opts.Insight.Ready() == nil,
 	}
 	if id != 0 {
 		return v
@@ -169,6 +165,14 @@ func (a *API) measure(id uint32) liveView {
 		v.alerts(a.opts.Alerts.Firing())
 	}
 	return v
+}
+
+func failed(c *Counts) int64 {
+	return c[message.Failed] + c[message.Rejected] + c[message.Expired] + c[message.Unknown]
+}
+
+func inFlight(c *Counts) int64 {
+	return c[message.Pending] + c[message.Scheduled] + c[message.Sent] + c[message.Held]
 }
 
 func (v *liveView) alerts(firing []alert.Alert) {

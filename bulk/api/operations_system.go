@@ -105,7 +105,7 @@ func systemOperations() map[string]operation {
 			query: []parameter{{"once", false, "one document, no stream"}}, answer: liveView{},
 		},
 		"GET /live/history": {
-			id: "getLiveHistory", summary: "The figures of everything in the last hour, oldest first", answer: shape{"every_seconds": 0, "figures": []pastFigure{}},
+			id: "getLiveHistory", summary: "The figures of the last hour, of everything or of the own account, oldest first", answer: shape{"every_seconds": 0, "figures": []pastFigure{}},
 		},
 		"GET /nodes":  {id: "listNodes", summary: "Nodes that share the store", answer: shape{"nodes": []Node{}}},
 		"GET /system": {id: "getSystem", summary: "The node that answers and its settings", answer: System{}},

@@ -6,7 +6,8 @@ import (
 	"protei-bulk/bulk/user"
 )
 
-// TestLiveHistory: the last hour, for those who see everything.
+// TestLiveHistory: the last hour, of everything for those who see it, and of the own account for
+// a customer.
 func TestLiveHistory(t *testing.T) {
 	p := start(t, options{})
 	aude, cara := p.person(t, "aude", user.Auditor), p.person(t, "cara", user.Customer)
@@ -27,5 +28,18 @@ func TestLiveHistory(t *testing.T) {
 	if n := len(a.JSON["figures"].([]any)); n != 360 {
 		t.Errorf("%d figures, want those of an hour, 360", n)
 	}
-	cara.do(t, "GET", "/api/v1/live/history", "").want(t, 403, "role_forbidden")
+	p.insight.only.Store(p.acme.ID + 1) // somebody else's
+	p.api.Remember()
+	a = cara.do(t, "GET", "/api/v1/live/history", "")
+	a.want(t, 200, "")
+	if figures := a.JSON["figures"].([]any); len(figures) != 0 {
+		t.Errorf("a customer without messages sees %s", a.Body)
+	}
+	p.insight.only.Store(p.acme.ID)
+	p.api.Remember()
+	p.api.Remember()
+	a = cara.do(t, "GET", "/api/v1/live/history", "")
+	if figures := a.JSON["figures"].([]any); len(figures) != 2 || at(figures[1], "delivered") != float64(p.acme.ID)+10 || at(figures[1], "queued") != 0.0 {
+		t.Errorf("a customer sees %s", a.Body)
+	}
 }

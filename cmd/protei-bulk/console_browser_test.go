@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"protei-bulk/bulk"
+	"protei-bulk/client"
 	"protei-bulk/internal/browser"
 	"protei-bulk/smsc"
 )
@@ -360,7 +361,7 @@ func TestConsoleShowsTextAsText(t *testing.T) {
 // TestConsoleByRole: a customer has the pages of an account, and nothing of others; an auditor changes nothing.
 func TestConsoleByRole(t *testing.T) {
 	url, _ := startConsole(t)
-	post(t, url, "accounts", `{"name":"shop"}`)
+	post(t, url, "accounts", `{"name":"shop","system_id":"shop","password":"shop-pass"}`)
 	post(t, url, "users", `{"name":"cara","role":"customer","account_id":2,"password":"correct horse battery"}`)
 	post(t, url, "messages", `{"from":"SHOP","to":"+4915112345678","text":"of dev"}`)
 	b := visitConsole(t, url)
@@ -381,6 +382,17 @@ func TestConsoleByRole(t *testing.T) {
 	b.Until("no list of others", `!document.querySelector('#owner')`)
 	b.visit("webhooks")
 	b.Until("the own address", `document.querySelector('#ownwebhook')`)
+	shop, err := client.New(client.Options{URL: url, SystemID: "shop", Password: "shop-pass"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := shop.SendMessage(t.Context(), client.NewMessage{From: "SHOP", To: "+4915112345678", Text: "of shop"}); err != nil {
+		t.Fatal(err)
+	}
+	b.past(url)
+	if seen := b.JS(`window.live.tick.accepted + ' ' + (window.live.tick.connectors === undefined)`); seen != "1 true" {
+		t.Errorf("of messages and connectors a customer sees %s", seen)
+	}
 
 	b.Click("#signout")
 	post(t, url, "users", `{"name":"aude","role":"auditor","password":"correct horse battery"}`)

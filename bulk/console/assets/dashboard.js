@@ -29,7 +29,7 @@ export function Dashboard() {
       <${Chart} title=${t('throughput')} x=${x} show=${rate} series=${[series(t('tpsIn'), 'in', '1', true), ...(staff ? [series(t('tpsOut'), 'out', '2')] : [])]}/>
       <${Chart} title=${t('final')} x=${x} show=${rate} series=${[series(t('delivered'), 'delivered', '4', true), series(t('failed'), 'failed', 'bad')]}/>
       <${Chart} title=${t('depth')} x=${x} show=${count} series=${[series(t('inFlight'), 'inFlight', '3'), ...(staff ? [series(t('queued'), 'queued', '1', true)] : [])]}/>
-    </div><p class="dim small">${t(staff ? 'waitingHere' : 'waitingHereOwn')}</p>
+    </div><p class="dim small">${t('waitingHere')}</p>
     ${staff && html`<section class="card"><div class="head"><h2>${t('connectors')}</h2><a href="#/connectors">${t('details')}</a></div>${tick.connectors.length === 0 ? html`<${Nothing} title=${t('noConnectors')} hint=${t('noConnectorsHint')}/>`
       : html`<ul class="links">${tick.connectors.map(c => html`<li key=${c.name}><b><bdi>${c.name}</bdi></b><${Badge} state=${c.state}/><span class="dim">${t('binds')} <bdi dir="ltr">${c.bound}/${c.binds}</bdi></span><span class="dim">${t('inFlight')} ${count(c.in_flight)}</span><span class="dim">${t('queued')} ${count(c.queued)}</span>${c.throttled > 0 && html`<span class="dim">${t('throttled')} ${count(c.throttled)}</span>`}${c.last_error && html`<span class="fail"><bdi dir="ltr">${c.last_error}</bdi></span>`}</li>`)}</ul>`}</section>
     <section class="card"><div class="head"><h2>${t('lanes')}</h2></div><${Table} id="lanes" columns=${laneColumns} rows=${tick.queues} noun=${t('rows')} filter=${false} rowKey=${r => r.connector + r.priority} empty=${html`<${Nothing} title=${t('noLanes')} hint=${t('noLanesHint')}/>`}/></section>`}</div>`;

@@ -117,7 +117,7 @@ function take(tick) {
   if (before) {
     if (tick.at - before.at > 5000) recent.push({ at: before.at / 1000 + 1 }); // a hole
     recent.push(point(tick, before));
-  } else if (tick.connectors) remember();
+  } else remember();
   arrange(); tell();
 }
 
