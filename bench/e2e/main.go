@@ -318,12 +318,17 @@ func (b *bench) measure(ctx context.Context, d *drive.Driver, c *drive.Counters)
 	loadCtx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	var load sync.WaitGroup
+	began := time.Now()
 	load.Go(func() { d.Run(loadCtx, b.opts.mode) })
 	if !sleep(ctx, b.opts.warmup) {
 		return ctx.Err()
 	}
 	if b.opts.profile != "" {
 		go b.saveProfile()
+	}
+	cycles, _, err := gcPauses(b.at.Pprof)
+	if err != nil {
+		return err
 	}
 	begin, at := b.look(c), time.Now()
 	c.Latency.Reset()
@@ -332,13 +337,22 @@ func (b *bench) measure(ctx context.Context, d *drive.Driver, c *drive.Counters)
 	}
 	end, wall := b.look(c), time.Since(at)
 	latency := c.Latency.Sorted()
+	cyclesNow, pauses, err := gcPauses(b.at.Pprof)
+	if err != nil {
+		return err
+	}
 	cancel()
 	load.Wait()
 	drainFrom := time.Now()
-	err := b.settle(ctx, c)
+	err = b.settle(ctx, c)
 	b.print(begin, end, wall, latency)
+	if b.opts.gobench {
+		return err
+	}
+	printPauses(pauses[:min(len(pauses), cyclesNow-cycles)], cyclesNow-cycles)
 	fmt.Printf("  drain        %v until the last receipt; %d accepted in all, %d receipts, %d refused, %d errors\n",
 		time.Since(drainFrom).Round(time.Millisecond), c.Accepted.Load(), c.Receipts.Load(), c.Refused.Load(), c.Errors.Load())
+	fmt.Printf("  in all       %.0f messages/s from the first request to the last receipt\n", float64(c.Receipts.Load())/time.Since(began).Seconds())
 	return err
 }
 
@@ -381,6 +395,7 @@ func (b *bench) look(c *drive.Counters) look {
 
 func (b *bench) print(from, to look, wall time.Duration, latency []time.Duration) {
 	accepted, receipts := to.accepted-from.accepted, to.receipts-from.receipts
+	carried := max(1, (accepted+receipts)/2) // half of the work is before the receipt, about
 	if b.opts.gobench {
 		fmt.Printf("BenchmarkEndToEnd/mode=%s-%d %d %.0f cpu-ns/op %.0f messages/s\n",
 			b.opts.mode, runtime.GOMAXPROCS(0), accepted, float64((to.serve-from.serve).Nanoseconds())/float64(max(accepted, 1)), float64(accepted)/wall.Seconds())
@@ -400,7 +415,7 @@ func (b *bench) print(from, to look, wall time.Duration, latency []time.Duration
 		if row.cpu == 0 {
 			continue
 		}
-		fmt.Printf("  %-11s  %6.2f cores  %6.1f µs a message\n", row.name, row.cpu.Seconds()/wall.Seconds(), float64(row.cpu.Microseconds())/float64(max(accepted, 1)))
+		fmt.Printf("  %-11s  %6.2f cores  %6.1f µs a message\n", row.name, row.cpu.Seconds()/wall.Seconds(), float64(row.cpu.Microseconds())/float64(carried))
 	}
 	fmt.Printf("  platform memory %d MiB\n", drive.RSS(b.serve.Process.Pid)>>20)
 }
