@@ -179,10 +179,7 @@ const (
 
 func (g *alertGauge) measure(now time.Time) []alert.Sample {
 	p, view := g.p, insight{g.p}
-	all := []alert.Sample{
-		{Rule: alert.NotAccepting, Value: truth(view.Ready() != nil)},
-		{Rule: alert.CDRTrouble, Value: truth(p.cdrFault.Load() != nil)},
-	}
+	all := g.nodes()
 	for _, c := range view.Connectors() {
 		if c.Mode != "stopped" {
 			all = append(all, alert.Sample{Rule: alert.ConnectorDown, Subject: c.Name, Value: float64(c.Bound)})
@@ -200,14 +197,63 @@ func (g *alertGauge) measure(now time.Time) []alert.Sample {
 			all = append(all, alert.Sample{Rule: alert.WebhookFailing, Subject: subject, Value: float64(e.Failures)})
 		}
 	}
-	if s, err := (systemDesk{p}).System(); err == nil && s.Disk.Total > 0 {
-		all = append(all, alert.Sample{Rule: alert.DiskLow, Value: 100 * float64(s.Disk.Free) / float64(s.Disk.Total)})
-	}
 	if rate, ok := g.delivery(now); ok {
 		all = append(all, alert.Sample{Rule: alert.DeliveryLow, Value: rate})
 	}
 	return all
 }
+
+// nodeCondition is what a node says of itself that alerts are about.
+type nodeCondition struct {
+	CDRTrouble bool     `json:"cdr_trouble,omitempty"`
+	DiskFree   *float64 `json:"disk_free_percent,omitempty"` // nil: not known
+}
+
+func (p *Platform) condition() nodeCondition {
+	c := nodeCondition{CDRTrouble: p.cdrFault.Load() != nil}
+	if d, err := p.disk(); err == nil && d.Total > 0 {
+		free := 100 * float64(d.Free) / float64(d.Total)
+		c.DiskFree = &free
+	}
+	return c
+}
+
+func (c *nodeCondition) samples(subject string, accepts bool) []alert.Sample {
+	all := []alert.Sample{
+		{Rule: alert.NotAccepting, Subject: subject, Value: truth(!accepts)},
+		{Rule: alert.CDRTrouble, Subject: subject, Value: truth(c.CDRTrouble)},
+	}
+	if c.DiskFree != nil {
+		all = append(all, alert.Sample{Rule: alert.DiskLow, Subject: subject, Value: *c.DiskFree})
+	}
+	return all
+}
+
+// nodes measures what each node has of its own: this one now, the others as they said last. One that is gone
+// without a word is missed for a day, as long as it is listed.
+func (g *alertGauge) nodes() []alert.Sample {
+	p := g.p
+	here := p.condition()
+	accepts := insight{p}.Ready() == nil
+	if p.node == nil {
+		return here.samples("", accepts)
+	}
+	member := p.node.member
+	all := here.samples(nodeSubject(member.Number()), accepts)
+	for _, m := range member.Nodes() {
+		var h nodeHealth
+		switch state := nodeState(&m); {
+		case m.Node == member.Number():
+		case state == nodeLost:
+			all = append(all, alert.Sample{Rule: alert.NotAccepting, Subject: nodeSubject(m.Node), Value: 1})
+		case state == nodeUp && json.Unmarshal(m.Health, &h) == nil:
+			all = append(all, h.samples(nodeSubject(m.Node), h.Ready)...)
+		}
+	}
+	return all
+}
+
+func nodeSubject(number uint16) string { return "node " + strconv.Itoa(int(number)) }
 
 // withoutQuery leaves out of a customer's URL where its secrets may be.
 func withoutQuery(text string) string {

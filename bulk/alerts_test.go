@@ -1,11 +1,15 @@
 package bulk
 
 import (
+	"context"
+	"errors"
 	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
+
+	"github.com/jackc/pgx/v5"
 
 	"protei-bulk/smsc"
 )
@@ -59,4 +63,45 @@ func TestConnectorDownIsToldAndRemembered(t *testing.T) {
 	if c, err := s.alerts.Channel("ops"); err != nil || c.Secret != "" {
 		t.Errorf("the secret went along to another address: %q, %v", c.Secret, err)
 	}
+}
+
+// TestAlertsOfAllNodes: the node that watches measures the others too, and misses one that is gone without a
+// word.
+func TestAlertsOfAllNodes(t *testing.T) {
+	url := sharedStore(t)
+	one, two := openNode(t, url, "one", nil), openNode(t, url, "two", nil)
+	fault := error(errors.New("no room"))
+	two.cdrFault.Store(&fault)
+	conn, err := pgx.Connect(t.Context(), url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(context.Background())
+	for node, ago := range map[int]string{40: "1 hour", 41: "2 days"} {
+		if _, err := conn.Exec(t.Context(), "INSERT INTO nodes VALUES ($1, 'killed', 'three', now() - interval '3 days', now() - $2::interval, '{}')", node, ago); err != nil {
+			t.Fatal(err)
+		}
+	}
+	g := &alertGauge{p: one.Platform}
+	first, second := nodeSubject(one.node.member.Number()), nodeSubject(two.node.member.Number())
+	eventually(t, "the other node is heard of", func() bool {
+		got := map[string]float64{}
+		for _, s := range g.nodes() {
+			got[s.Rule+" of "+s.Subject] = s.Value
+		}
+		_, old := got["not_accepting of node 41"]
+		return got["cdr_trouble of "+second] == 1 && got["cdr_trouble of "+first] == 0 && got["disk_low of "+first] > 0 && got["disk_low of "+second] > 0 &&
+			got["not_accepting of node 40"] == 1 && !old
+	})
+	if err := two.Stop(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "it has left", func() bool {
+		for _, s := range g.nodes() {
+			if s.Subject == second {
+				return false
+			}
+		}
+		return true
+	})
 }

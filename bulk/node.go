@@ -289,6 +289,7 @@ type nodeHealth struct {
 	Ready      bool            `json:"ready"`
 	Reason     string          `json:"reason,omitempty"`
 	Connectors []api.Connector `json:"connectors,omitempty"` // those that it owns
+	nodeCondition
 }
 
 func (n *node) health() any {
@@ -301,6 +302,7 @@ func (n *node) health() any {
 	if err := (insight{p}).Ready(); err != nil {
 		h.Ready, h.Reason = false, err.Error()
 	}
+	h.nodeCondition = p.condition()
 	for _, c := range (insight{p}).Connectors() {
 		if p.fleet.mine(c.ID) {
 			c.Links = nil // an announcement is short

@@ -29,19 +29,25 @@ func (d systemDesk) System() (api.System, error) {
 	for _, setting := range redacted.Settings() {
 		s.Settings = append(s.Settings, api.Setting{Key: setting.Key, Value: setting.Value, Meaning: setting.Doc})
 	}
+	var err error
+	s.Disk, err = p.disk()
+	return s, err
+}
+
+// disk is that of the data folder.
+func (p *Platform) disk() (api.Disk, error) {
 	folder, err := filepath.Abs(p.cfg.Data)
 	if err != nil {
-		return s, err
+		return api.Disk{}, err
 	}
 	var st syscall.Statfs_t
 	if err := syscall.Statfs(folder, &st); err != nil {
-		return s, fmt.Errorf("free space of %s: %w", folder, err)
+		return api.Disk{}, fmt.Errorf("free space of %s: %w", folder, err)
 	}
-	s.Disk = api.Disk{
+	return api.Disk{
 		Folder: folder, Free: int64(st.Bavail) * int64(st.Bsize), Total: int64(st.Blocks) * int64(st.Bsize), //nolint:unconvert // Bsize has other types on other systems
 		Least: int64(p.cfg.MinFreeDisk),
-	}
-	return s, nil
+	}, nil
 }
 
 func (d systemDesk) SetLogLevel(level string) error {
