@@ -31,7 +31,7 @@ func AppendFault(dst []byte, f *Fault) []byte {
 	}
 	b := strings.Builder{}
 	w := csv.NewWriter(&b)
-	_ = w.Write([]string{line, f.Field, f.Code, f.Reason, harmless(f.Row)}) // a Builder has no errors
+	_ = w.Write([]string{line, harmless(f.Field), f.Code, f.Reason, harmless(f.Row)}) // a Builder has no errors
 	w.Flush()
 	return append(dst, b.String()...)
 }

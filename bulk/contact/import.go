@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 	"sync/atomic"
 
 	"protei-bulk/bulk/contact/sheet"
@@ -225,4 +226,4 @@ func (p *pile) close(into *[]Block) {
 }
 
 // shorten keeps a row small enough for the error file.
-func shorten(s string) string { return s[:min(len(s), 500)] }
+func shorten(s string) string { return strings.ToValidUTF8(s[:min(len(s), 500)], "\ufffd") }

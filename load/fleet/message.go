@@ -81,7 +81,11 @@ const (
 )
 
 func (s stage) String() string {
-	return [...]string{"ready", "preparing", "ready", "running", "draining", "draining", "stopped", "failed"}[s]
+	names := [...]string{"ready", "preparing", "ready", "running", "draining", "draining", "stopped", "failed"}
+	if s < 0 || int(s) >= len(names) {
+		return "unknown" // it comes over the wire
+	}
+	return names[s]
 }
 
 // beat is a worker's sign of life.
