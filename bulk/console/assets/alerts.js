@@ -1,13 +1,13 @@
 // Alerts: what fires, what fired, whom it is told, and from when on.
 import { html, Ask, count, none, useState } from './ui.js';
-import { t } from './strings.js';
+import { named, t } from './strings.js';
 import { ask, useAsked } from './net.js';
 import { Badge, Check, Field, Listed, When, Wrong, may, restOf, useForm } from './parts.js';
 import { ChannelForm } from './channelform.js';
 
 const Text = ({ children }) => html`<bdi dir="ltr">${children || none}</bdi>`;
 const alertColumns = [
-  { key: 'at', label: t('at'), width: 21, get: a => a.at, show: v => html`<${When} at=${v}/>` }, { key: 'state', label: t('state'), width: 15, get: a => a.state, show: v => html`<${Badge} state=${v} label=${t('alert_' + v)}/>` },
+  { key: 'at', label: t('at'), width: 21, get: a => a.at, show: v => html`<${When} at=${v}/>` }, { key: 'state', label: t('state'), width: 15, get: a => named('status', a.state), show: (v, a) => html`<${Badge} state=${a.state}/>` },
   { key: 'rule', label: t('alertRule'), width: 18, get: a => a.rule, show: v => html`<${Text}>${v}</${Text}>` }, { key: 'subject', label: t('about'), width: 18, get: a => a.subject, show: v => html`<${Text}>${v}</${Text}>` },
   { key: 'summary', label: t('details'), width: 46, grow: true, get: a => a.summary, show: v => html`<${Text}>${v}</${Text}>` }, { key: 'since', label: t('since'), width: 21, get: a => a.since, show: v => html`<${When} at=${v}/>` },
 ];
@@ -17,9 +17,9 @@ export function Alerts() {
   const firing = alerts.data?.firing;
   return html`<div class="stack"><${Wrong} error=${alerts.error} again=${alerts.again}/>
     <section class="card" id="firing"><div class="head"><h2>${t('firingNow')}</h2></div>${firing?.length === 0 ? html`<p><${Badge} state="resolved" label=${t('noAlerts')}/></p>`
-      : html`<${Listed} id="firing-alerts" of=${alerts} rows=${firing} columns=${alertColumns} noun=${t('rows')} filter=${false} rowKey=${a => a.rule + ' ' + a.subject}/>`}</section>
+      : html`<${Listed} id="firing-alerts" of=${alerts} rows=${firing} columns=${alertColumns} noun="rows" filter=${false} rowKey=${a => a.rule + ' ' + a.subject}/>`}</section>
     <${Channels}/><${Rules}/>
-    <section class="card"><div class="head"><h2>${t('alertHistory')}</h2></div><${Listed} id="alert-history" of=${alerts} rows=${alerts.data && (alerts.data.history ?? [])} columns=${alertColumns} noun=${t('rows')} rowKey=${a => a.at + a.rule + a.subject} nothing=${t('noHistory')} hint=${t('noHistoryHint')}/></section></div>`;
+    <section class="card"><div class="head"><h2>${t('alertHistory')}</h2></div><${Listed} id="alert-history" of=${alerts} rows=${alerts.data && (alerts.data.history ?? [])} columns=${alertColumns} noun="rows" rowKey=${a => a.at + a.rule + a.subject} nothing=${t('noHistory')} hint=${t('noHistoryHint')}/></section></div>`;
 }
 
 const where = c => c.kind === 'email' ? c.to.join(', ') : c.url;
@@ -27,7 +27,7 @@ const channelColumns = act => [
   { key: 'name', label: t('name'), width: 16, get: c => c.name, show: v => html`<${Text}>${v}</${Text}>` },
   ...(may('alerts') ? [{ key: 'act', label: '', width: 34, get: () => '', show: (v, c) => html`<span class="row"><button class="small" data-act="test" onClick=${() => act(c, 'test')}>${t('sendTest')}</button><button class="small" data-act="edit" onClick=${() => act(c, 'edit')}>${t('edit')}</button><button class="small danger" data-act="delete" onClick=${() => act(c, 'delete')}>${t('delete')}</button></span>` }] : []),
   { key: 'kind', label: t('kind'), width: 14, get: c => t('channel_' + c.kind) }, { key: 'where', label: t('tellsWhom'), width: 34, grow: true, get: where, show: v => html`<${Text}>${v}</${Text}>` },
-  { key: 'rules', label: t('alertRules'), width: 24, get: c => c.rules.join(', '), show: v => v ? html`<${Text}>${v}</${Text}>` : t('all') }, { key: 'state', label: t('state'), width: 13, get: c => c.disabled ? 'disabled' : 'active', show: v => html`<${Badge} state=${v} label=${t(v)}/>` },
+  { key: 'rules', label: t('alertRules'), width: 24, get: c => c.rules.join(', '), show: v => v ? html`<${Text}>${v}</${Text}>` : t('all') }, { key: 'state', label: t('state'), width: 13, get: c => t(c.disabled ? 'disabled' : 'active'), show: (v, c) => html`<${Badge} state=${c.disabled ? 'disabled' : 'active'}/>` },
 ];
 
 function Channels() {
@@ -46,7 +46,7 @@ function Channels() {
   return html`<section class="card stack"><div class="spread"><h2>${t('channels')}</h2>${may('alerts') && editing === null && html`<button id="newchannel" onClick=${() => edit('new')}>${t('newChannel')}</button>`}</div><${Wrong} error=${failed ?? channels.error} again=${channels.again}/>
     ${tried && html`<div class=${'banner ' + (tried.sent == null ? '' : tried.sent ? 'good' : 'bad')} role="status" id="tried"><b><bdi>${tried.name}</bdi></b> ${tried.sent == null ? t('sendingTest') : tried.sent ? t('testSent') : html`${t('testFailed')} <bdi dir="ltr">${tried.error}</bdi>`}</div>`}
     ${editing && html`<${ChannelForm} key=${editing.name ?? ''} of=${editing === 'new' ? null : editing} onDone=${() => { edit(null); channels.again(); }} onClose=${() => edit(null)}/>`}
-    <div><${Listed} id="channels" of=${channels} rows=${channels.data?.channels} columns=${channelColumns(act)} noun=${t('rows')} filter=${false} rowKey=${c => c.name} nothing=${t('noChannels')} hint=${t('noChannelsHint')}/></div>
+    <div><${Listed} id="channels" of=${channels} rows=${channels.data?.channels} columns=${channelColumns(act)} noun="rows" filter=${false} rowKey=${c => c.name} nothing=${t('noChannels')} hint=${t('noChannelsHint')}/></div>
     ${deleting && html`<${Ask} title=${t('deleteAsk', { name: deleting.name })} yes=${t('delete')} danger onYes=${() => remove(deleting)} onNo=${() => setDeleting(null)}>${t('deleteChannelSays')}</${Ask}>`}</section>`;
 }
 
@@ -55,7 +55,7 @@ const ruleColumns = edit => [
   ...(may('alerts') ? [{ key: 'act', label: '', width: 10, get: () => '', show: (v, r) => html`<button class="small" data-act="edit" onClick=${() => edit(r)}>${t('edit')}</button>` }] : []),
   { key: 'meaning', label: t('meaning'), width: 46, grow: true, get: r => r.meaning, show: v => html`<${Text}>${v}</${Text}>` },
   { key: 'threshold', label: t('firesAt'), num: true, width: 14, get: r => r.threshold, show: (v, r) => html`<bdi dir="ltr">${r.below ? '≤' : '≥'} ${v.toLocaleString('en')}</bdi>` }, { key: 'for', label: t('forSeconds'), num: true, width: 12, get: r => r.for_seconds, show: v => html`<bdi dir="ltr">${count(v)} s</bdi>` },
-  { key: 'state', label: t('state'), width: 13, get: r => r.disabled ? 'disabled' : 'active', show: v => html`<${Badge} state=${v} label=${t(v)}/>` },
+  { key: 'state', label: t('state'), width: 13, get: r => t(r.disabled ? 'disabled' : 'active'), show: (v, r) => html`<${Badge} state=${r.disabled ? 'disabled' : 'active'}/>` },
 ];
 
 function Rules() {
@@ -63,7 +63,7 @@ function Rules() {
   const [editing, edit] = useState(null);
   return html`<section class="card stack"><h2>${t('alertRules')}</h2><${Wrong} error=${rules.error} again=${rules.again}/>
     ${editing && html`<${RuleForm} key=${editing.name} of=${editing} onDone=${() => { edit(null); rules.again(); }} onClose=${() => edit(null)}/>`}
-    <div><${Listed} id="alert-rules" of=${rules} rows=${rules.data?.rules} columns=${ruleColumns(edit)} noun=${t('rows')} filter=${false} rowKey=${r => r.name}/></div></section>`;
+    <div><${Listed} id="alert-rules" of=${rules} rows=${rules.data?.rules} columns=${ruleColumns(edit)} noun="rows" filter=${false} rowKey=${r => r.name}/></div></section>`;
 }
 
 const figures = ['threshold', 'margin', 'for_seconds', 'repeat_seconds'];

@@ -1,6 +1,6 @@
 // The console's shell: sign-in, navigation, and one page at a time. Pages are in files of their own.
 import { html, render, useEffect, useState, ThemeButton, count, rate } from './ui.js';
-import { t, otherLanguage } from './strings.js';
+import { named, t, otherLanguage } from './strings.js';
 import { ask, get, live, session, setSession, useLive, watchSession } from './net.js';
 import { Field, Loading, Wrong, restOf, useForm } from './parts.js';
 import { Dashboard } from './dashboard.js';
@@ -43,7 +43,7 @@ function SignIn() {
       try { setSession(await ask('POST', '/session', code ? v : { user: v.user, password: v.password })); } catch (p) {
         if (p.code === 'code_needed') { needCode(true); setTimeout(() => document.getElementById('code')?.focus()); return; }
         if (p.code === 'sign_in_refused') p.message = t('refused');
-        if (p.code === 'too_many_sign_ins') p.message = t('limited', { s: p.wait });
+        if (p.code === 'too_many_sign_ins') p.message = t('limited', { n: p.wait });
         throw p;
       }
     });
@@ -91,7 +91,7 @@ function Shell() {
   return html`<a class="skip" href="#main" onClick=${e => { e.preventDefault(); document.querySelector('main').focus(); }}>${title}</a>
     <header class="bar"><div class="first"><button class="quiet only-small" id="menu" aria-expanded=${open} aria-controls="side" onClick=${() => setOpen(!open)}><span aria-hidden="true">☰</span><span class="sr">${t('menu')}</span></button>
       <${Brand}/>${forced ? html`<span class="now"></span>` : html`<${State}/>`}<div class="acts"><${LanguageButton}/><${ThemeButton}/>
-      <a class="button quiet" id="me" href="#/profile" title=${t('profile')}><bdi>${me.user}</bdi> <span class="dim hide">${me.role}</span></a><button class="quiet" id="signout" onClick=${signOut}>${t('signOut')}</button></div></div></header>
+      <a class="button quiet" id="me" href="#/profile" title=${t('profile')}><bdi>${me.user}</bdi> <span class="dim hide">${named('role', me.role)}</span></a><button class="quiet" id="signout" onClick=${signOut}>${t('signOut')}</button></div></div></header>
     <div class="shell"><nav id="side" class=${open ? 'open' : ''} aria-label=${t('menu')}>${!forced && own.map((p, i) => html`${p.group !== (own[i - 1]?.group ?? '') && html`<b class="group" key=${p.group}>${t(p.group)}</b>`}<a key=${p.id} id=${'nav-' + p.id} href=${'#/' + p.id} aria-current=${p.id === page?.id ? 'page' : null}>${t(p.id)}</a>`)}</nav>
     <main id="main" tabindex="-1"><h1 class=${page?.id === 'dashboard' ? 'sr' : ''}>${title}</h1>${live.lost && !forced && html`<div class="banner warn" role="status">${t('stale')}</div>`}
       ${forced || at.id === 'profile' ? html`<${Profile} forced=${forced}/>` : html`<${page?.page ?? Dashboard} key=${page?.id} rest=${at.rest}/>`}</main></div>`;

@@ -1,7 +1,7 @@
 // Campaigns: one text to many recipients, with its progress.
 import { html, Ask, count, share, useState } from './ui.js';
 import { Table } from './table.js';
-import { t } from './strings.js';
+import { named, t } from './strings.js';
 import { ask, useAsked } from './net.js';
 import { Badge, Field, Loading, Nothing, When, Wrong, may, restOf, useForm } from './parts.js';
 
@@ -9,7 +9,7 @@ const done = c => c.total_recipients > 0 ? Math.min(1, c.progress.processed / c.
 const Progress = ({ of, label }) => html`<span class="progress"><progress max="1" value=${of} aria-label=${label}></progress> <bdi dir="ltr">${share(of)}</bdi></span>`;
 const columns = [
   { key: 'created', label: t('created'), width: 21, get: c => c.created_at, show: v => html`<${When} at=${v}/>` }, { key: 'name', label: t('name'), width: 22, grow: true, get: c => c.name, show: (v, c) => html`<a href=${'#/campaigns/' + c.campaign_id}><bdi>${v}</bdi></a>` },
-  { key: 'status', label: t('status'), width: 16, get: c => c.status, show: v => html`<${Badge} state=${v}/>` }, { key: 'progress', label: t('progress'), width: 20, get: done, show: (v, c) => html`<${Progress} of=${v} label=${c.name}/>` },
+  { key: 'status', label: t('status'), width: 16, get: c => named('status', c.status), show: (v, c) => html`<${Badge} state=${c.status}/>` }, { key: 'progress', label: t('progress'), width: 20, get: done, show: (v, c) => html`<${Progress} of=${v} label=${c.name}/>` },
   { key: 'recipients', label: t('recipients'), num: true, width: 13, get: c => c.total_recipients, show: count }, { key: 'sent', label: t('sent'), num: true, width: 12, get: c => c.progress.sent, show: count },
   { key: 'delivered', label: t('delivered'), num: true, width: 14, get: c => c.progress.messages?.DELIVERED ?? 0, show: count },
 ];
@@ -20,7 +20,7 @@ export function Campaigns({ rest }) {
   if (rest[0]) return html`<${Campaign} id=${rest[0]} key=${rest[0]}/>`;
   return html`<div class="stack">${may('campaigns') && !making && html`<div class="row"><button class="primary" id="new" onClick=${() => make(true)}>${t('newCampaign')}</button></div>`}
     ${making && html`<${Create} onClose=${() => { make(false); again(); }}/>`}<${Wrong} error=${error} again=${again}/>
-    <section class="card">${!data ? !error && html`<${Loading} tall/>` : html`<${Table} id="campaigns" columns=${columns} rows=${data.campaigns} noun=${t('campaigns')} rowKey=${c => c.campaign_id} onRow=${c => { location.hash = '#/campaigns/' + c.campaign_id; }} empty=${html`<${Nothing} title=${t('noCampaigns')} hint=${t('noCampaignsHint')}/>`}/>`}</section></div>`;
+    <section class="card">${!data ? !error && html`<${Loading} tall/>` : html`<${Table} id="campaigns" columns=${columns} rows=${data.campaigns} noun="campaigns" rowKey=${c => c.campaign_id} onRow=${c => { location.hash = '#/campaigns/' + c.campaign_id; }} empty=${html`<${Nothing} title=${t('noCampaigns')} hint=${t('noCampaignsHint')}/>`}/>`}</section></div>`;
 }
 
 const types = { csv: 'text/csv', txt: 'text/csv', xlsx: 'application/vnd.openxmlformats-officedocument.spreadsheetml.sheet', ndjson: 'application/x-ndjson', jsonl: 'application/x-ndjson' };
@@ -49,7 +49,7 @@ function Create({ onClose }) {
     <div class="formgrid"><${Field} id="name" label=${t('name')} required ...${form.field('name')}/><${Field} id="sender_id" label=${t('sender')} dir="ltr" ...${form.field('sender_id')}/><${Field} id="max_tps" label=${t('maxTPS')} unit=${t('perSecond')} inputmode="numeric" dir="ltr" ...${form.field('max_tps')}/></div>
     <${Field} id="message_content" label=${t('campaignText', { name: '{name}' })} error=${form.problem?.fields?.message_content}><textarea id="message_content" dir="auto" rows="3" required ...${form.field('message_content')}></textarea></${Field}>
     <div class="formgrid"><${Field} id="file" label=${t('file')}><input id="file" type="file" accept=".csv,.txt,.xlsx,.ndjson,.jsonl" onChange=${e => setFile(e.target.files[0] ?? null)}/></${Field}>
-      <${Field} id="numbers" label=${t('numbers')}><textarea id="numbers" dir="ltr" rows="3" ...${form.field('numbers')}></textarea></${Field}></div>
+      <${Field} id="numbers" label=${t('orNumbers')}><textarea id="numbers" dir="ltr" rows="3" ...${form.field('numbers')}></textarea></${Field}></div>
     <div class="row"><button class="primary" id="go" disabled=${form.busy}>${t('create')}</button><button type="button" onClick=${onClose}>${t('cancel')}</button></div></form>`;
 }
 
@@ -70,6 +70,6 @@ function Campaign({ id }) {
       ${may('campaigns') && html`<div class="row">${(actions[c.status] ?? []).map(what => html`<button key=${what} data-act=${what} class=${what === 'cancel' ? 'danger' : what === 'start' || what === 'resume' ? 'primary' : ''} onClick=${() => dangerous(what) ? setAsking(what) : act(what)}>${t(plain[what])}</button>`)}</div>`}</div>
     <${Progress} of=${done(c)} label=${c.name}/><blockquote class="text" dir="auto">${c.message_content}</blockquote>
     <dl class="figures"><div><dt>${t('recipients')}</dt><dd>${count(c.total_recipients)}</dd></div><div><dt>${t('tpsIn')}</dt><dd>${count(c.progress.accepted)}</dd></div><div><dt>${t('sent')}</dt><dd>${count(c.progress.sent)}</dd></div><div><dt>${t('delivered')}</dt><dd>${count(c.progress.messages?.DELIVERED ?? 0)}</dd></div><div><dt>${t('failed')}</dt><dd>${count((c.progress.messages?.FAILED ?? 0) + (c.progress.messages?.REJECTED ?? 0) + (c.progress.messages?.EXPIRED ?? 0) + c.progress.refused)}</dd></div><div><dt>${t('limit')}</dt><dd>${c.max_tps ? count(c.max_tps) + t('perSecond') : t('none')}</dd></div></dl>
-    ${c.rows_refused > 0 && html`<p class="acceptable small"><a href=${'/api/v1' + path + '/errors'} download>${t('refusedRows', { n: count(c.rows_refused) })}</a></p>`}${c.last_error && html`<p class="fail small"><bdi dir="ltr">${c.last_error}</bdi></p>`}</section>
-    ${asking && html`<${Ask} title=${t(asking === 'start' ? 'startAsk' : 'cancelCampaignAsk', { name: c.name })} yes=${t(asking === 'start' ? 'start' : 'stop')} danger=${asking === 'cancel'} onYes=${() => act(asking)} onNo=${() => setAsking('')}>${asking === 'start' ? t('startSays', { n: count(c.total_recipients) }) : t('cancelCampaignSays', { n: count(left) })}</${Ask}>`}</div>`;
+    ${c.rows_refused > 0 && html`<p class="acceptable small"><a href=${'/api/v1' + path + '/errors'} download>${t('refusedRows', { n: c.rows_refused })}</a></p>`}${c.last_error && html`<p class="fail small"><bdi dir="ltr">${c.last_error}</bdi></p>`}</section>
+    ${asking && html`<${Ask} title=${t(asking === 'start' ? 'startAsk' : 'cancelCampaignAsk', { name: c.name })} yes=${t(asking === 'start' ? 'start' : 'stop')} danger=${asking === 'cancel'} onYes=${() => act(asking)} onNo=${() => setAsking('')}>${asking === 'start' ? t('startSays', { n: c.total_recipients }) : t('cancelCampaignSays', { n: left })}</${Ask}>`}</div>`;
 }

@@ -1,7 +1,7 @@
 // Connectors: how each bind does; start, pause, stop, and what waits given to another one.
 import { html, Ask, count, none, rate, useState } from './ui.js';
 import { Table } from './table.js';
-import { t } from './strings.js';
+import { named, t } from './strings.js';
 import { ask, useAsked } from './net.js';
 import { Badge, Choice, Loading, Nothing, When, Wrong, may } from './parts.js';
 import { ConnectorForm } from './connectorform.js';
@@ -23,7 +23,7 @@ export function Connectors() {
   const remove = async c => { try { await ask('DELETE', '/connectors/' + encodeURIComponent(c.name)); fail(null); } catch (e) { fail(e); } again(); };
   const form = of => html`<${ConnectorForm} key=${of?.name ?? ''} of=${of} onDone=${() => { edit(null); again(); }} onClose=${() => edit(null)}/>`;
   if (!data) return error ? html`<${Wrong} error=${error} again=${again}/>` : html`<${Loading} tall/>`;
-  return html`<div class="stack"><${Wrong} error=${failed ?? error} again=${error && again}/>${moved && html`<div class="banner good" role="status" id="moved"><b aria-hidden="true">✓</b><bdi>${t('movedSays', { n: count(moved.n), from: moved.from, to: moved.to })}</bdi></div>`}
+  return html`<div class="stack"><${Wrong} error=${failed ?? error} again=${error && again}/>${moved && html`<div class="banner good" role="status" id="moved"><b aria-hidden="true">✓</b><bdi>${t('movedSays', { n: moved.n, from: moved.from, to: moved.to })}</bdi></div>`}
     ${may('connectors') && editing === null && html`<div class="row"><button class="primary" id="new" onClick=${() => edit('')}>${t('newConnector')}</button></div>`}${editing === '' && form(null)}
     ${data.connectors.length === 0 && html`<section class="card"><${Nothing} title=${t('noConnectors')} hint=${t('noConnectorsHint')}/></section>`}
     ${data.connectors.map(c => editing === c.name ? form(c) : html`<section class="card connector" key=${c.name} data-name=${c.name}><div class="head"><h2><bdi>${c.name}</bdi></h2><${Badge} state=${c.state}/><span class="dim small"><bdi dir="ltr">${c.kind} ${c.address}</bdi>${c.node != null && html` · ${t('node')} ${c.node}`}</span><span class="grow"></span>
@@ -34,14 +34,14 @@ export function Connectors() {
         ${c.settings && !c.fixed && html`<button data-act="edit" disabled=${editing !== null} onClick=${() => edit(c.name)}>${t('edit')}</button><button data-act="delete" class="danger" onClick=${() => setDeleting(c)}>${t('delete')}</button>`}</div>`}</div>
       <dl class="figures"><div><dt>${t('binds')}</dt><dd dir="ltr">${c.bound} / ${c.binds}</dd></div><div><dt>${t('windowUse')}</dt><dd dir="ltr">${count(c.in_flight)} / ${count(c.window)}</dd></div><div><dt>${t('queued')}</dt><dd>${count(c.queued)}</dd></div><div><dt>${t('sent')}</dt><dd>${count(c.submitted)}</dd></div><div><dt>${t('throttled')}</dt><dd class=${c.throttled ? 'acceptable' : ''}>${count(c.throttled)}${c.paced_tps ? html` <small>${t('paced', { n: rate(c.paced_tps) })}</small>` : ''}</dd></div><div><dt>${t('limit')}</dt><dd>${c.tps ? rate(c.tps) + t('perSecond') : t('none')}</dd></div></dl>
       ${c.last_error && html`<p class="fail small">${t('lastError')}: <bdi dir="ltr">${c.last_error}</bdi></p>`}
-      ${c.links?.length > 0 && html`<details><summary>${t('binds')} (${c.links.length})</summary><${Table} id=${'binds'} columns=${bindColumns} rows=${c.links} noun=${t('rows')} filter=${false} rowKey=${b => b.index}/></details>`}${trying === c.name && html`<${ConnectorTrial} of=${c} onClose=${() => setTrying('')}/>`}</section>`)}
-    ${asking?.what === 'move' && html`<${Ask} title=${t('moveAsk', { name: asking.c.name })} yes=${t('moveWaiting')} danger onYes=${() => move(asking.c)} onNo=${() => setAsking(null)}><div class="stack"><p>${t('moveSays', { n: count(asking.c.queued) })}</p><${Choice} id="moveto" label=${t('smsc')} options=${others(asking.c)} value=${to} onInput=${e => setTo(e.target.value)}/></div></${Ask}>`}
-    ${asking && asking.what !== 'move' && html`<${Ask} title=${t(asking.what + 'Ask', { name: asking.c.name })} yes=${t(asking.what)} danger=${asking.what === 'stop'} onYes=${() => act(asking.c, asking.what)} onNo=${() => setAsking(null)}>${t(asking.what + 'Says', { n: count(asking.c.queued) })}</${Ask}>`}
-    ${deleting && html`<${Ask} title=${t('deleteAsk', { name: deleting.name })} yes=${t('delete')} danger onYes=${() => remove(deleting)} onNo=${() => setDeleting(null)}>${t('deleteConnectorSays', { n: count(deleting.queued) })}</${Ask}>`}</div>`;
+      ${c.links?.length > 0 && html`<details><summary>${t('binds')} (${c.links.length})</summary><${Table} id=${'binds'} columns=${bindColumns} rows=${c.links} noun="rows" filter=${false} rowKey=${b => b.index}/></details>`}${trying === c.name && html`<${ConnectorTrial} of=${c} onClose=${() => setTrying('')}/>`}</section>`)}
+    ${asking?.what === 'move' && html`<${Ask} title=${t('moveAsk', { name: asking.c.name })} yes=${t('moveWaiting')} danger onYes=${() => move(asking.c)} onNo=${() => setAsking(null)}><div class="stack"><p>${t('moveSays', { waiting: t('waitFor', { n: asking.c.queued }) })}</p><${Choice} id="moveto" label=${t('smsc')} options=${others(asking.c)} value=${to} onInput=${e => setTo(e.target.value)}/></div></${Ask}>`}
+    ${asking && asking.what !== 'move' && html`<${Ask} title=${t(asking.what + 'Ask', { name: asking.c.name })} yes=${t(asking.what)} danger=${asking.what === 'stop'} onYes=${() => act(asking.c, asking.what)} onNo=${() => setAsking(null)}>${t(asking.what + 'Says', { waiting: t('waitFor', { n: asking.c.queued }) })}</${Ask}>`}
+    ${deleting && html`<${Ask} title=${t('deleteAsk', { name: deleting.name })} yes=${t('delete')} danger onYes=${() => remove(deleting)} onNo=${() => setDeleting(null)}>${t('deleteConnectorSays', { waiting: t('waitFor', { n: deleting.queued }) })}</${Ask}>`}</div>`;
 }
 
 const bindColumns = [
-  { key: 'index', label: t('bind'), num: true, width: 8, get: b => b.index }, { key: 'type', label: t('type'), width: 12, get: b => b.type }, { key: 'state', label: t('state'), width: 16, get: b => b.state, show: (v, b) => html`<${Badge} state=${v === 'bound' ? 'up' : v} label=${v}/>${b.throttled ? ' ' + t('throttled') : ''}` },
+  { key: 'index', label: t('bind'), num: true, width: 8, get: b => b.index }, { key: 'type', label: t('type'), width: 12, get: b => named('type', b.type) }, { key: 'state', label: t('state'), width: 16, get: b => named('status', b.state), show: (v, b) => html`<${Badge} state=${b.state}/>${b.throttled ? ' ' + t('throttled') : ''}` },
   { key: 'since', label: t('since'), width: 21, get: b => b.since, show: v => html`<${When} at=${v}/>` }, { key: 'window', label: t('windowUse'), num: true, width: 12, get: b => b.in_flight, show: (v, b) => html`<bdi dir="ltr">${v} / ${b.window}</bdi>` },
   { key: 'lost', label: t('unanswered'), num: true, width: 12, get: b => b.unanswered, show: count }, { key: 'error', label: t('error'), width: 30, grow: true, get: b => b.error ?? '', show: v => html`<bdi dir="ltr">${v || none}</bdi>` },
 ];

@@ -2,7 +2,7 @@
 import { html, Tile, count, rate, share, none } from './ui.js';
 import { Chart } from './chart.js';
 import { Table } from './table.js';
-import { t } from './strings.js';
+import { named, t } from './strings.js';
 import { useLive } from './net.js';
 import { Badge, Loading, Nothing } from './parts.js';
 
@@ -32,11 +32,11 @@ export function Dashboard() {
     </div><p class="dim small">${t('waitingHere')}</p>
     ${staff && html`<section class="card"><div class="head"><h2>${t('connectors')}</h2><a href="#/connectors">${t('details')}</a></div>${tick.connectors.length === 0 ? html`<${Nothing} title=${t('noConnectors')} hint=${t('noConnectorsHint')}/>`
       : html`<ul class="links">${tick.connectors.map(c => html`<li key=${c.name}><b><bdi>${c.name}</bdi></b><${Badge} state=${c.state}/><span class="dim">${t('binds')} <bdi dir="ltr">${c.bound}/${c.binds}</bdi></span><span class="dim">${t('inFlight')} ${count(c.in_flight)}</span><span class="dim">${t('queued')} ${count(c.queued)}</span>${c.throttled > 0 && html`<span class="dim">${t('throttled')} ${count(c.throttled)}</span>`}${c.last_error && html`<span class="fail"><bdi dir="ltr">${c.last_error}</bdi></span>`}</li>`)}</ul>`}</section>
-    <section class="card"><div class="head"><h2>${t('lanes')}</h2></div><${Table} id="lanes" columns=${laneColumns} rows=${tick.queues} noun=${t('rows')} filter=${false} rowKey=${r => r.connector + r.priority} empty=${html`<${Nothing} title=${t('noLanes')} hint=${t('noLanesHint')}/>`}/></section>`}</div>`;
+    <section class="card"><div class="head"><h2>${t('lanes')}</h2></div><${Table} id="lanes" columns=${laneColumns} rows=${tick.queues} noun="rows" filter=${false} rowKey=${r => r.connector + r.priority} empty=${html`<${Nothing} title=${t('noLanes')} hint=${t('noLanesHint')}/>`}/></section>`}</div>`;
 }
 
 const laneColumns = [
-  { key: 'connector', label: t('lane'), width: 20, grow: true, get: r => r.connector }, { key: 'priority', label: t('priority'), width: 14, get: r => r.priority },
+  { key: 'connector', label: t('lane'), width: 20, grow: true, get: r => r.connector }, { key: 'priority', label: t('priority'), width: 14, get: r => named('priority', r.priority) },
   { key: 'waiting', label: t('waiting'), num: true, width: 14, get: r => r.waiting, show: count }, { key: 'delayed', label: t('delayed'), num: true, width: 14, get: r => r.delayed, show: count },
   { key: 'memory', label: t('inMemory'), num: true, width: 14, get: r => r.in_memory, show: v => v == null ? none : count(v) },
 ];

@@ -1,6 +1,6 @@
 // Messages from mobiles: find one, look at it, deliver it again; and the routes that say whose they are.
 import { html, Ask, Tabs, count, none, useState } from './ui.js';
-import { t } from './strings.js';
+import { named, t } from './strings.js';
 import { ask, query, useAsked, usePages } from './net.js';
 import { Badge, Choice, Fact, Field, Id, Listed, Loading, When, Wrong, may, seesAll, useForm } from './parts.js';
 import { InboundRoutes } from './inboundroutes.js';
@@ -8,7 +8,7 @@ import { InboundRoutes } from './inboundroutes.js';
 const statuses = ['PART', 'PENDING', 'DELIVERED', 'NO_ROUTE', 'EXPIRED', 'FAILED'];
 const open = id => { location.hash = '#/inbound/' + encodeURIComponent(id); };
 const columns = () => [
-  { key: 'at', label: t('receivedAt'), width: 21, get: m => m.received_at, show: v => html`<${When} at=${v}/>` }, { key: 'status', label: t('status'), width: 16, get: m => m.status, show: v => html`<${Badge} state=${v}/>` },
+  { key: 'at', label: t('receivedAt'), width: 21, get: m => m.received_at, show: v => html`<${When} at=${v}/>` }, { key: 'status', label: t('status'), width: 16, get: m => named('status', m.status), show: (v, m) => html`<${Badge} state=${m.status}/>` },
   { key: 'from', label: t('mobile'), width: 17, get: m => m.from, show: v => html`<${Id}>${v}</${Id}>` }, { key: 'to', label: t('to'), width: 14, get: m => m.to, show: v => html`<bdi dir="ltr">${v}</bdi>` },
   { key: 'text', label: t('text'), width: 26, grow: true, get: m => m.text, show: v => html`<bdi>${v}</bdi>` },
   ...(seesAll() ? [{ key: 'account', label: t('account'), num: true, width: 10, get: m => m.account_id ?? null, show: v => v ?? none }] : []),
@@ -27,9 +27,9 @@ function Messages() {
   const [asked, setAsked] = useState({});
   const list = usePages('/inbound/messages' + query({ ...asked, limit: 100 }), 'messages', 5000);
   return html`<form class="card search" onSubmit=${e => { e.preventDefault(); setAsked({ ...form.values }); }}><div class="formgrid"><${Field} id="from" label=${t('mobile')} type="search" dir="ltr" inputmode="tel" ...${form.field('from')}/><${Field} id="to" label=${t('to')} dir="ltr" ...${form.field('to')}/>
-      <${Choice} id="status" label=${t('status')} options=${[['', t('all')], ...statuses]} ...${form.field('status')}/></div><div class="row"><button class="primary" id="search">${t('search')}</button></div></form>
+      <${Choice} id="status" label=${t('status')} options=${[['', t('all')], ...statuses.map(s => [s, named('status', s)])]} ...${form.field('status')}/></div><div class="row"><button class="primary" id="search">${t('search')}</button></div></form>
     <${Wrong} error=${list.error} again=${list.again}/>
-    <section class="card"><${Listed} id="inbound" of=${list} columns=${columns()} noun=${t('messages')} rowKey=${m => m.message_id} onRow=${m => open(m.message_id)} nothing=${t('noInbound')} hint=${t('noInboundHint')}/></section>`;
+    <section class="card"><${Listed} id="inbound" of=${list} columns=${columns()} noun="messages" rowKey=${m => m.message_id} onRow=${m => open(m.message_id)} nothing=${t('noInbound')} hint=${t('noInboundHint')}/></section>`;
 }
 
 const replayable = ['PENDING', 'DELIVERED', 'NO_ROUTE', 'FAILED'];

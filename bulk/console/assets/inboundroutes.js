@@ -11,7 +11,7 @@ const columns = (edit, remove) => [
   { key: 'to', label: t('to'), width: 12, get: r => r.to, show: v => html`<${Text}>${v || t('all')}</${Text}>` }, { key: 'from', label: t('mobile'), width: 12, get: r => r.from, show: v => html`<${Text}>${v || t('all')}</${Text}>` },
   { key: 'keyword', label: t('firstWord'), width: 12, get: r => r.keyword, show: v => html`<bdi>${v || none}</bdi>` }, { key: 'pattern', label: t('textPattern'), width: 16, get: r => r.pattern, show: v => html`<${Text}>${v}</${Text}>` },
   ...(seesAll() ? [{ key: 'account', label: t('account'), num: true, width: 9, get: r => r.account_id }] : []),
-  { key: 'deliver', label: t('deliveredBy'), width: 22, grow: true, get: r => r.url || r.deliver, show: v => html`<${Text}>${v}</${Text}>` }, { key: 'state', label: t('state'), width: 13, get: r => r.disabled ? 'disabled' : 'active', show: v => html`<${Badge} state=${v} label=${t(v)}/>` },
+  { key: 'deliver', label: t('deliveredBy'), width: 22, grow: true, get: r => r.url || r.deliver, show: v => html`<${Text}>${v}</${Text}>` }, { key: 'state', label: t('state'), width: 13, get: r => t(r.disabled ? 'disabled' : 'active'), show: (v, r) => html`<${Badge} state=${r.disabled ? 'disabled' : 'active'}/>` },
 ];
 
 export function InboundRoutes() {
@@ -23,7 +23,7 @@ export function InboundRoutes() {
   return html`<${Wrong} error=${failed ?? routes.error} again=${routes.again}/>
     ${may('inbound') && editing === null && html`<div class="row"><button class="primary" id="new" onClick=${() => edit('new')}>${t('newInboundRoute')}</button></div>`}
     ${editing && html`<${RouteForm} key=${editing.route_id ?? ''} of=${editing === 'new' ? null : editing} onDone=${() => { edit(null); routes.again(); }} onClose=${() => edit(null)}/>`}
-    <section class="card"><${Listed} id="inbound-routes" of=${routes} rows=${routes.data?.routes} columns=${columns(edit, setDeleting)} noun=${t('rows')} rowKey=${r => r.route_id} nothing=${t('noInboundRoutes')} hint=${t('noInboundRoutesHint')}/></section>
+    <section class="card"><${Listed} id="inbound-routes" of=${routes} rows=${routes.data?.routes} columns=${columns(edit, setDeleting)} noun="rows" rowKey=${r => r.route_id} nothing=${t('noInboundRoutes')} hint=${t('noInboundRoutesHint')}/></section>
     ${seesAll() && html`<${Trial}/>`}
     ${deleting && html`<${Ask} title=${t('deleteAsk', { name: deleting.name || deleting.keyword || deleting.to || deleting.route_id })} yes=${t('delete')} danger onYes=${() => remove(deleting)} onNo=${() => setDeleting(null)}>${t('deleteInboundRouteSays')}</${Ask}>`}`;
 }

@@ -31,7 +31,7 @@ function List({ kind }) {
       ${all && html`<${Choice} id="owner" label=${t('listOf')} options=${[['all', t('everybody')], ...(accounts?.accounts ?? []).map(a => [String(a.account_id), `${a.name} (${a.account_id})`])]} ...${search.field('account')}/>`}
       <${Field} id="number" label=${t('numberOf')} type="search" inputmode="tel" dir="ltr" ...${search.field('number')}/></div><div class="row"><button class="primary" id="search">${t('search')}</button></div></form>
     <${Wrong} error=${failed ?? list.error} again=${list.again}/>
-    <section class="card"><${Listed} id="numbers" of=${list} columns=${columns(setAsking)} noun=${t('numbersNoun')} rowKey=${n => n.number + ',' + (n.sender ?? '')} nothing=${t('noNumbers')} hint=${t('noNumbersHint')}/></section>
+    <section class="card"><${Listed} id="numbers" of=${list} columns=${columns(setAsking)} noun="numbers" rowKey=${n => n.number + ',' + (n.sender ?? '')} nothing=${t('noNumbers')} hint=${t('noNumbersHint')}/></section>
     ${may('numbers') && html`<${Change} kind=${kind} owner=${owner} onDone=${list.again}/>`}
     ${asking && html`<${Ask} title=${t('removeAsk', { n: asking.number })} yes=${t('remove')} danger onYes=${() => remove(asking)} onNo=${() => setAsking(null)}>${t('removeSays')}</${Ask}>`}`;
 }
@@ -52,7 +52,7 @@ function Change({ kind, owner, onDone }) {
     form.set('numbers', ''); setFile(null); onDone();
   });
   return html`<form class="card stack" id="change" onSubmit=${e => { e.preventDefault(); go('add'); }}><h2>${t('changeList')}</h2><${Wrong} error=${restOf(form.problem, ['numbers', 'sender'])}/>
-    ${done && html`<div class=${'banner ' + (done.refused ? 'warn' : 'good')} role="status" id="changed"><b>${t(done.how === 'remove' ? 'removedOf' : 'addedOf', { n: count(done.added ?? done.removed), all: count(done.total) })}</b>${done.refused > 0 && html`<span>${t('refusedNumbers', { n: count(done.refused) })}</span>${done.errors.slice(0, 5).map(e => html`<span key=${e.index}><bdi dir="ltr">#${e.index}: ${e.detail}</bdi></span>`)}`}</div>`}
+    ${done && html`<div class=${'banner ' + (done.refused ? 'warn' : 'good')} role="status" id="changed"><b>${t(done.how === 'remove' ? 'removedOf' : 'addedOf', { n: done.added ?? done.removed, all: done.total })}</b>${done.refused > 0 && html`<span>${t('refusedNumbers', { n: done.refused })}</span>${done.errors.slice(0, 5).map(e => html`<span key=${e.index}><bdi dir="ltr">#${e.index}: ${e.detail}</bdi></span>`)}`}</div>`}
     <div class="formgrid"><${Area} id="list" label=${t('numbersOneALine')} rows="4" dir="ltr" inputmode="tel" disabled=${!!file} ...${form.field('numbers')}/>
       <div class="stack"><${Field} id="listfile" label=${t('numbersFile')} hint=${t('numbersFileHint')}><input id="listfile" type="file" accept=".csv,.txt" aria-describedby="listfile-says" key=${done ? done.total + done.how : ''} onChange=${e => setFile(e.target.files[0] ?? null)}/></${Field}>
       <${Field} id="onlysender" label=${t('onlySender')} hint=${t('onlySenderHint')} dir="ltr" ...${form.field('sender')}/></div></div>

@@ -1,7 +1,7 @@
 // What several pages of the console use: fields, badges, times, lists, and a GSM counter.
 import { html, Empty, count, none, useState } from './ui.js';
 import { Table } from './table.js';
-import { t } from './strings.js';
+import { named, t } from './strings.js';
 import { session } from './net.js';
 
 const zone = () => { const m = -new Date().getTimezoneOffset(), two = n => String(Math.floor(Math.abs(n))).padStart(2, '0'); return `UTC${m < 0 ? '−' : '+'}${two(m / 60)}:${two(m % 60)}`; };
@@ -16,13 +16,14 @@ export const Id = ({ children }) => html`<bdi dir="ltr" class="mono">${children}
 
 const looks = {
   DELIVRD: 'go', ENROUTE: 'wait', ACCEPTD: 'wait', UNDELIV: 'bad', REJECTD: 'bad', accepted: 'go', throttled: 'wait', temporary: 'wait', unavailable: 'bad', permanent: 'bad', rejected: 'bad', no_route: 'bad', unknown: 'bad',
+  bound: 'go', waiting: 'wait', left: '', later: '', no: '',
   complete: 'go', firing: 'bad', resolved: 'go', NO_ROUTE: 'bad', PART: 'wait', writing: 'wait', closing: 'wait',
-  DELIVERED: 'go', SENT: 'go', up: 'go', active: 'go', RUNNING: 'go', FINISHED: 'go', COMPLETED: 'go', ready: 'go', chosen: 'go', matches: 'go',
-  PENDING: 'wait', SCHEDULED: 'wait', degraded: 'wait', paused: 'wait', PAUSED: 'wait', HELD: 'wait', APPROVAL: 'wait', connecting: 'wait', draining: 'wait',
+  DELIVERED: 'go', SENT: 'go', up: 'go', active: 'go', RUNNING: 'go', COMPLETED: 'go', matches: 'go',
+  PENDING: 'wait', SCHEDULED: 'wait', degraded: 'wait', paused: 'wait', PAUSED: 'wait', HELD: 'wait', DRAFT: '', PENDING_APPROVAL: 'wait', connecting: 'wait', draining: 'wait',
   FAILED: 'bad', REJECTED: 'bad', EXPIRED: 'bad', UNKNOWN: 'bad', down: 'bad', CANCELLED: '', stopped: '', lost: 'bad', disabled: '',
 };
 const signs = { go: '●', wait: '◐', bad: '✗' };
-export const Badge = ({ state, label }) => html`<span class=${'badge ' + (looks[state] ?? '')}><i aria-hidden="true">${signs[looks[state]] ?? '○'}</i> <bdi>${label ?? state}</bdi></span>`;
+export const Badge = ({ state, label }) => html`<span class=${'badge ' + (looks[state] ?? '')}><i aria-hidden="true">${signs[looks[state]] ?? '○'}</i> <bdi>${label ?? named('status', state)}</bdi></span>`;
 
 export const Wrong = ({ error, again }) => error && html`<div class="banner bad" role="alert"><b aria-hidden="true">✗</b><span>${error.message}</span>${again && html`<button onClick=${again}>${t('retry')}</button>`}</div>`;
 export const Loading = ({ tall }) => html`<div class=${'skeleton' + (tall ? ' tall' : '')} aria-busy="true"></div>`;

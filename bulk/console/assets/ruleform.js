@@ -1,6 +1,6 @@
 // The form of a rule: which messages it takes, and to which connectors they go.
 import { html, useState } from './ui.js';
-import { t } from './strings.js';
+import { named, t } from './strings.js';
 import { ask, useAsked } from './net.js';
 import { Area, Check, Choice, Field, Wrong, restOf, useForm } from './parts.js';
 
@@ -42,7 +42,7 @@ export function RuleForm({ of, onDone, onClose }) {
   const save = e => { e.preventDefault(); form.run(async v => onDone(await (of ? ask('PATCH', '/routes/' + of.id, rule(v, of.price != null)) : ask('POST', '/routes', rule(v))))); };
   const at = path => f(path).error;
   const input = (name, label, more = {}) => html`<${Field} id=${'r-' + name} label=${label} dir="ltr" autocapitalize="none" spellcheck="false" ...${more} ...${f(name)} error=${at(name) ?? at('match/' + name)}/>`;
-  const some = (name, label, all) => html`<fieldset class="some"><legend>${label}</legend><div class="row">${all.map(x => html`<${Check} key=${x} id=${`r-${name}-${x}`} label=${x} value=${v[name].includes(x)} onInput=${e => form.set(name, all.filter(y => y === x ? e.target.checked : v[name].includes(y)))}/>`)}</div>${at('match/' + name) && html`<span class="error" role="alert">${at('match/' + name)}</span>`}</fieldset>`;
+  const some = (name, label, all) => html`<fieldset class="some"><legend>${label}</legend><div class="row">${all.map(x => html`<${Check} key=${x} id=${`r-${name}-${x}`} label=${named('priority', x)} value=${v[name].includes(x)} onInput=${e => form.set(name, all.filter(y => y === x ? e.target.checked : v[name].includes(y)))}/>`)}</div>${at('match/' + name) && html`<span class="error" role="alert">${at('match/' + name)}</span>`}</fieldset>`;
   const change = (name, i, member, x) => form.set(name, v[name].map((item, k) => k === i ? { ...item, [member]: x } : item));
   const cell = (name, i, member, label, more = {}) => html`<${Field} id=${`r-${name}-${i}-${member}`} label=${label} dir="ltr" value=${v[name][i][member]} onInput=${e => change(name, i, member, e.target.value)} error=${at(`${name}/${i}/${member}`) ?? (member === 'days' ? at(`match/${name}/${i}`) : undefined)} ...${more}/>`;
   const drop = (name, i) => form.set(name, v[name].filter((_, k) => k !== i));

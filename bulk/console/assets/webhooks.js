@@ -1,6 +1,6 @@
 // Webhooks: where final states and messages from mobiles are told, what could not be told, and telling it again.
 import { html, Ask, CopyButton, count, none, useEffect, useState } from './ui.js';
-import { t } from './strings.js';
+import { named, t } from './strings.js';
 import { ask, get, useAsked, usePages } from './net.js';
 import { Badge, Choice, Field, Id, Listed, Loading, When, Wrong, may, restOf, seesAll, useForm } from './parts.js';
 
@@ -16,7 +16,7 @@ const failedColumns = replay => [
   { key: 'at', label: t('givenUpAt'), width: 21, get: f => f.failed_at, show: v => html`<${When} at=${v}/>` },
   { key: 'id', label: t('id'), width: 20, get: f => f.message_id, show: (v, f) => html`<a href=${`#/${page(f.kind)}/${encodeURIComponent(v)}`}><${Id}>${v}</${Id}></a>` },
   ...(may('replay') ? [{ key: 'act', label: '', width: 15, get: () => '', show: (v, f) => html`<button class="small" data-act="replay" onClick=${() => replay([f])}>${t('tellAgain')}</button>` }] : []), ...accountColumn(),
-  { key: 'kind', label: t('tells'), width: 16, get: f => t('kind_' + f.kind) }, { key: 'status', label: t('status'), width: 15, get: f => f.status ?? '', show: v => v ? html`<${Badge} state=${v}/>` : none },
+  { key: 'kind', label: t('tells'), width: 16, get: f => t('kind_' + f.kind) }, { key: 'status', label: t('status'), width: 15, get: f => f.status ? named('status', f.status) : '', show: (v, f) => v ? html`<${Badge} state=${f.status}/>` : none },
   { key: 'url', label: t('address'), width: 26, get: f => f.url, show: v => html`<${Text}>${v}</${Text}>` }, { key: 'error', label: t('error'), width: 30, grow: true, get: f => f.error, show: v => html`<${Text}>${v}</${Text}>` },
 ];
 
@@ -35,8 +35,8 @@ async function replayAll(failed) {
 }
 
 function Done({ done }) {
-  return html`<div class=${'banner ' + (done.replayed || !done.skipped.length ? 'good' : 'warn')} role="status" id="replayed"><b>${t('toldAgain', { n: count(done.replayed) })}</b>
-    ${done.skipped.length > 0 && html`<span>${t('notToldAgain', { n: count(done.skipped.length) })}</span>${done.skipped.slice(0, 5).map(s => html`<span key=${s.message_id}><${Id}>${s.message_id}</${Id}>: <bdi dir="ltr">${s.reason}</bdi></span>`)}`}</div>`;
+  return html`<div class=${'banner ' + (done.replayed || !done.skipped.length ? 'good' : 'warn')} role="status" id="replayed"><b>${t('toldAgain', { n: done.replayed })}</b>
+    ${done.skipped.length > 0 && html`<span>${t('notToldAgain', { n: done.skipped.length })}</span>${done.skipped.slice(0, 5).map(s => html`<span key=${s.message_id}><${Id}>${s.message_id}</${Id}>: <bdi dir="ltr">${s.reason}</bdi></span>`)}`}</div>`;
 }
 
 export function Webhooks() {
@@ -47,11 +47,11 @@ export function Webhooks() {
   const replay = async list => { try { setDone(await replayAll(list)); fail(null); } catch (e) { fail(e); } endpoints.again(); failed.again(); };
   return html`<div class="stack"><${Wrong} error=${wrong ?? endpoints.error ?? failed.error} again=${() => { fail(null); endpoints.again(); failed.again(); }}/>${done && html`<${Done} done=${done}/>`}
     ${may('webhook') && html`<${Own}/>`}
-    <section class="card"><div class="head"><h2>${t('endpoints')}</h2></div><${Listed} id="endpoints" of=${endpoints} rows=${endpoints.data?.endpoints} columns=${endpointColumns()} noun=${t('rows')} rowKey=${e => e.account_id + e.kind + e.url} nothing=${t('noEndpoints')} hint=${t('noEndpointsHint')}/></section>
-    <section class="card"><div class="head"><h2>${t('givenUp')}</h2>${may('replay') && failed.rows?.length > 0 && html`<button id="all" onClick=${() => setAsking(failed.rows)}>${t('tellAllAgain', { n: count(failed.rows.length) })}</button>`}</div>
-      <${Listed} id="givenup" of=${failed} columns=${failedColumns(replay)} noun=${t('rows')} rowKey=${f => f.message_id + f.failed_at} nothing=${t('noneGivenUp')} hint=${t('noneGivenUpHint')}/></section>
+    <section class="card"><div class="head"><h2>${t('endpoints')}</h2></div><${Listed} id="endpoints" of=${endpoints} rows=${endpoints.data?.endpoints} columns=${endpointColumns()} noun="rows" rowKey=${e => e.account_id + e.kind + e.url} nothing=${t('noEndpoints')} hint=${t('noEndpointsHint')}/></section>
+    <section class="card"><div class="head"><h2>${t('givenUp')}</h2>${may('replay') && failed.rows?.length > 0 && html`<button id="all" onClick=${() => setAsking(failed.rows)}>${t('tellAllAgain', { n: failed.rows.length })}</button>`}</div>
+      <${Listed} id="givenup" of=${failed} columns=${failedColumns(replay)} noun="rows" rowKey=${f => f.message_id + f.failed_at} nothing=${t('noneGivenUp')} hint=${t('noneGivenUpHint')}/></section>
     ${may('replay') && html`<${Since} onDone=${setDone}/>`}
-    ${asking && html`<${Ask} title=${t('tellAgainAsk')} yes=${t('tellAgain')} onYes=${() => replay(asking)} onNo=${() => setAsking(null)}>${t('tellAgainSays', { n: count(asking.length) })}</${Ask}>`}</div>`;
+    ${asking && html`<${Ask} title=${t('tellAgainAsk')} yes=${t('tellAgain')} onYes=${() => replay(asking)} onNo=${() => setAsking(null)}>${t('tellAgainSays', { n: asking.length, recognised: t('recognised') })}</${Ask}>`}</div>`;
 }
 
 // Own is where the final states of the own account go.
@@ -93,6 +93,6 @@ function Since({ onDone }) {
     });
   };
   return html`<form class="card stack" id="since-form" onSubmit=${go}><div><h2>${t('tellTime')}</h2><p class="dim small">${t('tellTimeHint')}</p></div><${Wrong} error=${restOf(form.problem, ['since', 'until', 'status'])}/>
-    <div class="formgrid"><${Field} id="since" label=${t('acceptedFrom')} type="datetime-local" required ...${form.field('since')}/><${Field} id="until" label=${t('acceptedUntil')} type="datetime-local" ...${form.field('until')}/><${Choice} id="final" label=${t('status')} options=${[['', t('all')], ...finals]} ...${form.field('status')}/></div>
-    <div class="row"><button disabled=${form.busy}>${t('tellAgain')}</button>${told != null && html`<span class="dim small" role="status">${t('toldAgain', { n: count(told) })}</span>`}</div></form>`;
+    <div class="formgrid"><${Field} id="since" label=${t('acceptedFrom')} type="datetime-local" required ...${form.field('since')}/><${Field} id="until" label=${t('acceptedUntil')} type="datetime-local" ...${form.field('until')}/><${Choice} id="final" label=${t('status')} options=${[['', t('all')], ...finals.map(s => [s, named('status', s)])]} ...${form.field('status')}/></div>
+    <div class="row"><button disabled=${form.busy}>${t('tellAgain')}</button>${told != null && html`<span class="dim small" role="status">${t('toldAgain', { n: told })}</span>`}</div></form>`;
 }

@@ -51,8 +51,8 @@ export function Table({ id, columns, rows, total, empty, sort: first, tools, row
   const cell = (c, r) => html`<td class=${(c.num ? 'n ' : '') + (c.cls?.(r) ?? '')} title=${c.num ? null : String(c.get(r) ?? '')}>${c.show ? c.show(c.get(r), r) : c.get(r)}</td>`;
   const sign = c => sort?.key === c.key ? (sort.down ? ' ↓' : ' ↑') : '';
   return html`<div class="tools">
-      ${filter && html`<input type="search" placeholder=${words.filter} aria-label=${words.filter + ' ' + noun} value=${query} onInput=${e => { setQuery(e.target.value); if (box.current) box.current.scrollTop = 0; }}/>`}
-      <span class="dim small" data-count>${query ? words.of.replace('{n}', list.length.toLocaleString('en')).replace('{all}', rows.length.toLocaleString('en')) : rows.length.toLocaleString('en')} ${noun}</span>
+      ${filter && html`<input type="search" placeholder=${words.filter} aria-label=${words.filter + ' ' + words.named(noun)} value=${query} onInput=${e => { setQuery(e.target.value); if (box.current) box.current.scrollTop = 0; }}/>`}
+      <span class="dim small" data-count>${query ? words.of.replace('{n}', list.length.toLocaleString('en')).replace('{all}', words.counted(rows.length, noun)) : words.counted(rows.length, noun)}</span>
       <span style=${{ flex: 1 }}></span>${tools}
       <${Menu} label=${words.columns}>${columns.filter(c => c.label).map(c => html`<label class="check" key=${c.key}><input type="checkbox" checked=${!hidden.has(c.key)} onChange=${() => toggle(c.key)}/>${c.label}</label>`)}</${Menu}>
       <${CopyButton} text=${csv} label=${words.copyCSV}/></div>

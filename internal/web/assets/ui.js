@@ -8,7 +8,8 @@ export { render, Fragment };
 export const html = htm.bind(h);
 
 // What the shared pieces say: a page in another language changes it.
-export const words = { filter: 'Filter', columns: 'Columns', copyCSV: 'Copy CSV', copy: 'Copy', copied: 'Copied ✓', cancel: 'Cancel', of: '{n} of {all}', dark: 'Dark theme', light: 'Light theme' };
+export const words = { filter: 'Filter', columns: 'Columns', copyCSV: 'Copy CSV', copy: 'Copy', copied: 'Copied ✓', cancel: 'Cancel', of: '{n} of {all}', dark: 'Dark theme', light: 'Light theme',
+  named: noun => noun, counted: (n, noun) => `${n.toLocaleString('en')} ${n === 1 ? noun.replace(/s$/, '') : noun}` };
 
 // Numbers. "–" is nothing yet, "0" is zero.
 export const none = '–';
