@@ -62,8 +62,9 @@ func (s *Spec) compileSenders() (*senderPolicy, error) {
 		case entry == "" || len(entry) > maxSenderPattern || !printable(entry):
 			return nil, fmt.Errorf("%.40q is not a sender: an entry has 1 to %d characters", entry, maxSenderPattern)
 		case len(entry) > 2 && entry[0] == '/' && entry[len(entry)-1] == '/':
-			re, err := regexp.Compile("^(?:" + entry[1:len(entry)-1] + ")$")
-			if err != nil {
+			text := entry[1 : len(entry)-1]
+			re, err := regexp.Compile("^(?:" + text + ")$")
+			if _, alone := regexp.Compile(text); err != nil || alone != nil { // a)|(?:b only stands as a part
 				return nil, fmt.Errorf("%.60q is not a regular expression (RE2)", entry)
 			}
 			p.patterns = append(p.patterns, re)
