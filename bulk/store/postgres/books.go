@@ -139,7 +139,7 @@ func (s *Store) openBooks(ctx context.Context) error {
 	s.books.mu.Lock()
 	s.books.own = own
 	s.books.mu.Unlock()
-	return s.refreshBooks(ctx)
+	return errors.Join(s.refreshBooks(ctx), s.refreshPurses(ctx), s.refreshQuotas(ctx))
 }
 
 func (s *Store) refreshBooks(ctx context.Context) error {
@@ -150,20 +150,27 @@ func (s *Store) refreshBooks(ctx context.Context) error {
 	s.books.mu.Lock()
 	s.books.others = others
 	s.books.mu.Unlock()
-	return errors.Join(s.refreshPurses(ctx), s.refreshQuotas(ctx))
+	return nil
 }
 
-// refresher keeps up with what other nodes count and pay.
+// refresher keeps up with what other nodes count and pay. The books have rows for each campaign there was: what takes
+// long is read less often.
 func (s *Store) refresher() {
 	tick := time.NewTicker(refreshEvery)
 	defer tick.Stop()
+	var books time.Time
 	for {
 		select {
 		case <-tick.C:
 			if s.ids.Load() == nil {
 				continue // no node yet
 			}
-			if err := s.refreshBooks(s.working); err != nil && s.working.Err() == nil {
+			var err error
+			if began := time.Now(); began.After(books) {
+				err = s.refreshBooks(s.working)
+				books = time.Now().Add(lookPause * time.Since(began))
+			}
+			if err = errors.Join(err, s.refreshPurses(s.working), s.refreshQuotas(s.working)); err != nil && s.working.Err() == nil {
 				s.log.Warn("read what other nodes counted", "error", err)
 			}
 		case <-s.working.Done():
