@@ -11,6 +11,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"protei-bulk/bulk/alert"
 )
@@ -119,5 +120,57 @@ func TestMailServerOfAnotherNameIsRefused(t *testing.T) {
 	d.set(t, alert.Channel{Name: "night", Kind: alert.Email, Server: s.Addr().String(), From: "a@b.c", To: []string{"d@e.f"}})
 	if err := d.Try(t.Context(), "night"); err == nil || !strings.Contains(err.Error(), "certificate") {
 		t.Errorf("an unknown certificate: %v", err)
+	}
+}
+
+// TestMailStaysOneMail: names of customers and connectors stand in a summary. Line breaks in one make no
+// header, no second recipient and no end of the mail.
+func TestMailStaysOneMail(t *testing.T) {
+	server, roots := newMailServer(t)
+	m := &memory{}
+	book, err := alert.OpenBook(t.Context(), m, loopback)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const subject = "acme\r\nBcc: evil@example.com\r\n\r\n.\r\nRCPT TO:<evil@example.com>"
+	w := alert.NewWatcher(alert.Options{
+		Book: book, Store: m, Guard: loopback, Logger: slog.New(slog.DiscardHandler), Roots: roots,
+		Measure: func(time.Time) []alert.Sample {
+			return []alert.Sample{{Rule: alert.LaneLong, Subject: subject, Value: 200_000}}
+		},
+	})
+	good := alert.Channel{Name: "mail", Kind: alert.Email, Server: server.Addr().String(), From: "Ops <ops@example.com>", To: []string{"night@example.com"}}
+	for what, change := range map[string]func(*alert.Channel){
+		"the sender's address":    func(c *alert.Channel) { c.From = "ops@example.com\r\nRCPT TO:<evil@example.com>" },
+		"the sender's name":       func(c *alert.Channel) { c.From = "Ops\r\nBcc: evil@example.com <ops@example.com>" },
+		"the recipient's address": func(c *alert.Channel) { c.To = []string{"night@example.com\r\nBcc: evil@example.com"} },
+	} {
+		bad := good
+		change(&bad)
+		if _, err := book.SetChannel(t.Context(), bad); err == nil {
+			t.Errorf("line breaks in %s are taken", what)
+		}
+	}
+	if _, err := book.SetChannel(t.Context(), good); err != nil {
+		t.Fatal(err)
+	}
+	r, err := book.Rule(alert.LaneLong)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.For = 0
+	if err := book.SetRule(t.Context(), r); err != nil {
+		t.Fatal(err)
+	}
+	w.Start()
+	said := <-server.said
+	w.Stop()
+	envelope, mail, _ := strings.Cut(said, "DATA\r\n")
+	header, body, _ := strings.Cut(mail, "\r\n\r\n")
+	if strings.Count(envelope, "RCPT TO:") != 1 || strings.Contains(header, "\r\nBcc") || !strings.Contains(header, "=0D=0ABcc") {
+		t.Errorf("the subject makes a header or a recipient of its own:\n%s", said)
+	}
+	if text, commands, _ := strings.Cut(body, "\r\n.\r\n"); !strings.Contains(text, "RCPT TO:<evil") || strings.Contains(commands, "RCPT") {
+		t.Errorf("the mail ends early:\n%s", said)
 	}
 }

@@ -62,10 +62,17 @@ func List(dir, before string) ([]File, error) {
 	return all, nil
 }
 
+// Names of complete files are not longer, and have these letters only: no path, nothing that a file
+// system refuses.
+const (
+	maxFileName = 64
+	nameLetters = "abcdefghijklmnopqrstuvwxyz0123456789-."
+)
+
 // OpenFile opens a complete file of a folder; any other name is [fs.ErrNotExist]. The file of a
 // name never changes, so what was read of it can be continued later.
 func OpenFile(dir, name string) (*os.File, error) {
-	if f, ok := fileOf(name); !ok || f.State != Complete || filepath.Base(name) != name {
+	if f, ok := fileOf(name); !ok || f.State != Complete || len(name) > maxFileName || strings.Trim(name, nameLetters) != "" {
 		return nil, fmt.Errorf("%q: %w", name, fs.ErrNotExist)
 	}
 	return os.Open(filepath.Join(dir, name))

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"io/fs"
+	"strings"
 	"testing"
 	"time"
 
@@ -57,7 +58,10 @@ func TestList(t *testing.T) {
 	if text, err := io.ReadAll(f); err != nil || string(text) != "12345" {
 		t.Errorf("it holds %q, %v", text, err)
 	}
-	for _, name := range []string{"current.csv", "position", "../files.go", "cdr-20300131-090000-001.csv/", "cdr-20300131-120000-001.csv", "../" + "cdr-20300131-090000-001.csv"} {
+	for _, name := range []string{
+		"current.csv", "position", "../files.go", "cdr-20300131-090000-001.csv/", "cdr-20300131-120000-001.csv", "../" + "cdr-20300131-090000-001.csv",
+		"cdr-20300131-090000/../position.csv", "cdr-20300131-090000\x00.csv", "cdr-20300131-090000" + strings.Repeat("0", 300) + ".csv",
+	} {
 		if f, err := OpenFile(dir, name); !errors.Is(err, fs.ErrNotExist) {
 			t.Errorf("%s: %v, %v, want none", name, f, err)
 		}

@@ -36,12 +36,13 @@ func AppendFault(dst []byte, f *Fault) []byte {
 	return append(dst, b.String()...)
 }
 
-// harmless keeps a spreadsheet from taking what a customer sent for a formula.
+// harmless keeps a spreadsheet from taking what a customer sent for a formula. A telephone number
+// may begin with a plus sign.
 func harmless(s string) string {
-	if s != "" && strings.IndexByte("=@\t\r", s[0]) >= 0 {
-		return "'" + s
+	if s == "" || strings.IndexByte("=@\t\r\n", s[0]) < 0 && (s[0] != '+' && s[0] != '-' || strings.Trim(s[1:], "0123456789 ") == "") {
+		return s
 	}
-	return s
+	return "'" + s
 }
 
 // WriteFaults writes the error file of an owner as CSV: what imports refused up to entry

@@ -131,6 +131,7 @@ func TestImport(t *testing.T) {
 			faults: "3,,malformed_json,the row is not a JSON object,x\n",
 		},
 		"formulas in the error file": {in: "to\n0151234567\n=cmd|x!A1\n", members: []string{"2 0151234567 "}, faults: "3,to,invalid_recipient,is no number,'=cmd|x!A1\n"},
+		"formulas with a sign":       {in: "to\n0151234567\n+1-cmd|x!A1\n-2+cmd|x!A1\n", members: []string{"2 0151234567 "}, faults: "3,to,invalid_recipient,is no number,'+1-cmd|x!A1\n4,to,invalid_recipient,is no number,'-2+cmd|x!A1\n"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			m := &memory{}

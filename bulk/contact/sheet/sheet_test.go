@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"runtime"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -124,6 +125,8 @@ func TestFilesThatCannotBeRead(t *testing.T) {
 		"cut off":               {in: book(t, map[string]string{"xl/workbook.xml": workbookXML, "xl/_rels/workbook.xml.rels": relsXML, "xl/worksheets/sheet1.xml": `<worksheet><sheetData><row r="1"><c><v>1</v>`}), want: "unexpected EOF"},
 		"entities":              {in: workbook(t, `<row><c><v>1</v></c></row>`, `<!DOCTYPE x [<!ENTITY a "aaaa">]>`), want: "XML"},
 		"unpacks to too much":   {in: workbook(t, strings.Repeat(`<row><c t="str"><v>aaaaaaaaaaaaaaaaaaaaaaaaaaaaa</v></c></row>`, 800_000), ""), want: "unpacks to more"},
+		"shared texts too much": {in: book(t, map[string]string{"xl/workbook.xml": workbookXML, "xl/_rels/workbook.xml.rels": relsXML, "xl/sharedStrings.xml": "<sst>" + strings.Repeat("<si><t>aaaaaaaaaaaaaaaaaaaaaaaaaaaaa</t></si>", 1_600_000)}), want: "unpacks to more"},
+		"too many files in it":  {in: book(t, manyFiles(10_001)), want: "unpacks to more"},
 		"a text without end":    {in: workbook(t, `<row><c t="str"><v>`+strings.Repeat("a", 1<<20)+`</v></c></row>`, ""), want: "too long"},
 		"too many rows":         {in: workbook(t, `<row r="1048577"><c><v>1</v></c></row>`, ""), want: "more than"},
 	} {
@@ -160,6 +163,14 @@ func book(t testing.TB, files map[string]string) string {
 		t.Fatal(err)
 	}
 	return b.String()
+}
+
+func manyFiles(n int) map[string]string {
+	all := make(map[string]string, n)
+	for i := range n {
+		all[strconv.Itoa(i)] = ""
+	}
+	return all
 }
 
 func workbook(t testing.TB, sheetData, head string) string {
