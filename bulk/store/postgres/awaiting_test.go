@@ -3,7 +3,9 @@ package postgres
 import (
 	"fmt"
 	"slices"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5/stdlib"
 
@@ -218,5 +220,32 @@ func TestListOfWhatIsSent(t *testing.T) {
 	slices.Sort(awaiting)
 	if !slices.Equal(swept, awaiting) {
 		t.Errorf("swept are %v, await a receipt %v", swept, awaiting)
+	}
+}
+
+// TestListOfWhatWasSentBefore: what is SENT of all accounts is looked for day by day, and all of it is found.
+func TestListOfWhatWasSentBefore(t *testing.T) {
+	var ahead atomic.Int64
+	n := open(t, database(t), 1, func(o *Options) { o.Now = func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) } })
+	n.own(1)
+	n.until("the feeder has looked", func() bool { return !n.owners.of(1).behind(int(message.Normal)) })
+	var want []message.ID
+	for _, hours := range []time.Duration{0, 25, 49, 70} {
+		ahead.Store(int64(hours * time.Hour))
+		msgs := n.make(2, 1)
+		n.accept(msgs)
+		n.must(submitted(msgs[0], msgs[0].ID.String()), submitted(msgs[1], msgs[1].ID.String()))
+		want = append(want, idsOf(msgs)...)
+	}
+	slices.Reverse(want)
+	for _, limit := range []int{3, 8, 20} {
+		list, _, _, err := n.List(t.Context(), store.Query{Status: message.Sent, Limit: limit})
+		if want := want[:min(limit, len(want))]; err != nil || !slices.Equal(idsOf(list), want) {
+			t.Errorf("the newest %d: %v (%v), want %v", limit, idsOf(list), err, want)
+		}
+	}
+	list, _, _, err := n.List(t.Context(), store.Query{Status: message.Sent, Cursor: want[4], Since: want[6].Time()})
+	if err != nil || !slices.Equal(idsOf(list), want[5:7]) && !slices.Equal(idsOf(list), want[5:]) {
+		t.Errorf("between: %v (%v), want %v", idsOf(list), err, want[5:7])
 	}
 }

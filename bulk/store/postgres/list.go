@@ -120,18 +120,39 @@ func (s *Store) listSent(ctx context.Context, q *store.Query, limit int) (list [
 		return nil, true, err
 	}
 	low, high := bounds(q)
+	waiting := 0
+	// What awaits a receipt is sorted by account: of all accounts it is sorted anew, the last day's, two days before...
+	for span := 24 * time.Hour; high > low && waiting < limit; span *= 2 {
+		from := low
+		if q.Account == 0 {
+			newest := s.opts.Now()
+			if t := high.Time(); t.Before(newest) {
+				newest = t
+			}
+			from = max(low, message.FirstID(newest.Add(-span)))
+		}
+		awaiting, err := s.listAwaiting(ctx, q, from, high, limit-waiting)
+		if err != nil {
+			return nil, true, err
+		}
+		waiting += len(awaiting)
+		list, high = append(list, awaiting...), from
+	}
+	slices.SortFunc(list, func(a, b found) int { return cmp.Compare(b.m.ID, a.m.ID) })
+	return list[:min(limit, len(list))], true, nil
+}
+
+// listAwaiting lists what is SENT and awaits a receipt, of ids from low to below high, newest first.
+func (s *Store) listAwaiting(ctx context.Context, q *store.Query, low, high message.ID, limit int) ([]found, error) {
 	of := &where{}
 	of.add("r.id >= ?", int64(low))
 	of.add("r.id < ?", int64(high))
 	if q.Account != 0 {
 		of.add("r.account = ?", int64(q.Account))
 	}
-	w = (&where{args: of.args}).conditions(q)
+	w := (&where{args: of.args}).conditions(q)
 	w.add("m.status = ?", int16(message.Sent))
-	awaiting, err := s.listBy(ctx, rowColumns+"FROM (SELECT DISTINCT r.id FROM receipts r"+of.text+" AND r.open ORDER BY r.id DESC) u "+eachID, "u.id", w, limit, 0)
-	list = append(list, awaiting...)
-	slices.SortFunc(list, func(a, b found) int { return cmp.Compare(b.m.ID, a.m.ID) })
-	return list[:min(limit, len(list))], true, err
+	return s.listBy(ctx, rowColumns+"FROM (SELECT DISTINCT r.id FROM receipts r"+of.text+" AND r.open ORDER BY r.id DESC) u "+eachID, "u.id", w, limit, 0)
 }
 
 // total is how many messages are in a status, of all accounts.
