@@ -89,6 +89,15 @@ func (s *sink) last(t testing.TB) *message.Message {
 	return s.msgs[len(s.msgs)-1]
 }
 
+// take returns what was accepted since it was called last.
+func (s *sink) take() []*message.Message {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	all := s.msgs
+	s.msgs = nil
+	return all
+}
+
 func (s *sink) count() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
