@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"strconv"
 	"strings"
@@ -251,7 +252,7 @@ func parseTargets(list []string, strategy string) ([]map[string]any, error) {
 		target := map[string]any{"connector": name}
 		if ok {
 			n, err := strconv.ParseFloat(text, 64)
-			if err != nil {
+			if err != nil || math.IsNaN(n) || math.IsInf(n, 0) {
 				return nil, usageError("--to %q: %q is not a number", item, text)
 			}
 			if strategy == "least_cost" {

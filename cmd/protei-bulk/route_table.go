@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -119,6 +120,9 @@ func readTable(stdin io.Reader, path, format string) ([]any, error) {
 	if !ok {
 		return nil, usageError(`%s is neither a list of rules nor an object with "routes"`, path)
 	}
+	if _, err := json.Marshal(rules); err != nil { // .nan and .inf of YAML
+		return nil, usageError("%s: %v", path, err)
+	}
 	return rules, nil
 }
 
@@ -213,7 +217,7 @@ func csvTargets(text string, strategy any) ([]any, error) {
 		target := map[string]any{"connector": name}
 		if given {
 			n, err := strconv.ParseFloat(value, 64)
-			if err != nil {
+			if err != nil || math.IsNaN(n) || math.IsInf(n, 0) {
 				return nil, fmt.Errorf("target %q is not name:number", s)
 			}
 			if strategy == "least_cost" {
