@@ -6,8 +6,7 @@ cd "$(dirname "$0")/.."
 each=${1:-5s} count=0 begin=$SECONDS built=''
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-while IFS=: read -r file target; do
-  dir=$(dirname "$file")
+while read -r dir target; do
   echo "fuzz $dir/$target for $each"
   if [ "$built" != "$dir" ]; then
     go test -c -fuzz . -o "$work/test" "./$dir"
@@ -17,6 +16,6 @@ while IFS=: read -r file target; do
   (cd "$dir" && "$work/test" -test.run '^$' -test.fuzz "^$target\$" -test.fuzztime "$each" -test.fuzzminimizetime 100x -test.parallel 2 \
     -test.fuzzcachedir "$(go env GOCACHE)/fuzz/protei-bulk/$dir") >"$work/log" 2>&1 || { cat "$work/log"; exit 1; }
   count=$((count + 1))
-done < <(git ls-files '*_test.go' | xargs grep -oE '^func Fuzz[A-Za-z0-9_]+' | sed 's/func //')
+done < <(git ls-files '*_test.go' | xargs grep -oE '^func Fuzz[A-Za-z0-9_]+' | sed -E 's,/[^/:]*:func , ,' | sort)
 [ "$count" -gt 0 ] || { echo "no fuzz target found"; exit 1; }
 echo "$count targets fuzzed in $((SECONDS - begin)) s, nothing found"
