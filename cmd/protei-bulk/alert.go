@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"math"
 	"strconv"
 	"strings"
 
@@ -153,7 +154,7 @@ func subjectThresholds(pairs []string) (map[string]float64, error) {
 	for _, pair := range pairs {
 		i := strings.LastIndexByte(pair, '=')
 		v, err := strconv.ParseFloat(pair[i+1:], 64)
-		if i < 1 || err != nil {
+		if i < 1 || err != nil || math.IsNaN(v) || math.IsInf(v, 0) {
 			return nil, usageError("--subject %q is not NAME=VALUE", pair)
 		}
 		limits[pair[:i]] = v
