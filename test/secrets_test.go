@@ -56,7 +56,7 @@ func TestSecretsStaySecret(t *testing.T) {
 	p.want(http.StatusCreated, "POST", "/api/v1/connectors", `{"name":"own","address":"127.0.0.1:1","system_id":"us","password":"ConPw6Kj","outbind_password":"OutPw5Hg"}`, nil)
 	p.want(http.StatusCreated, "POST", "/api/v1/connectors", `{"name":"agg","kind":"http","system_id":"us","password":"AggPw4Fd+x","callback_secret":"c4llb4cks3cretKQ","mode":"running",
 "http":{"url":"http://127.0.0.1:1/sms?user={{username}}&key={{password}}&to={{to}}&msg={{text}}","method":"GET","id":"regexp:^OK (\\S+)"}}`, nil)
-	p.want(http.StatusCreated, "POST", "/api/v1/routes", `{"name":"agg","to_prefix":"1555","targets":[{"connector":"agg"}]}`, nil)
+	p.want(http.StatusCreated, "POST", "/api/v1/routes", `{"name":"agg","match":{"prefixes":["1555"]},"targets":[{"connector":"agg"}]}`, nil)
 	p.want(http.StatusCreated, "PUT", "/api/v1/alerts/channels/tele", `{"kind":"http","url":"http://127.0.0.1:1/bot{{.Secret}}/send","body":"{}","secret":"AlertPw3Sa"}`, nil)
 	if a := p.post("/api/v1/alerts/channels/tele/test", ""); !strings.Contains(string(a.body), "refused") {
 		t.Errorf("the test of a channel that nobody answers says %s", a.body)

@@ -110,3 +110,82 @@ func TestTLS(t *testing.T) {
 		t.Error("a plain bind is answered on the TLS port")
 	}
 }
+
+// tlsServer is a server that speaks TLS up to a version and tells how each handshake ended.
+func tlsServer(t *testing.T, most uint16) (address string, handshakes chan error) {
+	t.Helper()
+	cert, key, _ := selfSigned(t)
+	pair, err := tls.LoadX509KeyPair(cert, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ln, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS10, MaxVersion: most})
+	if err != nil {
+		t.Fatal(err)
+	}
+	handshakes = make(chan error, 1)
+	ended := make(chan struct{})
+	t.Cleanup(func() { ln.Close(); <-ended })
+	go func() {
+		defer close(ended)
+		for {
+			c, err := ln.Accept()
+			if err != nil {
+				return
+			}
+			_ = c.SetDeadline(time.Now().Add(10 * time.Second))
+			err = c.(*tls.Conn).HandshakeContext(t.Context())
+			c.Close()
+			select {
+			case handshakes <- err:
+			default: // the first is enough
+			}
+		}
+	}()
+	return ln.Addr().String(), handshakes
+}
+
+// TestClientsRefuseOldTLS: connectors to SMSCs and aggregators, webhooks and alert channels speak TLS 1.2 and
+// later only, even those that take any certificate.
+func TestClientsRefuseOldTLS(t *testing.T) {
+	t.Parallel()
+	config := filepath.Join(t.TempDir(), "bulk.yaml")
+	if err := os.WriteFile(config, []byte("webhooks: {allow: [127.0.0.0/8]}\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	p := serveDev(t, "--config", config)
+	p.want(http.StatusCreated, "POST", "/api/v1/routes", `{"name":"others","match":{"prefixes":["1555"]},"targets":[{"connector":"default"}]}`, nil)
+	calls := map[string]func(name, address string){
+		"smpp": func(name, address string) {
+			p.want(http.StatusCreated, "POST", "/api/v1/connectors", `{"name":"`+name+`","address":"`+address+`","system_id":"us","password":"pw","tls":true,"tls_insecure":true}`, nil)
+		},
+		"http": func(name, address string) {
+			p.want(http.StatusCreated, "POST", "/api/v1/connectors", `{"name":"`+name+`","kind":"http","mode":"running","tls_insecure":true,
+"http":{"url":"https://`+address+`/?to={{to}}&text={{text}}","method":"GET","id":"regexp:^OK (\\S+)"}}`, nil)
+			p.want(http.StatusCreated, "POST", "/api/v1/routes", `{"name":"`+name+`","match":{"prefixes":["1556`+name[len(name)-1:]+`"]},"targets":[{"connector":"`+name+`"}]}`, nil)
+			p.sendOne(`{"from":"Test","to":"+1556` + name[len(name)-1:] + `0002222","text":"hello"}`)
+		},
+		"webhook": func(_, address string) {
+			p.sendOne(`{"from":"Test","to":"+15550008003","text":"hello","dlr_url":"https://` + address + `/"}`)
+		},
+		"alert": func(name, address string) {
+			p.want(http.StatusCreated, "PUT", "/api/v1/alerts/channels/"+name, `{"kind":"webhook","url":"https://`+address+`/"}`, nil)
+			p.post("/api/v1/alerts/channels/"+name+"/test", "")
+		},
+	}
+	for kind, call := range calls {
+		for version, most := range map[string]uint16{"1": tls.VersionTLS11, "2": tls.VersionTLS12} {
+			address, handshakes := tlsServer(t, most)
+			call(kind+version, address)
+			select {
+			case err := <-handshakes:
+				// That a webhook does not know the certificate shows in the handshake, too: behind the versions.
+				if old := err != nil && strings.Contains(err.Error(), "unsupported versions"); old != (most < tls.VersionTLS12) {
+					t.Errorf("%s with a server of TLS 1.%s: %v", kind, version, err)
+				}
+			case <-time.After(20 * time.Second):
+				t.Errorf("%s: nobody came to the server of TLS 1.%s\n%s", kind, version, p.out)
+			}
+		}
+	}
+}
