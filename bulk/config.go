@@ -177,7 +177,7 @@ func (c *Config) LoadFile(path string) error {
 	next := *c
 	dec := yaml.NewDecoder(bytes.NewReader(text), yaml.Strict())
 	if err := dec.Decode(&next); err != nil && !errors.Is(err, io.EOF) {
-		return fmt.Errorf("configuration %s: %s", path, c.explain(err))
+		return fmt.Errorf("configuration %s: %s", path, c.explain(withoutSource(err, text)))
 	}
 	keepEmptied(reflect.ValueOf(&next).Elem(), reflect.ValueOf(c).Elem())
 	*c = next
@@ -229,6 +229,28 @@ func typeWords(goType string) string {
 	}
 }
 
+var (
+	yamlPlace = regexp.MustCompile(`^\[(\d+):\d+\] `)
+	yamlKey   = regexp.MustCompile(`^[\s{-]*"?([a-z_]+)"?\s*:`)
+)
+
+// withoutSource is an error of the YAML parser that names line, column and key instead of showing the
+// lines around them, which may hold passwords.
+func withoutSource(err error, source []byte) error {
+	said := yaml.FormatError(err, false, false)
+	place := yamlPlace.FindStringSubmatch(said)
+	if place == nil {
+		return errors.New(said)
+	}
+	lines := bytes.Split(source, []byte{'\n'})
+	if n, err := strconv.Atoi(place[1]); err == nil && n >= 1 && n <= len(lines) {
+		if key := yamlKey.FindSubmatch(lines[n-1]); key != nil {
+			said = place[0] + string(key[1]) + ": " + said[len(place[0]):]
+		}
+	}
+	return errors.New(said)
+}
+
 func (c *Config) explain(err error) string {
 	text := wrongType.ReplaceAllStringFunc(err.Error(), func(m string) string {
 		parts := wrongType.FindStringSubmatch(m)
@@ -255,6 +277,9 @@ func (c *Config) LoadEnv(getenv func(string) string) error {
 	c.walk(func(key, _ string, v reflect.Value) {
 		if text := getenv(envName(key)); text != "" {
 			if err := parseInto(v, text); err != nil {
+				if _, secret := v.Interface().(Seeds); secret {
+					text = "…"
+				}
 				errs = append(errs, fmt.Errorf("%s=%q: %w", envName(key), text, err))
 			}
 		}
@@ -330,6 +355,11 @@ func (c *Config) Validate() error {
 	if (c.TLS.Cert == "") != (c.TLS.Key == "") {
 		bad("tls", "cert and key belong together")
 	}
+	for key, name := range map[string]string{"tls.cert": c.TLS.Cert, "tls.key": c.TLS.Key} {
+		if strings.Contains(name, "-----BEGIN") {
+			bad(key, "is the name of a file, not what stands in it")
+		}
+	}
 	sort.Slice(errs, func(i, j int) bool { return errs[i].Error() < errs[j].Error() })
 	return errors.Join(errs...)
 }
@@ -395,7 +425,10 @@ func parseInto(v reflect.Value, text string) error {
 		*p = strings.FieldsFunc(text, func(r rune) bool { return r == ',' || r == ' ' })
 	case *Seeds:
 		if strings.HasPrefix(text, "[") { // sections, as JSON
-			return yaml.Unmarshal([]byte(text), p)
+			if err := yaml.Unmarshal([]byte(text), p); err != nil {
+				return withoutSource(err, []byte(text))
+			}
+			return nil
 		}
 		*p = strings.FieldsFunc(text, func(r rune) bool { return r == ',' || r == ' ' })
 	case *Duration:
@@ -463,10 +496,17 @@ func redactAll(list []string) []string {
 	return all
 }
 
+// looseSecret finds what is no URL and has a password nevertheless: user:password@host, of which the
+// scheme was forgotten, password=… as in a DSN, and a key in place of the name of its file.
+var looseSecret = regexp.MustCompile(`(?i)^[^/@]*:[^@]*@|password|-----BEGIN`)
+
 // redactURL hides the password of a URL, and those among its parameters, as in
 // postgres://host/db?password=….
 func redactURL(text string) string {
 	if !strings.Contains(text, "://") {
+		if looseSecret.MatchString(text) {
+			return "(not a URL, hidden)"
+		}
 		return text
 	}
 	u, err := url.Parse(text)

@@ -106,7 +106,8 @@ func settingsFile(path string, body map[string]any) error {
 	}
 	var settings map[string]any
 	if err := yaml.Unmarshal(text, &settings); err != nil {
-		return usageError("--file %s: %v", path, err)
+		// Without the lines around the fault: they may hold the password.
+		return usageError("--file %s: %s", path, yaml.FormatError(err, false, false))
 	}
 	encoded, err := json.Marshal(settings) // numbers as JSON has them
 	if err != nil {
