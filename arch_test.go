@@ -95,7 +95,7 @@ var outside = map[string][]string{
 	"github.com/HdrHistogram":         {"load/stats"},
 	"github.com/go-json-experiment/":  {"bulk", "load", "cmd", "test"},
 	"github.com/danielgtaylor/huma":   {"bulk/api"},
-	"github.com/chromedp":             {"internal/browser"},
+	"github.com/chromedp":             {"internal/browser", "bench/console"},
 	"github.com/shirou/gopsutil":      {"bulk/metrics", "load/target", "load", "cmd", "test"},
 	"github.com/goccy/go-yaml":        {"cmd", "load/scenario", "bulk"},
 	"pgregory.net/rapid":              {"..."},

@@ -12,7 +12,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
@@ -23,6 +22,7 @@ import (
 	"syscall"
 	"time"
 
+	"protei-bulk/bench/e2e/drive"
 	"protei-bulk/internal/servers"
 )
 
@@ -144,36 +144,16 @@ func (b *bench) start(store string) error {
 
 // launch starts the program and reads what it says when it is ready.
 func (b *bench) launch(name string, ready any, args ...string) error {
-	file := filepath.Join(b.dir, name+".json")
-	if err := os.Remove(file); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return err
+	cmd, err := drive.Launch(b.opts.binary, b.dir, name, ready, args...)
+	if err == nil {
+		b.started = append(b.started, cmd)
 	}
-	log, err := os.Create(filepath.Join(b.dir, name+".log"))
-	if err != nil {
-		return err
-	}
-	defer log.Close()
-	cmd := exec.Command(b.opts.binary, append(args, "--parent-death", "--ready-file", file)...)
-	cmd.Stdout, cmd.Stderr = log, log
-	if err := cmd.Start(); err != nil {
-		return err
-	}
-	b.started = append(b.started, cmd)
-	for began := time.Now(); time.Since(began) < 30*time.Second; time.Sleep(5 * time.Millisecond) {
-		if text, err := os.ReadFile(file); err == nil {
-			return json.Unmarshal(text, ready)
-		}
-	}
-	text, _ := os.ReadFile(log.Name())
-	return fmt.Errorf("%s did not get ready:\n%s", name, text)
+	return err
 }
 
 // stopNodes stops the node and the simulator.
 func (b *bench) stopNodes() {
-	for _, cmd := range b.started {
-		_ = cmd.Process.Signal(syscall.SIGTERM)
-		_ = cmd.Wait()
-	}
+	drive.Stop(b.started...)
 	b.started = nil
 }
 

@@ -1,9 +1,15 @@
 package drive
 
 import (
+	"encoding/json"
+	"errors"
+	"fmt"
 	"os"
+	"os/exec"
+	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -27,4 +33,43 @@ func RSS(pid int) int64 {
 	}
 	pages, _ := strconv.ParseInt(strings.Fields(string(text))[1], 10, 64)
 	return pages * int64(os.Getpagesize())
+}
+
+// Launch starts a command of the program binary, which ends with this process, and reads what it
+// says when it is ready. Its files are in dir, under name. After an error there is no process.
+func Launch(binary, dir, name string, ready any, args ...string) (*exec.Cmd, error) {
+	file := filepath.Join(dir, name+".json")
+	if err := os.Remove(file); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return nil, err
+	}
+	log, err := os.Create(filepath.Join(dir, name+".log"))
+	if err != nil {
+		return nil, err
+	}
+	defer log.Close()
+	cmd := exec.Command(binary, append(args, "--parent-death", "--ready-file", file)...)
+	cmd.Stdout, cmd.Stderr = log, log
+	if err := cmd.Start(); err != nil {
+		return nil, err
+	}
+	for began := time.Now(); time.Since(began) < startPatience; time.Sleep(5 * time.Millisecond) {
+		if text, err := os.ReadFile(file); err == nil {
+			if err = json.Unmarshal(text, ready); err == nil {
+				return cmd, nil
+			}
+		}
+	}
+	Stop(cmd)
+	text, _ := os.ReadFile(log.Name())
+	return nil, fmt.Errorf("%s did not get ready within %v:\n%s", name, startPatience, text)
+}
+
+const startPatience = 30 * time.Second
+
+// Stop ends commands and waits for them.
+func Stop(all ...*exec.Cmd) {
+	for _, cmd := range all {
+		_ = cmd.Process.Signal(syscall.SIGTERM)
+		_ = cmd.Wait()
+	}
 }
