@@ -115,6 +115,12 @@ func (b visitor) visit(page string) {
 	if unnamed := b.JS(`[...document.querySelectorAll('main button, main .check')].filter(e => !e.textContent.trim() && !e.ariaLabel).length`); unnamed != "0" {
 		b.t.Errorf("%s: %s buttons and boxes without a name", page, unnamed)
 	}
+	if several := b.JS(`[...document.forms].filter(f => [...f.elements].filter(e => e.type === 'submit').length > 1).map(f => f.id)`); several != "" {
+		b.t.Errorf("%s: forms that more than one button sends: %s", page, several)
+	}
+	if cut := b.JS(`[...document.querySelectorAll('td:has(> time)')].filter(e => e.scrollWidth > e.clientWidth).length`); cut != "0" {
+		b.t.Errorf("%s: %s times are cut off", page, cut)
+	}
 }
 
 // screens are those that a page must fit: of a desk, and of a phone.
@@ -183,6 +189,7 @@ func (b visitor) answer(path, so string) {
 func TestConsoleInABrowser(t *testing.T) {
 	url, sim := startConsole(t)
 	b := visitConsole(t, url)
+	b.Until("one button to sign in", `[...document.querySelector('#signin').elements].filter(e => e.type === 'submit').length === 1`)
 	b.signIn("dev", "wrong horse battery")
 	b.Has(".banner.bad", "wrong")
 	b.signIn("dev", "dev-console-pass")
@@ -244,6 +251,8 @@ func TestConsoleInABrowser(t *testing.T) {
 	b.Fill("#dryrun #to", "+4915112345678")
 	b.Click("#try")
 	b.Has("#said", "default")
+	b.visit("accounts")
+	b.Until("what was used today", `[...document.querySelectorAll('.figures dd')].at(-1).textContent === '3'`)
 	b.visit("audit")
 	b.Has("#audit td", "dev")
 	b.visit("system")

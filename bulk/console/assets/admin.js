@@ -6,7 +6,7 @@ import { ask, query, session, useAsked, usePages } from './net.js';
 import { Badge, Field, Id, Loading, More, Nothing, When, Wrong, amount, may, restOf, useForm } from './parts.js';
 
 const accountColumns = act => [
-  { key: 'id', label: t('number'), num: true, width: 9, get: a => a.account_id }, { key: 'name', label: t('name'), width: 20, grow: true, get: a => a.name, show: v => html`<bdi>${v}</bdi>` }, { key: 'role', label: t('role'), width: 12, get: a => named('role', a.role) },
+  { key: 'id', label: t('number'), num: true, width: 11, get: a => a.account_id }, { key: 'name', label: t('name'), width: 20, grow: true, get: a => a.name, show: v => html`<bdi>${v}</bdi>` }, { key: 'role', label: t('role'), width: 12, get: a => named('role', a.role) },
   { key: 'system', label: t('systemID'), width: 16, get: a => a.system_id ?? '', show: v => html`<bdi dir="ltr">${v || none}</bdi>` }, { key: 'tps', label: t('tps'), num: true, width: 11, get: a => a.tps, show: v => v ? rate(v) : t('unlimited') }, { key: 'quota', label: t('quota'), num: true, width: 14, get: a => a.daily_quota, show: v => v ? count(v) : t('unlimited') },
   { key: 'state', label: t('state'), width: 14, get: a => t(a.disabled ? 'disabled' : 'active'), show: (v, a) => html`<${Badge} state=${a.disabled ? 'disabled' : 'active'}/>` },
   ...(may('accounts') ? [{ key: 'act', label: '', width: 14, get: () => '', show: (v, a) => html`<button class="small" onClick=${() => act(a)}>${t(a.disabled ? 'enable' : 'disable')}</button>` }] : []),
@@ -32,7 +32,7 @@ export function Accounts() {
 function Money() {
   const { data: b } = useAsked('/balance', 10000), { data: u } = useAsked('/accounts/me/usage', 10000);
   if (!b || !u) return null;
-  return html`<section class="card"><dl class="figures"><div><dt>${t('account')}</dt><dd><bdi>${session.now?.account}</bdi></dd></div><div><dt>${t('balance')}</dt><dd>${b.unlimited ? t('unlimited') : amount(b.available) + ' ' + b.currency}</dd></div><div><dt>${t('usage')}</dt><dd>${u.day.limit ? t('usedOf', { n: count(u.day.used), all: count(u.day.limit) }) : count(u.day.used)}</dd></div></dl></section>`;
+  return html`<section class="card"><dl class="figures"><div><dt>${t('account')}</dt><dd><bdi>${session.now?.account}</bdi></dd></div><div><dt>${t('balance')}</dt><dd>${b.unlimited ? t('unlimited') : amount(b.available) + ' ' + b.currency}</dd></div><div><dt>${t('usage')}</dt><dd>${u.day.quota ? t('usedOf', { n: count(u.day.parts), all: count(u.day.quota) }) : count(u.day.parts)}</dd></div></dl></section>`;
 }
 
 const userColumns = act => [
@@ -65,7 +65,7 @@ export function Users() {
 
 const said = c => c.changes?.length ? c.changes.map(x => x.what + (x.before == null ? ' +' : x.after == null ? ' −' : '') + ': ' + Object.keys({ ...x.before, ...x.after }).map(k => `${k} ${JSON.stringify(x.before?.[k] ?? null)} → ${JSON.stringify(x.after?.[k] ?? null)}`).join(', ')).join('; ') : c.request ? JSON.stringify(c.request) : '';
 const auditColumns = [
-  { key: 'at', label: t('at'), width: 21, get: e => e.at, show: v => html`<${When} at=${v}/>` }, { key: 'who', label: t('who'), width: 20, get: e => e.user ? `${e.user} (${e.account})` : e.account, show: v => html`<bdi>${v}</bdi>` }, { key: 'address', label: t('address'), width: 15, get: e => e.address, show: v => html`<bdi dir="ltr">${v}</bdi>` },
+  { key: 'at', label: t('at'), width: 23, get: e => e.at, show: v => html`<${When} at=${v}/>` }, { key: 'who', label: t('who'), width: 20, get: e => e.user ? `${e.user} (${e.account})` : e.account, show: v => html`<bdi>${v}</bdi>` }, { key: 'address', label: t('address'), width: 15, get: e => e.address, show: v => html`<bdi dir="ltr">${v}</bdi>` },
   { key: 'call', label: t('call'), width: 32, get: e => e.method + ' ' + e.path.replace('/api/v1', ''), show: v => html`<bdi dir="ltr">${v}</bdi>` }, { key: 'change', label: t('change'), width: 50, grow: true, get: said, show: v => html`<bdi dir="ltr">${v || none}</bdi>` },
 ];
 
@@ -73,7 +73,7 @@ export function Audit() {
   const form = useForm({ user: '', what: '' });
   const [q, setQ] = useState({});
   const list = usePages('/audit' + query({ ...q, limit: 100 }), 'entries', 10000);
-  return html`<div class="stack"><form class="card search" onSubmit=${e => { e.preventDefault(); setQ({ ...form.values }); }}><div class="formgrid"><${Field} id="user" label=${t('user')} dir="ltr" ...${form.field('user')}/><${Field} id="what" label=${t('change')} hint="account 3, connector " dir="ltr" ...${form.field('what')}/></div><div class="row"><button class="primary">${t('search')}</button></div></form>
+  return html`<div class="stack"><form class="card search" onSubmit=${e => { e.preventDefault(); setQ({ ...form.values }); }}><div class="formgrid"><${Field} id="user" label=${t('user')} dir="ltr" ...${form.field('user')}/><${Field} id="what" label=${t('change')} hint=${t('auditHint')} dir="ltr" ...${form.field('what')}/></div><div class="row"><button class="primary">${t('search')}</button></div></form>
     <${Wrong} error=${list.error} again=${list.again}/><section class="card">${!list.rows ? !list.error && html`<${Loading} tall/>` : html`<${Table} id="audit" columns=${auditColumns} rows=${list.rows} noun="rows" rowKey=${e => e.id} empty=${html`<${Nothing} title=${t('noAudit')} hint=${t('noAuditHint')}/>`}/>`}
     <${More} of=${list}/></section></div>`;
 }
@@ -82,7 +82,7 @@ const settingColumns = [
   { key: 'key', label: t('setting'), width: 28, get: s => s.key, show: v => html`<${Id}>${v}</${Id}>` }, { key: 'value', label: t('value'), width: 30, get: s => s.value, show: v => html`<${Id}>${v || none}</${Id}>` }, { key: 'meaning', label: t('meaning'), width: 50, grow: true, get: s => s.meaning, show: v => html`<bdi dir="ltr">${v}</bdi>` },
 ];
 const nodeColumns = [
-  { key: 'node', label: t('node'), num: true, width: 8, get: n => n.node }, { key: 'name', label: t('name'), width: 18, get: n => n.name, show: v => html`<bdi dir="ltr">${v}</bdi>` }, { key: 'state', label: t('state'), width: 13, get: n => named('status', n.state), show: (v, n) => html`<${Badge} state=${n.state}/>` }, { key: 'ready', label: t('ready'), width: 16, get: n => n.ready ? t('ready') : t('notReady') + (n.reason ? ': ' + n.reason : '') },
+  { key: 'node', label: t('node'), num: true, width: 8, get: n => n.node }, { key: 'name', label: t('name'), width: 18, get: n => n.name, show: v => html`<bdi dir="ltr">${v}</bdi>` }, { key: 'state', label: t('state'), width: 13, get: n => named('status', n.state), show: (v, n) => html`<${Badge} state=${n.state}/>` }, { key: 'ready', label: t('isReady'), width: 16, get: n => n.ready ? t('ready') : t('notReady') + (n.reason ? ': ' + n.reason : '') },
   { key: 'version', label: t('version'), width: 16, get: n => n.version, show: v => html`<bdi dir="ltr">${v}</bdi>` }, { key: 'http', label: t('http'), width: 20, get: n => n.http, show: v => html`<bdi dir="ltr">${v}</bdi>` }, { key: 'roles', label: t('roles'), width: 24, grow: true, get: n => (n.roles ?? []).join(', '), show: v => html`<bdi dir="ltr">${v}</bdi>` },
 ];
 

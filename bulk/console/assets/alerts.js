@@ -7,9 +7,9 @@ import { ChannelForm } from './channelform.js';
 
 const Text = ({ children }) => html`<bdi dir="ltr">${children || none}</bdi>`;
 const alertColumns = [
-  { key: 'at', label: t('at'), width: 21, get: a => a.at, show: v => html`<${When} at=${v}/>` }, { key: 'state', label: t('state'), width: 15, get: a => named('status', a.state), show: (v, a) => html`<${Badge} state=${a.state}/>` },
-  { key: 'rule', label: t('alertRule'), width: 18, get: a => a.rule, show: v => html`<${Text}>${v}</${Text}>` }, { key: 'subject', label: t('about'), width: 18, get: a => a.subject, show: v => html`<${Text}>${v}</${Text}>` },
-  { key: 'summary', label: t('details'), width: 46, grow: true, get: a => a.summary, show: v => html`<${Text}>${v}</${Text}>` }, { key: 'since', label: t('since'), width: 21, get: a => a.since, show: v => html`<${When} at=${v}/>` },
+  { key: 'at', label: t('at'), width: 23, get: a => a.at, show: v => html`<${When} at=${v}/>` }, { key: 'state', label: t('state'), width: 15, get: a => named('status', a.state), show: (v, a) => html`<${Badge} state=${a.state}/>` },
+  { key: 'rule', label: t('alertRule'), width: 18, get: a => a.rule, show: v => html`<${Text}>${v}</${Text}>` }, { key: 'subject', label: t('about'), width: 14, get: a => a.subject, show: v => html`<${Text}>${v}</${Text}>` },
+  { key: 'summary', label: t('details'), width: 30, grow: true, get: a => a.summary, show: v => html`<${Text}>${v}</${Text}>` }, { key: 'since', label: t('since'), width: 23, get: a => a.since, show: v => html`<${When} at=${v}/>` },
 ];
 
 export function Alerts() {
@@ -25,9 +25,9 @@ export function Alerts() {
 const where = c => c.kind === 'email' ? c.to.join(', ') : c.url;
 const channelColumns = act => [
   { key: 'name', label: t('name'), width: 16, get: c => c.name, show: v => html`<${Text}>${v}</${Text}>` },
-  ...(may('alerts') ? [{ key: 'act', label: '', width: 34, get: () => '', show: (v, c) => html`<span class="row"><button class="small" data-act="test" onClick=${() => act(c, 'test')}>${t('sendTest')}</button><button class="small" data-act="edit" onClick=${() => act(c, 'edit')}>${t('edit')}</button><button class="small danger" data-act="delete" onClick=${() => act(c, 'delete')}>${t('delete')}</button></span>` }] : []),
-  { key: 'kind', label: t('kind'), width: 14, get: c => t('channel_' + c.kind) }, { key: 'where', label: t('tellsWhom'), width: 34, grow: true, get: where, show: v => html`<${Text}>${v}</${Text}>` },
-  { key: 'rules', label: t('alertRules'), width: 24, get: c => c.rules.join(', '), show: v => v ? html`<${Text}>${v}</${Text}>` : t('all') }, { key: 'state', label: t('state'), width: 13, get: c => t(c.disabled ? 'disabled' : 'active'), show: (v, c) => html`<${Badge} state=${c.disabled ? 'disabled' : 'active'}/>` },
+  ...(may('alerts') ? [{ key: 'act', label: '', width: 24, get: () => '', show: (v, c) => html`<span class="row"><button class="small" data-act="test" onClick=${() => act(c, 'test')}>${t('sendTest')}</button><button class="small" data-act="edit" onClick=${() => act(c, 'edit')}>${t('edit')}</button><button class="small danger" data-act="delete" onClick=${() => act(c, 'delete')}>${t('delete')}</button></span>` }] : []),
+  { key: 'kind', label: t('kind'), width: 14, get: c => t('channel_' + c.kind) }, { key: 'where', label: t('tellsWhom'), width: 28, grow: true, get: where, show: v => html`<${Text}>${v}</${Text}>` },
+  { key: 'rules', label: t('alertRules'), width: 18, get: c => c.rules.join(', '), show: v => v ? html`<${Text}>${v}</${Text}>` : t('all') }, { key: 'state', label: t('state'), width: 13, get: c => t(c.disabled ? 'disabled' : 'active'), show: (v, c) => html`<${Badge} state=${c.disabled ? 'disabled' : 'active'}/>` },
 ];
 
 function Channels() {
@@ -54,7 +54,7 @@ const ruleColumns = edit => [
   { key: 'name', label: t('alertRule'), width: 20, get: r => r.name, show: v => html`<${Text}>${v}</${Text}>` },
   ...(may('alerts') ? [{ key: 'act', label: '', width: 10, get: () => '', show: (v, r) => html`<button class="small" data-act="edit" onClick=${() => edit(r)}>${t('edit')}</button>` }] : []),
   { key: 'meaning', label: t('meaning'), width: 46, grow: true, get: r => r.meaning, show: v => html`<${Text}>${v}</${Text}>` },
-  { key: 'threshold', label: t('firesAt'), num: true, width: 14, get: r => r.threshold, show: (v, r) => html`<bdi dir="ltr">${r.below ? '≤' : '≥'} ${v.toLocaleString('en')}</bdi>` }, { key: 'for', label: t('forSeconds'), num: true, width: 12, get: r => r.for_seconds, show: v => html`<bdi dir="ltr">${count(v)} s</bdi>` },
+  { key: 'threshold', label: t('firesAt'), num: true, width: 12, get: r => r.threshold, show: (v, r) => html`<bdi dir="ltr">${r.below ? '≤' : '≥'} ${v.toLocaleString('en')}</bdi>` }, { key: 'for', label: t('forSeconds'), num: true, width: 12, get: r => r.for_seconds, show: v => html`<bdi dir="ltr">${count(v)} s</bdi>` },
   { key: 'state', label: t('state'), width: 13, get: r => t(r.disabled ? 'disabled' : 'active'), show: (v, r) => html`<${Badge} state=${r.disabled ? 'disabled' : 'active'}/>` },
 ];
 

@@ -32,7 +32,7 @@ function Brand() {
   return html`<a class="brand" href="#/dashboard"><img src="icon.svg" alt="" width="28" height="28"/><b>${t('product')}</b></a>`;
 }
 
-const LanguageButton = () => html`<button class="quiet" id="language" onClick=${otherLanguage} lang=${t('language') === 'English' ? 'en' : 'ar'}>${t('language')}</button>`;
+const LanguageButton = () => html`<button type="button" class="quiet" id="language" onClick=${otherLanguage} lang=${t('language') === 'English' ? 'en' : 'ar'}>${t('language')}</button>`;
 
 function SignIn() {
   const [code, needCode] = useState(false);

@@ -6,7 +6,7 @@ import { Badge, Id, Listed, When, Wrong } from './parts.js';
 
 const address = f => '/api/v1/cdr/' + encodeURIComponent(f.name);
 const columns = [
-  { key: 'closed', label: t('closedAt'), width: 22, get: f => f.closed_at ?? '', show: v => html`<${When} at=${v}/>` },
+  { key: 'closed', label: t('closedAt'), width: 23, get: f => f.closed_at ?? '', show: v => html`<${When} at=${v}/>` },
   { key: 'name', label: t('fileName'), width: 36, grow: true, get: f => f.name, show: v => html`<${Id}>${v}</${Id}>` },
   { key: 'state', label: t('state'), width: 20, get: f => named('status', f.state), show: (v, f) => html`<${Badge} state=${f.state}/>` },
   { key: 'bytes', label: t('size'), num: true, width: 12, get: f => f.bytes, show: v => html`<bdi dir="ltr">${bytes(v)}</bdi>` },

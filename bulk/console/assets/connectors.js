@@ -42,6 +42,6 @@ export function Connectors() {
 
 const bindColumns = [
   { key: 'index', label: t('bind'), num: true, width: 8, get: b => b.index }, { key: 'type', label: t('type'), width: 12, get: b => named('type', b.type) }, { key: 'state', label: t('state'), width: 16, get: b => named('status', b.state), show: (v, b) => html`<${Badge} state=${b.state}/>${b.throttled ? ' ' + t('throttled') : ''}` },
-  { key: 'since', label: t('since'), width: 21, get: b => b.since, show: v => html`<${When} at=${v}/>` }, { key: 'window', label: t('windowUse'), num: true, width: 12, get: b => b.in_flight, show: (v, b) => html`<bdi dir="ltr">${v} / ${b.window}</bdi>` },
+  { key: 'since', label: t('since'), width: 23, get: b => b.since, show: v => html`<${When} at=${v}/>` }, { key: 'window', label: t('windowUse'), num: true, width: 12, get: b => b.in_flight, show: (v, b) => html`<bdi dir="ltr">${v} / ${b.window}</bdi>` },
   { key: 'lost', label: t('unanswered'), num: true, width: 12, get: b => b.unanswered, show: count }, { key: 'error', label: t('error'), width: 30, grow: true, get: b => b.error ?? '', show: v => html`<bdi dir="ltr">${v || none}</bdi>` },
 ];

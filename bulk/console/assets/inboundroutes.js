@@ -8,10 +8,10 @@ const Text = ({ children }) => html`<bdi dir="ltr">${children || none}</bdi>`;
 const columns = (edit, remove) => [
   { key: 'order', label: t('order'), num: true, width: 9, get: r => r.order }, { key: 'name', label: t('name'), width: 14, get: r => r.name, show: v => html`<bdi>${v || none}</bdi>` },
   ...(may('inbound') ? [{ key: 'act', label: '', width: 17, get: () => '', show: (v, r) => html`<span class="row"><button class="small" data-act="edit" onClick=${() => edit(r)}>${t('edit')}</button><button class="small danger" data-act="delete" onClick=${() => remove(r)}>${t('delete')}</button></span>` }] : []),
-  { key: 'to', label: t('to'), width: 12, get: r => r.to, show: v => html`<${Text}>${v || t('all')}</${Text}>` }, { key: 'from', label: t('mobile'), width: 12, get: r => r.from, show: v => html`<${Text}>${v || t('all')}</${Text}>` },
-  { key: 'keyword', label: t('firstWord'), width: 12, get: r => r.keyword, show: v => html`<bdi>${v || none}</bdi>` }, { key: 'pattern', label: t('textPattern'), width: 16, get: r => r.pattern, show: v => html`<${Text}>${v}</${Text}>` },
+  { key: 'to', label: t('to'), width: 10, get: r => r.to, show: v => html`<${Text}>${v || t('all')}</${Text}>` }, { key: 'from', label: t('mobile'), width: 10, get: r => r.from, show: v => html`<${Text}>${v || t('all')}</${Text}>` },
+  { key: 'keyword', label: t('firstWord'), width: 11, get: r => r.keyword, show: v => html`<bdi>${v || none}</bdi>` }, { key: 'pattern', label: t('textPattern'), width: 14, get: r => r.pattern, show: v => html`<${Text}>${v}</${Text}>` },
   ...(seesAll() ? [{ key: 'account', label: t('account'), num: true, width: 9, get: r => r.account_id }] : []),
-  { key: 'deliver', label: t('deliveredBy'), width: 22, grow: true, get: r => r.url || r.deliver, show: v => html`<${Text}>${v}</${Text}>` }, { key: 'state', label: t('state'), width: 13, get: r => t(r.disabled ? 'disabled' : 'active'), show: (v, r) => html`<${Badge} state=${r.disabled ? 'disabled' : 'active'}/>` },
+  { key: 'deliver', label: t('deliveredBy'), width: 16, grow: true, get: r => r.url || r.deliver, show: v => html`<${Text}>${v}</${Text}>` }, { key: 'state', label: t('state'), width: 13, get: r => t(r.disabled ? 'disabled' : 'active'), show: (v, r) => html`<${Badge} state=${r.disabled ? 'disabled' : 'active'}/>` },
 ];
 
 export function InboundRoutes() {

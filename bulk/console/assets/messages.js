@@ -7,7 +7,7 @@ import { Badge, Fact, Field, Id, Loading, More, Nothing, When, Wrong, amount, ma
 
 const statuses = ['PENDING', 'SCHEDULED', 'SENT', 'DELIVERED', 'FAILED', 'REJECTED', 'EXPIRED', 'CANCELLED', 'HELD', 'UNKNOWN'];
 const columns = [
-  { key: 'at', label: t('submitted'), width: 20, get: m => m.submitted_at, show: v => html`<${When} at=${v}/>` },
+  { key: 'at', label: t('submitted'), width: 23, get: m => m.submitted_at, show: v => html`<${When} at=${v}/>` },
   { key: 'status', label: t('status'), width: 15, get: m => named('status', m.status), show: (v, m) => html`<${Badge} state=${m.status}/>` },
   { key: 'to', label: t('recipient'), width: 16, get: m => m.to, show: v => html`<${Id}>${v}</${Id}>` },
   { key: 'from', label: t('sender'), width: 12, get: m => m.from, show: v => html`<bdi dir="ltr">${v}</bdi>` },
@@ -64,7 +64,7 @@ function Message({ id }) {
 const partColumns = [
   { key: 'part', label: t('part'), num: true, width: 7, get: p => p.part }, { key: 'status', label: t('status'), width: 16, get: p => named('status', p.status), show: (v, p) => html`<${Badge} state=${p.status}/>` },
   { key: 'smsc', label: t('smscID'), width: 22, grow: true, get: p => p.smsc_message_id ?? '', show: v => html`<${Id}>${v || none}</${Id}>` }, { key: 'attempts', label: t('attempts'), num: true, width: 9, get: p => p.attempts },
-  { key: 'sent', label: t('sentAt'), width: 21, get: p => p.sent_at ?? '', show: v => html`<${When} at=${v}/>` }, { key: 'done', label: t('done'), width: 21, get: p => p.done_at ?? '', show: v => html`<${When} at=${v}/>` },
+  { key: 'sent', label: t('sentAt'), width: 23, get: p => p.sent_at ?? '', show: v => html`<${When} at=${v}/>` }, { key: 'done', label: t('done'), width: 23, get: p => p.done_at ?? '', show: v => html`<${When} at=${v}/>` },
 ];
 
 // history is what is known of a message's life, in order.

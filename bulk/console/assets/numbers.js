@@ -9,7 +9,7 @@ const columns = remove => [
   ...(seesAll() ? [{ key: 'account', label: t('account'), width: 12, get: n => n.account_id ?? t('everybody') }] : []),
   { key: 'sender', label: t('sender'), width: 14, get: n => n.sender ?? '', show: v => v ? html`<bdi dir="ltr">${v}</bdi>` : html`<span class="dim">${t('all')}</span>` },
   ...(may('numbers') ? [{ key: 'act', label: '', width: 13, get: () => '', show: (v, n) => html`<button class="small" data-act="remove" onClick=${() => remove(n)}>${t('remove')}</button>` }] : []),
-  { key: 'since', label: t('since'), width: 21, get: n => n.since, show: v => html`<${When} at=${v}/>` }, { key: 'source', label: t('source'), width: 24, grow: true, get: n => n.source, show: v => html`<bdi dir="auto">${v || none}</bdi>` },
+  { key: 'since', label: t('since'), width: 23, get: n => n.since, show: v => html`<${When} at=${v}/>` }, { key: 'source', label: t('source'), width: 24, grow: true, get: n => n.source, show: v => html`<bdi dir="auto">${v || none}</bdi>` },
 ];
 
 export function Numbers({ rest }) {

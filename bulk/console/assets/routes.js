@@ -13,15 +13,15 @@ const list = v => v?.length ? v.join(', ') : '';
 function takes(m = {}) {
   const all = [['+', m.prefixes], [t('sender') + ' ', m.senders], [t('account') + ' ', m.accounts], ['', m.encodings], ['', m.priorities?.map(p => named('priority', p))], ['#', m.tags], [t('text') + ' ', m.keywords]].filter(([, v]) => v?.length).map(([before, v]) => before + list(v));
   if (m.text) all.push('/' + m.text + '/');
-  if (m.windows?.length) all.push('⏲');
+  for (const w of m.windows ?? []) all.push([w.days, (w.from || w.to) && `${w.from ?? ''}–${w.to ?? ''}`, w.zone].filter(Boolean).join(' '));
   return all.join(' · ') || t('everything');
 }
 
 const ruleColumns = (edit, remove) => [
-  { key: 'priority', label: t('priority'), num: true, width: 12, get: r => r.priority }, { key: 'name', label: t('name'), width: 18, get: r => r.name, show: v => html`<bdi>${v}</bdi>` },
-  ...(may('routes') ? [{ key: 'act', label: '', width: 20, get: () => '', show: (v, r) => html`<span class="row"><button class="small" data-act="edit" onClick=${() => edit(r)}>${t('edit')}</button><button class="small danger" data-act="delete" onClick=${() => remove(r)}>${t('delete')}</button></span>` }] : []),
-  { key: 'match', label: t('matches'), width: 30, grow: true, get: r => takes(r.match), show: v => html`<bdi>${v}</bdi>` },
-  { key: 'strategy', label: t('strategy'), width: 14, get: r => t('strategy_' + r.strategy) }, { key: 'targets', label: t('targets'), width: 24, get: r => r.targets.map(a => a.connector).join(', '), show: v => html`<bdi dir="ltr">${v}</bdi>` },
+  { key: 'priority', label: t('priority'), num: true, width: 11, get: r => r.priority }, { key: 'name', label: t('name'), width: 14, get: r => r.name, show: v => html`<bdi>${v}</bdi>` },
+  ...(may('routes') ? [{ key: 'act', label: '', width: 17, get: () => '', show: (v, r) => html`<span class="row"><button class="small" data-act="edit" onClick=${() => edit(r)}>${t('edit')}</button><button class="small danger" data-act="delete" onClick=${() => remove(r)}>${t('delete')}</button></span>` }] : []),
+  { key: 'match', label: t('matches'), width: 24, grow: true, get: r => takes(r.match), show: v => html`<bdi>${v}</bdi>` },
+  { key: 'strategy', label: t('strategy'), width: 22, get: r => t('strategy_' + r.strategy) }, { key: 'targets', label: t('targets'), width: 16, get: r => r.targets.map(a => a.connector).join(', '), show: v => html`<bdi dir="ltr">${v}</bdi>` },
   { key: 'state', label: t('state'), width: 13, get: r => t(r.disabled ? 'disabled' : 'active'), show: (v, r) => html`<${Badge} state=${r.disabled ? 'disabled' : 'active'}/>` },
 ];
 const judgedColumns = [

@@ -9,11 +9,11 @@ const accountColumn = () => seesAll() ? [{ key: 'account', label: t('account'), 
 const endpointColumns = () => [
   { key: 'url', label: t('address'), width: 34, grow: true, get: e => e.url, show: v => html`<${Text}>${v}</${Text}>` }, ...accountColumn(), { key: 'kind', label: t('tells'), width: 16, get: e => t('kind_' + e.kind) },
   { key: 'pending', label: t('waiting'), num: true, width: 10, get: e => e.pending, show: count }, { key: 'failures', label: t('failuresInARow'), num: true, width: 13, get: e => e.failures, show: count, cls: e => e.failures ? 'fail' : '' },
-  { key: 'retry', label: t('retryAt'), width: 21, get: e => e.retry_at ?? '', show: v => html`<${When} at=${v}/>` }, { key: 'error', label: t('lastError'), width: 30, get: e => e.error ?? '', show: v => html`<${Text}>${v}</${Text}>` },
+  { key: 'retry', label: t('retryAt'), width: 23, get: e => e.retry_at ?? '', show: v => html`<${When} at=${v}/>` }, { key: 'error', label: t('lastError'), width: 30, get: e => e.error ?? '', show: v => html`<${Text}>${v}</${Text}>` },
 ];
 const page = kind => kind === 'inbound' ? 'inbound' : 'messages';
 const failedColumns = replay => [
-  { key: 'at', label: t('givenUpAt'), width: 21, get: f => f.failed_at, show: v => html`<${When} at=${v}/>` },
+  { key: 'at', label: t('givenUpAt'), width: 23, get: f => f.failed_at, show: v => html`<${When} at=${v}/>` },
   { key: 'id', label: t('id'), width: 20, get: f => f.message_id, show: (v, f) => html`<a href=${`#/${page(f.kind)}/${encodeURIComponent(v)}`}><${Id}>${v}</${Id}></a>` },
   ...(may('replay') ? [{ key: 'act', label: '', width: 15, get: () => '', show: (v, f) => html`<button class="small" data-act="replay" onClick=${() => replay([f])}>${t('tellAgain')}</button>` }] : []), ...accountColumn(),
   { key: 'kind', label: t('tells'), width: 16, get: f => t('kind_' + f.kind) }, { key: 'status', label: t('status'), width: 15, get: f => f.status ? named('status', f.status) : '', show: (v, f) => v ? html`<${Badge} state=${f.status}/>` : none },

@@ -50,17 +50,18 @@ export function Table({ id, columns, rows, total, empty, sort: first, tools, row
   const width = shown.reduce((sum, c) => sum + wide(c), 0);
   const cell = (c, r) => html`<td class=${(c.num ? 'n ' : '') + (c.cls?.(r) ?? '')} title=${c.num ? null : String(c.get(r) ?? '')}>${c.show ? c.show(c.get(r), r) : c.get(r)}</td>`;
   const sign = c => sort?.key === c.key ? (sort.down ? ' ↓' : ' ↑') : '';
-  return html`<div class="tools">
-      ${filter && html`<input type="search" placeholder=${words.filter} aria-label=${words.filter + ' ' + words.named(noun)} value=${query} onInput=${e => { setQuery(e.target.value); if (box.current) box.current.scrollTop = 0; }}/>`}
-      <span class="dim small" data-count>${query ? words.of.replace('{n}', list.length.toLocaleString('en')).replace('{all}', words.counted(rows.length, noun)) : words.counted(rows.length, noun)}</span>
-      <span style=${{ flex: 1 }}></span>${tools}
-      <${Menu} label=${words.columns}>${columns.filter(c => c.label).map(c => html`<label class="check" key=${c.key}><input type="checkbox" checked=${!hidden.has(c.key)} onChange=${() => toggle(c.key)}/>${c.label}</label>`)}</${Menu}>
-      <${CopyButton} text=${csv} label=${words.copyCSV}/></div>
-    ${rows.length === 0 && empty ? empty : html`<div class="scroll tall" style=${{ marginTop: '12px' }} ref=${box} onScroll=${e => { setTop(e.target.scrollTop); setHeight(e.target.clientHeight); }} tabindex="0">
+  const bare = rows.length === 0 && empty; // nothing to filter, to count and to copy
+  return html`${(!bare || tools) && html`<div class="tools">
+      ${filter && !bare && html`<input type="search" placeholder=${words.filter} aria-label=${words.filter + ' ' + words.named(noun)} value=${query} onInput=${e => { setQuery(e.target.value); if (box.current) box.current.scrollTop = 0; }}/>`}
+      ${!bare && html`<span class="dim small" data-count>${query ? words.of.replace('{n}', list.length.toLocaleString('en')).replace('{all}', words.counted(rows.length, noun)) : words.counted(rows.length, noun)}</span>`}
+      <span class="grow" style=${{ flex: 1 }}></span>${tools}
+      ${!bare && html`<${Menu} label=${words.columns}>${columns.filter(c => c.label).map(c => html`<label class="check" key=${c.key}><input type="checkbox" checked=${!hidden.has(c.key)} onChange=${() => toggle(c.key)}/>${c.label}</label>`)}</${Menu}>
+      <${CopyButton} text=${csv} label=${words.copyCSV}/>`}</div>`}
+    ${bare ? empty : html`<div class="scroll tall" style=${{ marginTop: '12px' }} ref=${box} onScroll=${e => { setTop(e.target.scrollTop); setHeight(e.target.clientHeight); }} tabindex="0">
     <table class="data" id=${id} style=${{ minWidth: width + 'ch' }}>
       <colgroup>${shown.map(c => html`<col key=${c.key} style=${{ width: c.grow ? 'auto' : (c.width ?? 10) + 'ch' }}/>`)}</colgroup>
       <thead><tr>${shown.map(c => html`<th key=${c.key} class=${c.num ? 'n' : ''} title=${c.title ?? c.label} aria-sort=${sort?.key === c.key ? (sort.down ? 'descending' : 'ascending') : null}>
-        ${c.label && html`<button onClick=${() => flip(c)}>${c.label}${sign(c)}</button>`}</th>`)}</tr></thead>
+        ${c.label && html`<button type="button" onClick=${() => flip(c)}>${c.label}${sign(c)}</button>`}</th>`)}</tr></thead>
       <tbody>
         ${from > 0 && html`<tr class="pad" key="above"><td colspan=${shown.length} style=${{ height: from * rowHeight + 'px' }}></td></tr>`}
         ${list.slice(from, to).map((r, i) => html`<tr key=${rowKey ? rowKey(r) : from + i} onClick=${onRow && (() => onRow(r))}>${shown.map(c => cell(c, r))}</tr>`)}

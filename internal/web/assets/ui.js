@@ -78,7 +78,7 @@ export function ThemeButton() {
   const [dark, set] = useState(isDark());
   useEffect(() => onTheme(() => set(isDark())), []);
   const flip = () => { root.dataset.theme = isDark() ? 'light' : 'dark'; memory.set('theme', root.dataset.theme); themed.forEach(fn => fn()); };
-  return html`<button class="quiet" id="theme" onClick=${flip} title=${dark ? words.light : words.dark}>
+  return html`<button type="button" class="quiet" id="theme" onClick=${flip} title=${dark ? words.light : words.dark}>
     <span aria-hidden="true">${dark ? '☀' : '☾'}</span><span class="sr">${dark ? words.light : words.dark}</span></button>`;
 }
 
@@ -98,7 +98,7 @@ export function CopyButton({ text, label = words.copy, class: cls = '' }) {
   const [done, set] = useState(false);
   useEffect(() => { if (done) { const t = setTimeout(() => set(false), 1500); return () => clearTimeout(t); } }, [done]);
   const go = async () => set(await copy(typeof text === 'function' ? text() : text));
-  return html`<button class=${cls} onClick=${go}>${done ? words.copied : label}</button>`;
+  return html`<button type="button" class=${cls} onClick=${go}>${done ? words.copied : label}</button>`;
 }
 
 export const Empty = ({ title, children }) => html`<div class="empty"><b>${title}</b>${children}</div>`;
@@ -131,8 +131,8 @@ export function Ask({ title, children, yes, danger, onYes, onNo }) {
   useLayoutEffect(() => { ref.current.showModal(); }, []); // with the picture: nothing is clicked before it is open
   return html`<dialog ref=${ref} onClose=${onNo} onClick=${e => e.target === ref.current && ref.current.close()}>
     <h2>${title}</h2><div>${children}</div>
-    <div class="row"><button onClick=${() => ref.current.close()}>${words.cancel}</button>
-    <button class=${danger ? 'danger' : 'primary'} onClick=${() => { onYes(); ref.current.close(); }}>${yes}</button></div></dialog>`;
+    <div class="row"><button type="button" onClick=${() => ref.current.close()}>${words.cancel}</button>
+    <button type="button" class=${danger ? 'danger' : 'primary'} onClick=${() => { onYes(); ref.current.close(); }}>${yes}</button></div></dialog>`;
 }
 
 // Tabs follow the arrow keys.
@@ -153,6 +153,6 @@ export function Tabs({ tabs, active, onSelect }) {
     if (b) list.current.scrollLeft = b.offsetLeft - (list.current.clientWidth - b.offsetWidth) / 2;
   }, [active]);
   return html`<div class="tabs" role="tablist" ref=${list} onKeyDown=${keys}>${tabs.map(t => html`
-    <button role="tab" key=${t.id} id=${'tab-' + t.id} aria-selected=${t.id === active} tabindex=${t.id === active ? 0 : -1} onClick=${() => onSelect(t.id)}>
+    <button type="button" role="tab" key=${t.id} id=${'tab-' + t.id} aria-selected=${t.id === active} tabindex=${t.id === active ? 0 : -1} onClick=${() => onSelect(t.id)}>
       ${t.label}${t.count > 0 && html`<span class=${'count ' + (t.bad ? 'bad' : '')}>${count(t.count)}</span>`}${t.dot && html`<span class="dot"><span class="sr">new</span></span>`}</button>`)}</div>`;
 }
