@@ -219,6 +219,32 @@ func tableRows(t *testing.T, page, name string) (rows [][]string) {
 	return rows
 }
 
+// TestDocsIndex: the index has each page, in exactly one of its parts.
+func TestDocsIndex(t *testing.T) {
+	index, err := os.ReadFile(filepath.Join(docsRoot, "docs", "README.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	pages, err := filepath.Glob(filepath.Join(docsRoot, "docs", "*.md"))
+	if err != nil || len(pages) < 30 {
+		t.Fatalf("%d pages, %v", len(pages), err)
+	}
+	for _, page := range pages {
+		name := filepath.Base(page)
+		if n := strings.Count(string(index), "\n| ["+name+"]("+name+") |"); n != 1 && name != "README.md" {
+			t.Errorf("docs/README.md has %d rows of %s, want one", n, name)
+		}
+	}
+	at := 0
+	for _, part := range []string{"tutorials/README.md", "## How to", "## Reference", "## Explanation"} {
+		i := strings.Index(string(index)[at:], part)
+		if i < 0 {
+			t.Fatalf("docs/README.md has no %s after the part before", part)
+		}
+		at += i
+	}
+}
+
 // TestDocsSettings holds the table of settings to `config print`.
 func TestDocsSettings(t *testing.T) {
 	cmd := exec.Command(binary, "config", "print")
