@@ -3,7 +3,7 @@ import { html, Ask, bytes, count, none, rate, useState } from './ui.js';
 import { Table } from './table.js';
 import { named, t } from './strings.js';
 import { ask, query, session, useAsked, usePages } from './net.js';
-import { Badge, Field, Id, Loading, More, Nothing, When, Wrong, amount, may, restOf, useForm } from './parts.js';
+import { Badge, Fact, Field, Id, Loading, More, Nothing, Tell, When, Wrong, amount, may, restOf, useForm } from './parts.js';
 
 const accountColumns = act => [
   { key: 'id', label: t('number'), num: true, width: 11, get: a => a.account_id }, { key: 'name', label: t('name'), width: 20, grow: true, get: a => a.name, show: v => html`<bdi>${v}</bdi>` }, { key: 'role', label: t('role'), width: 12, get: a => named('role', a.role) },
@@ -64,18 +64,26 @@ export function Users() {
 }
 
 const said = c => c.changes?.length ? c.changes.map(x => x.what + (x.before == null ? ' +' : x.after == null ? ' −' : '') + ': ' + Object.keys({ ...x.before, ...x.after }).map(k => `${k} ${JSON.stringify(x.before?.[k] ?? null)} → ${JSON.stringify(x.after?.[k] ?? null)}`).join(', ')).join('; ') : c.request ? JSON.stringify(c.request) : '';
-const auditColumns = [
-  { key: 'at', label: t('at'), width: 23, get: e => e.at, show: v => html`<${When} at=${v}/>` }, { key: 'who', label: t('who'), width: 20, get: e => e.user ? `${e.user} (${e.account})` : e.account, show: v => html`<bdi>${v}</bdi>` }, { key: 'address', label: t('address'), width: 15, get: e => e.address, show: v => html`<bdi dir="ltr">${v}</bdi>` },
-  { key: 'call', label: t('call'), width: 32, get: e => e.method + ' ' + e.path.replace('/api/v1', ''), show: v => html`<bdi dir="ltr">${v}</bdi>` }, { key: 'change', label: t('change'), width: 50, grow: true, get: said, show: v => html`<bdi dir="ltr">${v || none}</bdi>` },
+const shown = v => v == null ? '–' : typeof v === 'string' ? v : JSON.stringify(v);
+const who = e => e.user ? `${e.user} (${e.account})` : e.account, call = e => e.method + ' ' + e.path.replace('/api/v1', '');
+const auditColumns = open => [
+  { key: 'at', label: t('at'), width: 23, get: e => e.at, show: v => html`<${When} at=${v}/>` }, { key: 'act', label: '', width: 11, get: () => '', show: (v, e) => html`<button type="button" class="small" data-open=${e.id} onClick=${() => open(e)}>${t('details')}</button>` }, { key: 'who', label: t('who'), width: 18, get: who, show: v => html`<bdi>${v}</bdi>` }, { key: 'address', label: t('address'), width: 15, get: e => e.address, show: v => html`<bdi dir="ltr">${v}</bdi>` },
+  { key: 'call', label: t('call'), width: 30, get: call, show: v => html`<bdi dir="ltr">${v}</bdi>` }, { key: 'change', label: t('change'), width: 22, grow: true, get: said, show: v => html`<bdi dir="ltr">${v || none}</bdi>` },
 ];
 
+// Change is all that the log has of a change, a line for each member.
+const Change = ({ of, onClose }) => html`<${Tell} title=${t('change')} onClose=${onClose}><dl class="facts"><${Fact} name=${t('at')}><${When} at=${of.at}/></${Fact}><${Fact} name=${t('who')}><bdi>${who(of)}</bdi></${Fact}><${Fact} name=${t('address')}><bdi dir="ltr">${of.address}</bdi></${Fact}><${Fact} name=${t('call')}><bdi dir="ltr">${call(of)}</bdi></${Fact}></dl>
+  ${(of.changes ?? []).map((c, i) => html`<h3 key=${i}><bdi dir="ltr">${c.what}</bdi></h3><dl class="facts" dir="ltr">${Object.keys({ ...c.before, ...c.after }).map(k => html`<div key=${k}><dt>${k}</dt><dd>${shown(c.before?.[k])} → ${shown(c.after?.[k])}</dd></div>`)}</dl>`)}
+  ${!of.changes?.length && of.request && html`<dl class="facts" dir="ltr">${Object.entries(of.request).map(([k, v]) => html`<div key=${k}><dt>${k}</dt><dd>${shown(v)}</dd></div>`)}</dl>`}</${Tell}>`;
+
 export function Audit() {
+  const [opened, open] = useState(null);
   const form = useForm({ user: '', what: '' });
   const [q, setQ] = useState({});
   const list = usePages('/audit' + query({ ...q, limit: 100 }), 'entries', 10000);
   return html`<div class="stack"><form class="card search" onSubmit=${e => { e.preventDefault(); setQ({ ...form.values }); }}><div class="formgrid"><${Field} id="user" label=${t('user')} dir="ltr" ...${form.field('user')}/><${Field} id="what" label=${t('change')} hint=${t('auditHint')} dir="ltr" ...${form.field('what')}/></div><div class="row"><button class="primary">${t('search')}</button></div></form>
-    <${Wrong} error=${list.error} again=${list.again}/><section class="card">${!list.rows ? !list.error && html`<${Loading} tall/>` : html`<${Table} id="audit" columns=${auditColumns} rows=${list.rows} noun="rows" rowKey=${e => e.id} empty=${html`<${Nothing} title=${t('noAudit')} hint=${t('noAuditHint')}/>`}/>`}
-    <${More} of=${list}/></section></div>`;
+    <${Wrong} error=${list.error} again=${list.again}/><section class="card">${!list.rows ? !list.error && html`<${Loading} tall/>` : html`<${Table} id="audit" columns=${auditColumns(open)} rows=${list.rows} noun="rows" rowKey=${e => e.id} empty=${html`<${Nothing} title=${t('noAudit')} hint=${t('noAuditHint')}/>`}/>`}
+    <${More} of=${list}/></section>${opened && html`<${Change} of=${opened} onClose=${() => open(null)}/>`}</div>`;
 }
 
 const settingColumns = [

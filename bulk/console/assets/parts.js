@@ -1,5 +1,5 @@
 // What several pages of the console use: fields, badges, times, lists, and a GSM counter.
-import { html, Empty, count, none, useState } from './ui.js';
+import { html, Empty, count, none, useLayoutEffect, useRef, useState } from './ui.js';
 import { Table } from './table.js';
 import { named, t } from './strings.js';
 import { session } from './net.js';
@@ -28,6 +28,13 @@ export const Badge = ({ state, label }) => html`<span class=${'badge ' + (looks[
 export const Wrong = ({ error, again }) => error && html`<div class="banner bad" role="alert"><b aria-hidden="true">✗</b><span>${error.message}</span>${again && html`<button onClick=${again}>${t('retry')}</button>`}</div>`;
 export const Loading = ({ tall }) => html`<div class=${'skeleton' + (tall ? ' tall' : '')} aria-busy="true"></div>`;
 export const Nothing = ({ title, hint }) => html`<${Empty} title=${title}>${hint}</${Empty}>`;
+
+// Tell shows more of something, over the page.
+export function Tell({ title, children, onClose }) {
+  const ref = useRef();
+  useLayoutEffect(() => { ref.current.showModal(); }, []);
+  return html`<dialog class="tell" ref=${ref} onClose=${onClose} onClick=${e => e.target === ref.current && ref.current.close()}><h2>${title}</h2>${children}<div class="row"><button type="button" onClick=${() => ref.current.close()}>${t('close')}</button></div></dialog>`;
+}
 
 // Fact is a line of what is known; nothing when it is not known.
 export const Fact = ({ name, children }) => children != null && children !== '' && html`<div><dt>${name}</dt><dd>${children}</dd></div>`;
