@@ -61,12 +61,25 @@ func (b *bench) call(ctx context.Context, method, path, key string, body, into a
 		return err
 	}
 	if resp.StatusCode >= 300 {
-		return fmt.Errorf("%s %s: %s %s", method, path, resp.Status, answer)
+		return &refusedError{resp.StatusCode, fmt.Sprintf("%s %s: %s %s", method, path, resp.Status, answer)}
 	}
 	if into == nil {
 		return nil
 	}
 	return json.Unmarshal(answer, into)
+}
+
+// refusedError is an answer that is no success.
+type refusedError struct {
+	status int
+	text   string
+}
+
+func (e *refusedError) Error() string { return e.text }
+
+// busy reports whether the same is worth another try.
+func (e *refusedError) busy() bool {
+	return e.status == http.StatusTooManyRequests || e.status == http.StatusServiceUnavailable
 }
 
 // stored is a message that is asked for.
