@@ -228,6 +228,7 @@ func BenchmarkList(b *testing.B) {
 			{"newest", store.Query{Account: 7}},
 			{"status", store.Query{Account: 7, Status: status}},
 			{"none", store.Query{Account: 7, Status: message.Failed}},
+			{"none-of-all", store.Query{Status: message.Failed}},
 			{"deep", store.Query{Account: 7, Cursor: ids[rows/2]}},
 			{"to", store.Query{Account: 7, To: "491700000042"}},
 			{"other-account", store.Query{Account: 8}},

@@ -16,6 +16,11 @@ const (
 	firstLook = 64
 	// contextEvery is how many rows are read between two looks at the context.
 	contextEvery = 256
+	// maxOwners bounds the accounts whose indexes are walked together.
+	maxOwners = 64
+	// rareBelow is the share of all messages, one in so many, below which a status of all accounts is
+	// looked for in the index of each account: more are found sooner by reading the rows.
+	rareBelow = 32
 )
 
 // List returns the messages that q selects, newest first, the cursor for the next call
@@ -23,6 +28,9 @@ const (
 // be up to 2 s behind what Message sees.
 func (e *Embedded) List(ctx context.Context, q Query) (msgs []*message.Message, next message.ID, asOf time.Time, err error) {
 	l := newLister(q, e.hash)
+	if q.Account == 0 && (q.Status.Final() || q.Status == message.Sent) {
+		l.owners, l.rare = owners(e.Ledgers(), q.Status)
+	}
 	asOf = time.UnixMilli(e.asOf.Load())
 	if e.dirty.len() == 0 {
 		asOf = e.opts.Now()
@@ -54,6 +62,28 @@ type lister struct {
 	found []*message.Message
 	keys  []uint32
 	looks int // rows that may still be read in order
+
+	owners []uint32 // accounts with messages in the status that is asked for of all accounts
+	rare   bool     // owners says so, and they are few
+}
+
+// owners returns the accounts that have messages in a status, unless they or the messages are many.
+func owners(ledgers map[uint32]Ledger, s message.Status) (all []uint32, rare bool) {
+	have, total := int64(0), int64(0)
+	for account, l := range ledgers {
+		n := l[s]
+		if s == message.Sent {
+			n += l[SentDone]
+		}
+		if n > 0 {
+			all = append(all, account)
+		}
+		have += n
+		for _, n := range l {
+			total += n
+		}
+	}
+	return all, len(all) <= maxOwners && have < total/rareBelow
 }
 
 func newLister(q Query, h hasher) *lister {
@@ -138,7 +168,7 @@ func (l *lister) table(ctx context.Context, t *table) error {
 		}
 	}
 	walks := l.walks(t)
-	if len(walks) == 0 { // a final status over all accounts
+	if len(walks) == 0 { // a status over all accounts
 		return l.all(ctx, t)
 	}
 	return l.indexed(ctx, t, walks)
@@ -150,6 +180,16 @@ func (l *lister) walks(t *table) (walks []walk) {
 		walks = append(walks, newMerged(l.conn, t, key))
 	}
 	switch q := &l.q; {
+	case l.rare:
+		all := &openWalk{} // none is open in a final status
+		if q.Status == message.Sent {
+			all = newOpenWalk(l.conn, t, q)
+		}
+		var some walk = all
+		for _, account := range l.owners {
+			some = &either{some, newMerged(l.conn, t, l.hash.status(account, q.Status))}
+		}
+		walks = append(walks, some)
 	case q.Status == 0 || q.Status.Final():
 	case q.Status == message.Sent && q.Account != 0:
 		done := newMerged(l.conn, t, l.hash.status(q.Account, message.Sent))
