@@ -70,7 +70,7 @@ func TestConnectorDownIsToldAndRemembered(t *testing.T) {
 func TestAlertsOfAllNodes(t *testing.T) {
 	url := sharedStore(t)
 	one, two := openNode(t, url, "one", nil), openNode(t, url, "two", nil)
-	var fault error = errors.New("no room")
+	fault := errors.New("no room")
 	two.cdrFault.Store(&fault)
 	conn, err := pgx.Connect(t.Context(), url)
 	if err != nil {
