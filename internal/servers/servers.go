@@ -5,6 +5,7 @@ package servers
 import (
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"os/exec"
@@ -13,6 +14,7 @@ import (
 	"runtime"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -32,17 +34,32 @@ type Server struct {
 	as      *syscall.Credential // nil: as this process
 	answers func() error        // whether it takes connections
 
+	passes string // what a start ends with for a while after a crash
+
 	mu  sync.Mutex
 	cmd *exec.Cmd
 }
 
 // Start starts the server, again after Kill or Stop, and returns when it answers.
 func (s *Server) Start() error {
+	for began := time.Now(); ; time.Sleep(50 * time.Millisecond) {
+		err := s.start()
+		if err == nil || s.passes == "" || !strings.Contains(err.Error(), s.passes) || time.Since(began) > startWithin {
+			return err
+		}
+	}
+}
+
+func (s *Server) start() error {
 	log, err := os.OpenFile(filepath.Join(s.Dir, "log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
 	if err != nil {
 		return err
 	}
 	defer log.Close()
+	before, err := log.Seek(0, io.SeekEnd)
+	if err != nil {
+		return err
+	}
 	cmd := exec.Command(s.program, s.args...)
 	cmd.Dir, cmd.Stdout, cmd.Stderr = s.Dir, log, log
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: s.as, Pdeathsig: syscall.SIGKILL}
@@ -65,7 +82,7 @@ func (s *Server) Start() error {
 		select {
 		case <-ended:
 			text, _ := os.ReadFile(log.Name())
-			return fmt.Errorf("%s ended at its start (%s):\n%s", s.program, cmd.ProcessState, text[max(0, len(text)-2000):])
+			return fmt.Errorf("%s ended at its start (%s):\n%s", s.program, cmd.ProcessState, text[min(before, int64(len(text))):])
 		default:
 		}
 		if time.Since(began) > startWithin {
