@@ -51,8 +51,8 @@ torture: ## let faults befall the platform for TORTURE_TIME (default 10m); TORTU
 	STORE_HISTORIES=25 $(GO) test -timeout 30m -count 1 -run 'WholeCourse|Linearizable' ./bulk/store/... ./bulk/account
 
 .PHONY: fuzz
-fuzz: ## fuzz each parser for FUZZTIME (default 5s)
-	./test/fuzz.sh $${FUZZTIME:-5s}
+fuzz: ## fuzz each parser for FUZZTIME (default 2s)
+	./test/fuzz.sh $${FUZZTIME:-2s}
 
 .PHONY: fuzz-deep
 fuzz-deep: ## fuzz each parser with FUZZ_CASES cases (default 10000000), and note them in docs/fuzzing.md

@@ -10,7 +10,7 @@
 #   apt-get install wrk python3-locust
 #   GOBIN=$PWD/bin/peers go install github.com/rakyll/hey@v0.1.5
 #   GOBIN=$PWD/bin/peers go install github.com/tsenart/vegeta/v12@v12.13.0
-#   GOBIN=$PWD/bin/peers go install fortio.org/fortio@v1.75.3
+#   GOBIN=$PWD/bin/peers go install fortio.org/fortio@v1.65.0
 #   GOBIN=$PWD/bin/peers go install go.k6.io/k6@v1.8.1
 set -eu
 cd "$(dirname "$0")/.."

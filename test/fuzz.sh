@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Fuzz every fuzz target of the module for the time given (default 5s each).
+# Fuzz every fuzz target of the module for the time given (default 2s each).
 # A failure leaves its input under testdata/fuzz, where the next `go test` runs it.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-each=${1:-5s} count=0 begin=$SECONDS built=''
+each=${1:-2s} count=0 begin=$SECONDS built=''
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 while read -r dir target; do
