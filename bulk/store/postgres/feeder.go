@@ -324,14 +324,24 @@ func (s *Store) waiting(ctx context.Context, o *owner, p int, after message.ID, 
 	return ids, err
 }
 
-// bringIDs brings those of the messages that wait for o, oldest first.
+// bringIDs brings those of the messages that wait for o, oldest first. None of them is held here, so that none is
+// claimed: what should stand in a lane has a row in waiting, which is not looked up.
 func (s *Store) bringIDs(ctx context.Context, o *owner, ids []message.ID) error {
 	if len(ids) == 0 {
 		return nil
 	}
-	list, err := s.queryIDs(ctx, ids)
+	var list []found
+	r := row{waits: true}
+	err := s.each(ctx, selectBodies, []any{ids64(ids)}, []any{&r.id, &r.version, &r.body}, func() error {
+		m, err := r.message()
+		if err == nil && m.Connector == o.connector && standsOrShould(m) {
+			list = append(list, r.found(m))
+		}
+		return err
+	})
 	if err == nil {
-		s.bring(o, slices.DeleteFunc(list, func(f found) bool { return !f.waits || f.m.Connector != o.connector }))
+		oldestFirst(list)
+		s.bring(o, list)
 	}
 	return err
 }

@@ -86,7 +86,7 @@ func (s *Store) takeClaims(ctx context.Context, o *owner) (suspects []found, err
 		}
 		return err
 	})
-	slices.SortFunc(suspects, func(a, b found) int { return cmp.Compare(a.m.ID, b.m.ID) })
+	oldestFirst(suspects)
 	return suspects, err
 }
 

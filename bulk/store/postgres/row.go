@@ -26,6 +26,8 @@ const (
 	eachID = "CROSS JOIN LATERAL (SELECT * FROM messages WHERE id = u.id LIMIT 1) m "
 	// selectIDs reads messages by a list of ids.
 	selectIDs = rowColumns + "FROM unnest($1::bigint[]) AS u(id) " + eachID
+	// selectBodies reads of messages what they are alone.
+	selectBodies = "SELECT m.id, m.version, m.body FROM unnest($1::bigint[]) AS u(id) " + eachID
 )
 
 // joinWaiting follows selectRow where only what waits is wanted.
@@ -77,8 +79,12 @@ func (s *Store) query(ctx context.Context, rest string, args ...any) ([]found, e
 // queryIDs reads those of the messages that are there, oldest first.
 func (s *Store) queryIDs(ctx context.Context, ids []message.ID) ([]found, error) {
 	list, err := s.read(ctx, selectIDs, []any{ids64(ids)})
-	slices.SortFunc(list, func(a, b found) int { return cmp.Compare(a.m.ID, b.m.ID) })
+	oldestFirst(list)
 	return list, err
+}
+
+func oldestFirst(list []found) {
+	slices.SortFunc(list, func(a, b found) int { return cmp.Compare(a.m.ID, b.m.ID) })
 }
 
 func (s *Store) read(ctx context.Context, sql string, args []any) ([]found, error) {
@@ -142,7 +148,8 @@ func (p *places) queue(b *pgx.Batch, statement string) {
 
 const (
 	placesOf    = "unnest($1::smallint[], $2::smallint[], $3::bigint[]) AS u(connector, priority, id)"
-	insertWaits = "INSERT INTO waiting (connector, priority, id) SELECT * FROM " + placesOf + " ON CONFLICT DO NOTHING"
+	insertWaits = "INSERT INTO waiting (connector, priority, id) SELECT * FROM " + placesOf
+	returnWaits = insertWaits + " ON CONFLICT DO NOTHING" // of messages that are not new
 	deleteWaits = "DELETE FROM waiting w USING " + placesOf + " WHERE w.connector = u.connector AND w.priority = u.priority AND w.id = u.id"
 )
 
@@ -220,6 +227,6 @@ WHERE m.id = u.id AND m.version = u.version RETURNING m.id`
 func (c *columns) update(b *pgx.Batch) *pgx.QueuedQuery {
 	q := b.Queue(updateRows, c.id, c.version, c.connector, c.status, c.rare, c.due, c.body)
 	c.waitsNot.queue(b, deleteWaits)
-	c.waits.queue(b, insertWaits)
+	c.waits.queue(b, returnWaits)
 	return q
 }
