@@ -82,7 +82,11 @@ func (p *past) note(id uint32, f pastFigure) {
 // room reports whether one more account can have a past. One that sends takes the place of
 // one of which nothing changed for an hour.
 func (p *past) room(sends bool) bool {
-	if len(p.of) <= maxPastOwners {
+	accounts := len(p.of)
+	if p.of[0] != nil {
+		accounts--
+	}
+	if accounts < maxPastOwners {
 		return true
 	}
 	if !sends {

@@ -25,7 +25,7 @@ func TestWritesDoNotWaitForTheBacklog(t *testing.T) {
 		}
 		transactions.Add(1)
 		more := []*message.Message{newMessage(s, int(serial.Add(1)))} // there is always more that is due
-		if err := s.Accept(context.Background(), more, store.AcceptExtra{}); err != nil {
+		if err := s.Accept(context.Background(), more, store.AcceptExtra{}); err != nil && feeding.Load() { // else the store stops
 			t.Error(err)
 		}
 	})
