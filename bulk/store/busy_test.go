@@ -24,7 +24,7 @@ func TestWritesDoNotWaitForTheBacklog(t *testing.T) {
 			return
 		}
 		transactions.Add(1)
-		more := []*message.Message{newMessage(s, int(serial.Add(1)))} // there is always more that is due
+		more := []*message.Message{newMessage(s, int(serial.Add(1)))}                                       // there is always more that is due
 		if err := s.Accept(context.Background(), more, store.AcceptExtra{}); err != nil && feeding.Load() { // else the store stops
 			t.Error(err)
 		}
