@@ -153,6 +153,10 @@ func (s *Store) refreshBooks(ctx context.Context) error {
 	return nil
 }
 
+// maxBooksPause bounds how long the books of others are not read after a slow look at them: PostgreSQL, or the
+// way there, may have been slow for another reason.
+const maxBooksPause = 10 * time.Second
+
 // refresher keeps up with what other nodes count and pay. The books have rows for each campaign there was: what takes
 // long is read less often.
 func (s *Store) refresher() {
@@ -167,8 +171,9 @@ func (s *Store) refresher() {
 			}
 			var err error
 			if began := time.Now(); began.After(books) {
-				err = s.refreshBooks(s.working)
-				books = time.Now().Add(lookPause * time.Since(began))
+				if err = s.refreshBooks(s.working); err == nil {
+					books = time.Now().Add(min(lookPause*time.Since(began), maxBooksPause))
+				}
 			}
 			if err = errors.Join(err, s.refreshPurses(s.working), s.refreshQuotas(s.working)); err != nil && s.working.Err() == nil {
 				s.log.Warn("read what other nodes counted", "error", err)
