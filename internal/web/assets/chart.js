@@ -37,6 +37,12 @@ export function Chart({ title, x, series, show, limits = [], markers = [], log =
       const bottom = d.zero ? Math.min(0, low) : low;
       return high === bottom ? [bottom, bottom + 1] : [bottom, high + (high - bottom) * 0.08];
     };
+    const time = (u, from, to) => { // of a single moment uPlot would make a day
+      const xs = data.current.x;
+      if (xs.length > 1) return [from, to];
+      const last = xs[0] ?? Date.now() / 1000;
+      return [last - 60, last];
+    };
     const overlay = u => {
       const ctx = u.ctx, d = data.current, r = devicePixelRatio || 1;
       ctx.save();
@@ -68,7 +74,7 @@ export function Chart({ title, x, series, show, limits = [], markers = [], log =
     const opts = {
       width: place.current.clientWidth, height, legend: { show: false }, padding: [8, 32, 0, 0],
       cursor: { sync: { key: 'time', setSeries: false }, points: { size: 6 }, drag: { x: true, y: false }, y: false },
-      scales: { x: { time: true, range: (u, from, to) => from == null ? [Date.now() / 1000 - 60, Date.now() / 1000] : from === to ? [to - 60, to] : [from, to] }, y: { range, distr: useLog ? 3 : 1, log: 10 } },
+      scales: { x: { time: true, range: time }, y: { range, distr: useLog ? 3 : 1, log: 10 } },
       axes: [
         { ...axis, space: 70, size: 30, values: (u, ticks, _a, _f, step) => ticks.map(t => new Date(t * 1000).toLocaleTimeString('en-GB', step >= 60 ? { hour: '2-digit', minute: '2-digit' } : undefined)) },
         { ...axis, size: 62, space: 36, gap: 6, ...(binary ? { incrs: Array.from({ length: 45 }, (_, i) => 2 ** i) } : {}), values: (u, ticks) => ticks.map(t => t == null || useLog && Math.abs(Math.log10(t) % 1) > 1e-6 || data.current.show === count && !Number.isInteger(t) ? '' : data.current.show(t)), ...(useLog ? { filter: (u, splits) => splits } : {}) },
