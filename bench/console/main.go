@@ -27,6 +27,7 @@ import (
 	"time"
 
 	"protei-bulk/bench/e2e/drive"
+	"protei-bulk/internal/pause"
 )
 
 // What is asked for.
@@ -110,8 +111,8 @@ func run(ctx context.Context, o *options) error {
 	if o.rate > 0 {
 		load.Go(func() { d.Pace(loading, o.rate, 4) })
 	}
-	if !sleep(ctx, 3*time.Second) {
-		return ctx.Err()
+	if err := pause.For(ctx, 3*time.Second); err != nil {
+		return err
 	}
 	from, began := counters.Receipts.Load(), time.Now()
 	missed := errors.Join(b.look(ctx), b.watch(ctx))
@@ -189,8 +190,8 @@ func (b *bench) turn(ctx context.Context, viewers int, profile string) (float64,
 		})
 	}
 	spent, began := drive.CPU(b.serve.Process.Pid), time.Now()
-	if !sleep(ctx, b.opts.turn) {
-		return 0, ctx.Err()
+	if err := pause.For(ctx, b.opts.turn); err != nil {
+		return 0, err
 	}
 	return 100 * (drive.CPU(b.serve.Process.Pid) - spent).Seconds() / time.Since(began).Seconds(), nil
 }
@@ -198,15 +199,4 @@ func (b *bench) turn(ctx context.Context, viewers int, profile string) (float64,
 func median(all []float64) float64 {
 	all = slices.Sorted(slices.Values(all))
 	return (all[(len(all)-1)/2] + all[len(all)/2]) / 2
-}
-
-func sleep(ctx context.Context, d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
 }

@@ -7,13 +7,13 @@ import (
 	"fmt"
 	"net/http"
 	"os"
-	"os/exec"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/chromedp"
+
+	"protei-bulk/internal/chromium"
 )
 
 const cookie = "protei_bulk_session"
@@ -123,23 +123,11 @@ func (b *bench) look(ctx context.Context) error {
 		return err
 	}
 	defer os.RemoveAll(profile)
-	path := ""
-	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
-		if p, err := exec.LookPath(name); err == nil {
-			path = p
-			break
-		}
+	ctx, stop, err := chromium.Start(ctx, profile)
+	if err != nil {
+		return fmt.Errorf("%w, or -loads 0", err)
 	}
-	if path == "" {
-		return errors.New("there is no Chromium: apt-get install chromium, or -loads 0")
-	}
-	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.DisableGPU, chromedp.UserDataDir(profile))
-	ctx, cancel := chromedp.NewExecAllocator(ctx, options...)
-	defer cancel()
-	ctx, cancel = context.WithTimeout(ctx, 2*time.Minute)
-	defer cancel()
-	ctx, cancel = chromedp.NewContext(ctx)
-	defer cancel()
+	defer stop()
 	if err := chromedp.Do(ctx); err != nil { // the browser starts
 		return fmt.Errorf("browser: %w", err)
 	}

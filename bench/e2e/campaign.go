@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"protei-bulk/bench/e2e/drive"
+	"protei-bulk/internal/pause"
 )
 
 // campaign uploads -messages recipients with two values each, starts the campaign, and
@@ -78,8 +79,8 @@ func (b *bench) campaign(ctx context.Context, d *drive.Driver, c *drive.Counters
 		if time.Since(since) > 20*time.Second {
 			return fmt.Errorf("%d receipts of %d: no more came for 20 s", c.Receipts.Load(), n)
 		}
-		if !sleep(ctx, 10*time.Millisecond) {
-			return ctx.Err()
+		if err := pause.For(ctx, 10*time.Millisecond); err != nil {
+			return err
 		}
 	}
 	to, wall := b.look(c), time.Since(at)

@@ -30,6 +30,7 @@ import (
 	"time"
 
 	"protei-bulk/bench/e2e/drive"
+	"protei-bulk/internal/pause"
 )
 
 type options struct {
@@ -320,8 +321,8 @@ func (b *bench) measure(ctx context.Context, d *drive.Driver, c *drive.Counters)
 	var load sync.WaitGroup
 	began := time.Now()
 	load.Go(func() { d.Run(loadCtx, b.opts.mode) })
-	if !sleep(ctx, b.opts.warmup) {
-		return ctx.Err()
+	if err := pause.For(ctx, b.opts.warmup); err != nil {
+		return err
 	}
 	if b.opts.profile != "" {
 		go b.saveProfile()
@@ -358,13 +359,12 @@ func (b *bench) measure(ctx context.Context, d *drive.Driver, c *drive.Counters)
 
 func (b *bench) wait(ctx context.Context, c *drive.Counters) error {
 	if b.opts.report == 0 {
-		sleep(ctx, b.opts.duration)
-		return ctx.Err()
+		return pause.For(ctx, b.opts.duration)
 	}
 	for end := time.Now().Add(b.opts.duration); time.Now().Before(end); {
 		from, at, spent := c.Receipts.Load(), time.Now(), drive.CPU(b.serve.Process.Pid)
-		if !sleep(ctx, b.opts.report) {
-			return ctx.Err()
+		if err := pause.For(ctx, b.opts.report); err != nil {
+			return err
 		}
 		n := c.Receipts.Load() - from
 		fmt.Printf("  %s  %8.0f receipts/s  %5.1f µs of CPU each  %d stored  rss %d MiB\n", at.Format("15:04:05"),
@@ -426,16 +426,5 @@ func (b *bench) saveProfile() {
 	seconds := max(1, int(b.opts.duration.Seconds())-1)
 	if err := drive.Fetch(fmt.Sprintf("http://%s/debug/pprof/profile?seconds=%d", b.at.Pprof, seconds), b.opts.profile); err != nil {
 		fmt.Fprintln(os.Stderr, "e2e: profile:", err)
-	}
-}
-
-func sleep(ctx context.Context, d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return true
-	case <-ctx.Done():
-		return false
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"protei-bulk/bench/e2e/drive"
+	"protei-bulk/internal/pause"
 )
 
 // The readers of mode reads: each asks again 20 ms after an answer, as a page does that
@@ -32,8 +33,8 @@ func (b *bench) reads(ctx context.Context, d *drive.Driver, c *drive.Counters) e
 	defer cancel()
 	var load sync.WaitGroup
 	load.Go(func() { d.Pace(loadCtx, b.opts.rate, 1) })
-	if !sleep(ctx, b.opts.warmup) {
-		return ctx.Err()
+	if err := pause.For(ctx, b.opts.warmup); err != nil {
+		return err
 	}
 	begin, at := b.look(c), time.Now()
 	times := b.ask(ctx, known)
@@ -101,7 +102,7 @@ func (b *bench) ask(ctx context.Context, known []stored) map[string][]time.Durat
 		all.Go(func() {
 			client := &http.Client{Transport: &http.Transport{}}
 			defer client.CloseIdleConnections()
-			for n := r; sleep(ctx, readWait); n++ {
+			for n := r; pause.For(ctx, readWait) == nil; n++ {
 				kind := kinds[n%len(kinds)]
 				from := time.Now()
 				err := b.get(ctx, client, kind.path(&known[rand.IntN(len(known))]), nil)

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"protei-bulk/bench/e2e/drive"
+	"protei-bulk/internal/pause"
 )
 
 const (
@@ -100,12 +101,12 @@ func (b *bench) probe(ctx context.Context, d *drive.Driver, c *drive.Counters) (
 	defer cancel()
 	var load sync.WaitGroup
 	load.Go(func() { d.Run(loadCtx, "bulk") })
-	if !sleep(ctx, b.opts.warmup) {
-		return 0, ctx.Err()
+	if err := pause.For(ctx, b.opts.warmup); err != nil {
+		return 0, err
 	}
 	from := c.Receipts.Load()
-	if !sleep(ctx, soakProbe) {
-		return 0, ctx.Err()
+	if err := pause.For(ctx, soakProbe); err != nil {
+		return 0, err
 	}
 	most := float64(c.Receipts.Load()-from) / soakProbe.Seconds()
 	cancel()
@@ -136,8 +137,8 @@ func (b *bench) watch(ctx context.Context, c *drive.Counters) ([]soakSample, err
 	from := cycles
 	var pauses []time.Duration
 	for i := 1; i <= soakLooks; i++ {
-		if !sleep(ctx, time.Until(began.Add(time.Duration(i)*each))) {
-			return samples, ctx.Err()
+		if err := pause.For(ctx, time.Until(began.Add(time.Duration(i)*each))); err != nil {
+			return samples, err
 		}
 		s := soakSample{at: time.Since(began)}
 		if all := c.Latency.Sorted(); len(all) > 0 {

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"protei-bulk/bench/e2e/drive"
+	"protei-bulk/internal/pause"
 )
 
 // way is a gateway and how messages are given to it.
@@ -175,7 +176,7 @@ func answers(ctx context.Context, url, word string, count int) error {
 				return nil
 			}
 		}
-		if err := sleep(ctx, 20*time.Millisecond); err != nil {
+		if err := pause.For(ctx, 20*time.Millisecond); err != nil {
 			return err
 		}
 	}

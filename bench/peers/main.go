@@ -24,6 +24,7 @@ import (
 	"time"
 
 	"protei-bulk/bench/e2e/drive"
+	"protei-bulk/internal/pause"
 )
 
 const (
@@ -126,11 +127,11 @@ func measure(ctx context.Context, o options, w way, binds int, dir string) error
 	defer cancel()
 	ended := make(chan struct{})
 	go func() { defer close(ended); d.Run(loadCtx, w.mode) }()
-	if err := sleep(ctx, warmup); err != nil {
+	if err := pause.For(ctx, warmup); err != nil {
 		return err
 	}
 	accepted, receipts, cpu, at := c.Accepted.Load(), c.Receipts.Load(), g.cpu(), time.Now()
-	if err := sleep(ctx, o.duration); err != nil {
+	if err := pause.For(ctx, o.duration); err != nil {
 		return err
 	}
 	wall := time.Since(at).Seconds()
@@ -139,7 +140,7 @@ func measure(ctx context.Context, o options, w way, binds int, dir string) error
 	cancel()
 	<-ended
 	for until := time.Now().Add(drainAtMost); c.Receipts.Load() < c.Accepted.Load() && time.Now().Before(until); {
-		if err := sleep(ctx, 20*time.Millisecond); err != nil {
+		if err := pause.For(ctx, 20*time.Millisecond); err != nil {
 			return err
 		}
 	}
@@ -180,7 +181,7 @@ func kill(ctx context.Context, o options, w way, dir string) error {
 	defer cancel()
 	ended := make(chan struct{})
 	go func() { defer close(ended); d.Run(loadCtx, w.mode) }()
-	if err := sleep(ctx, o.duration); err != nil {
+	if err := pause.For(ctx, o.duration); err != nil {
 		return err
 	}
 	g.end(syscall.SIGKILL)
@@ -191,7 +192,7 @@ func kill(ctx context.Context, o options, w way, dir string) error {
 	}
 	// Until nothing has come for five seconds.
 	for last, since := far.seen.total(), time.Now(); time.Since(since) < 5*time.Second; {
-		if err := sleep(ctx, 100*time.Millisecond); err != nil {
+		if err := pause.For(ctx, 100*time.Millisecond); err != nil {
 			return err
 		}
 		if now := far.seen.total(); now != last {
@@ -201,15 +202,6 @@ func kill(ctx context.Context, o options, w way, dir string) error {
 	lost, twice := accepted.missingIn(far.seen)
 	fmt.Printf("%-28s %d accepted, %d lost, %d sent twice\n", w.name, accepted.total(), lost, twice)
 	return nil
-}
-
-func sleep(ctx context.Context, d time.Duration) error {
-	select {
-	case <-time.After(d):
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }
 
 func logOf(dir, name string) string {

@@ -10,6 +10,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"protei-bulk/internal/pause"
 )
 
 // readWait is how long a caller waits after an answer, as a page does that people look at.
@@ -62,7 +64,7 @@ func (b *bench) measure(ctx context.Context, when string, known map[*customer][]
 		all.Go(func() {
 			client := &http.Client{Transport: &http.Transport{}}
 			defer client.CloseIdleConnections()
-			for n := r; sleep(ctx, readWait); n++ {
+			for n := r; pause.For(ctx, readWait) == nil; n++ {
 				of := b.accounts[rand.IntN(len(b.accounts))]
 				m := &known[of][rand.IntN(len(known[of]))]
 				k := n % len(kinds)
@@ -154,17 +156,6 @@ func (b *bench) load(ctx context.Context) <-chan error {
 		}
 	}()
 	return done
-}
-
-func sleep(ctx context.Context, d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
 }
 
 func round(d time.Duration) time.Duration { return d.Round(10 * time.Microsecond) }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"protei-bulk/bulk/message"
+	"protei-bulk/internal/pause"
 )
 
 const (
@@ -91,8 +92,8 @@ func (b *bench) sendSome(ctx context.Context, of *customer) ([]stored, error) {
 		err := b.call(ctx, "POST", "/messages/bulk", of.Key, map[string]any{"messages": items}, &answer)
 		var refused *refusedError
 		if errors.As(err, &refused) && refused.busy() {
-			if !sleep(ctx, 100*time.Millisecond) {
-				return nil, ctx.Err()
+			if err := pause.For(ctx, 100*time.Millisecond); err != nil {
+				return nil, err
 			}
 			continue
 		}
@@ -128,8 +129,8 @@ func (b *bench) settled(ctx context.Context) error {
 		if now.InFlight == 0 {
 			return nil
 		}
-		if !sleep(ctx, 200*time.Millisecond) {
-			return ctx.Err()
+		if err := pause.For(ctx, 200*time.Millisecond); err != nil {
+			return err
 		}
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 
+	"protei-bulk/internal/jsonpointer"
 	"protei-bulk/smpp"
 )
 
@@ -58,7 +59,7 @@ func (c *compiler) callback(s *Callback) *callback {
 	for word, name := range s.States {
 		state, ok := stateNames[name]
 		if !ok {
-			c.bad(member("callback/states", word), "%.40q is none of delivered, failed, rejected, expired, unknown, pending", name)
+			c.bad(jsonpointer.Join("callback/states", word), "%.40q is none of delivered, failed, rejected, expired, unknown, pending", name)
 		}
 		b.states[strings.ToLower(word)] = state
 	}

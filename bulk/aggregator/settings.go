@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"protei-bulk/internal/jsonpointer"
 )
 
 // Settings describe an aggregator's API. Templates have fields in double braces, {{to}};
@@ -208,7 +210,7 @@ func (c *compiler) headers(all map[string]string) []header {
 	}
 	var out []header
 	for name, value := range all {
-		field := member("headers", name)
+		field := jsonpointer.Join("headers", name)
 		if !validHeaderName(name) {
 			c.bad(field, "%.40q is no name of a header", name)
 			continue
@@ -224,11 +226,6 @@ func (c *compiler) headers(all map[string]string) []header {
 	}
 	slices.SortFunc(out, func(a, b header) int { return strings.Compare(a.name, b.name) })
 	return out
-}
-
-// member is the place of an entry in the API (RFC 6901).
-func member(of, name string) string {
-	return of + "/" + strings.NewReplacer("~", "~0", "/", "~1").Replace(name)
 }
 
 func validHeaderName(name string) bool {

@@ -8,6 +8,7 @@ import (
 
 	"protei-bulk/bulk/intake"
 	"protei-bulk/bulk/message"
+	"protei-bulk/internal/jsonpointer"
 )
 
 // batch is a bulk request while it is read.
@@ -256,7 +257,7 @@ func itemPointer(r *rejection, ndjson bool) string {
 	if r.why.Field == "" {
 		return fmt.Sprintf("%s/%d", prefix, r.index)
 	}
-	return fmt.Sprintf("%s/%d/%s", prefix, r.index, escapePointer(r.why.Field))
+	return jsonpointer.Join(fmt.Sprintf("%s/%d", prefix, r.index), r.why.Field)
 }
 
 // addRefused adds what intake refused to the messages that could not be read. It may be called

@@ -9,6 +9,7 @@ import (
 	"protei-bulk/bulk/intake"
 	"protei-bulk/bulk/message"
 	"protei-bulk/gsm"
+	"protei-bulk/internal/jsonpointer"
 )
 
 const (
@@ -387,7 +388,7 @@ func (d *decoder) invalid() error {
 		f := &d.faults[i]
 		pointer := f.Pointer
 		if pointer == "" {
-			pointer = "/" + escapePointer(f.Field)
+			pointer = jsonpointer.Join("", f.Field)
 		}
 		p.faults = append(p.faults, fault{pointer: pointer, code: string(f.Code), detail: f.Detail})
 	}
@@ -435,29 +436,6 @@ func notAnObject(d *decoder) error {
 		return err
 	}
 	return &problem{code: "wrong_type", detail: "the body is not a JSON object", faults: []fault{{"", "wrong_type", "an object is needed"}}}
-}
-
-// escapePointer escapes a name for a JSON pointer (RFC 6901 §3).
-func escapePointer(name string) string {
-	plain := true
-	for i := 0; i < len(name); i++ {
-		plain = plain && name[i] != '~' && name[i] != '/'
-	}
-	if plain {
-		return name
-	}
-	var b []byte
-	for i := 0; i < len(name); i++ {
-		switch name[i] {
-		case '~':
-			b = append(b, "~0"...)
-		case '/':
-			b = append(b, "~1"...)
-		default:
-			b = append(b, name[i])
-		}
-	}
-	return string(b)
 }
 
 func appendWarnings(dst []byte, what string, names []string) []byte {

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 
+	"protei-bulk/internal/jsonpointer"
 	"protei-bulk/smpp"
 )
 
@@ -28,21 +29,16 @@ func (s *Spec) Classes() (map[smpp.Status]Class, error) {
 	for _, name := range slices.Sorted(maps.Keys(s.Statuses)) {
 		st, ok := parseStatus(name)
 		if !ok || st == smpp.ROK {
-			return nil, &FieldError{statusField(name), fmt.Sprintf("%.40q is no command_status: its name or a number such as 0x45, and not ESME_ROK", name)}
+			return nil, &FieldError{jsonpointer.Join("statuses", name), fmt.Sprintf("%.40q is no command_status: its name or a number such as 0x45, and not ESME_ROK", name)}
 		}
 		switch c := Class(s.Statuses[name]); c {
 		case Throttled, Temporary, Permanent, Rejected, NoRoute:
 			classes[st] = c
 		default:
-			return nil, &FieldError{statusField(name), fmt.Sprintf("%.40q is none of throttled, temporary, permanent, rejected, no_route", c)}
+			return nil, &FieldError{jsonpointer.Join("statuses", name), fmt.Sprintf("%.40q is none of throttled, temporary, permanent, rejected, no_route", c)}
 		}
 	}
 	return classes, nil
-}
-
-// statusField is the place of an entry in the API (RFC 6901).
-func statusField(name string) string {
-	return "statuses/" + strings.NewReplacer("~", "~0", "/", "~1").Replace(name)
 }
 
 // lastNamed is above the command_status values that the standard names.

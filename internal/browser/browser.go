@@ -7,7 +7,6 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"os/exec"
 	"strings"
 	"sync"
 	"testing"
@@ -16,12 +15,11 @@ import (
 	"github.com/chromedp/cdproto/log"
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
+
+	"protei-bulk/internal/chromium"
 )
 
-const (
-	life    = 4 * time.Minute // of one browser
-	patient = time.Minute     // until a condition must hold
-)
+const patient = time.Minute // until a condition must hold
 
 // Browser looks at one page at a time.
 type Browser struct {
@@ -36,24 +34,11 @@ type Browser struct {
 // New starts a browser with a window of 1280 × 900.
 func New(t testing.TB) *Browser {
 	t.Helper()
-	path := ""
-	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
-		if p, err := exec.LookPath(name); err == nil {
-			path = p
-			break
-		}
+	ctx, stop, err := chromium.Start(context.Background(), t.TempDir())
+	if err != nil {
+		t.Fatalf("this test looks at the page in a real browser: %v (make test does it as root)", err)
 	}
-	if path == "" {
-		t.Fatal("this test looks at the page in a real browser: apt-get install chromium (make test does it as root)")
-	}
-	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.DisableGPU,
-		chromedp.UserDataDir(t.TempDir()))
-	ctx, cancel := chromedp.NewExecAllocator(context.Background(), options...)
-	t.Cleanup(cancel)
-	ctx, cancel = context.WithTimeout(ctx, life)
-	t.Cleanup(cancel)
-	ctx, cancel = chromedp.NewContext(ctx)
-	t.Cleanup(cancel)
+	t.Cleanup(stop)
 	b := &Browser{t: t, ctx: ctx}
 	if err := chromedp.Listen(ctx, b.hear); err != nil {
 		t.Fatal(err)
