@@ -167,6 +167,15 @@ func (c *Client) Stream(ctx context.Context, method, path, contentType string, b
 	return c.open(req)
 }
 
+// retried is get for a POST that may be made again: what it does twice is as if it were done once.
+func retried[T any](ctx context.Context, c *Client, path string, query url.Values, body any) (*T, error) {
+	into := new(T)
+	if _, err := c.do(ctx, &call{method: http.MethodPost, path: path, query: query, body: body, into: into, again: true}); err != nil {
+		return nil, err
+	}
+	return into, nil
+}
+
 // run makes a call that answers with nothing.
 func (c *Client) run(ctx context.Context, method, path string, query url.Values) error {
 	_, err := c.do(ctx, &call{method: method, path: path, query: query})

@@ -180,9 +180,5 @@ type HTTPReceipt struct {
 
 // TestConnector is a dry run of a connector of kind http: nothing is sent.
 func (c *Client) TestConnector(ctx context.Context, name string, t ConnectorTrial) (*ConnectorReport, error) {
-	into := new(ConnectorReport)
-	if _, err := c.do(ctx, &call{method: http.MethodPost, path: under("/connectors/", name, "/test"), body: t, into: into, again: true}); err != nil {
-		return nil, err
-	}
-	return into, nil
+	return retried[ConnectorReport](ctx, c, under("/connectors/", name, "/test"), nil, t)
 }

@@ -146,15 +146,10 @@ type PassedOver struct {
 
 // TestInboundRoutes says what would become of a message from a mobile.
 func (c *Client) TestInboundRoutes(ctx context.Context, from, to, text string) (*InboundTrial, error) {
-	into := new(InboundTrial)
-	q := &call{method: http.MethodPost, path: base + "/inbound/routes/test", into: into, again: true}
-	q.body = struct {
+	body := struct {
 		From string `json:"from"`
 		To   string `json:"to"`
 		Text string `json:"text,omitempty"`
 	}{from, to, text}
-	if _, err := c.do(ctx, q); err != nil {
-		return nil, err
-	}
-	return into, nil
+	return retried[InboundTrial](ctx, c, base+"/inbound/routes/test", nil, body)
 }

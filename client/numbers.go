@@ -95,16 +95,11 @@ func (c *Client) RemoveNumbers(ctx context.Context, l NumberList, s NumberScope,
 
 // changeNumbers may be repeated: what was done already is unchanged.
 func (c *Client) changeNumbers(ctx context.Context, path string, s NumberScope, numbers []string) (*NumbersChanged, error) {
-	into := new(NumbersChanged)
-	q := &call{method: http.MethodPost, path: path, query: queryOf("account_id", s.Owner), into: into, again: true}
-	q.body = struct {
+	body := struct {
 		Numbers []string `json:"numbers"`
 		Sender  string   `json:"sender,omitempty"`
 	}{numbers, s.Sender}
-	if _, err := c.do(ctx, q); err != nil {
-		return nil, err
-	}
-	return into, nil
+	return retried[NumbersChanged](ctx, c, path, queryOf("account_id", s.Owner), body)
 }
 
 // RemoveNumber takes one number off a list; not_found when it is not there.

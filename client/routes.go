@@ -156,9 +156,5 @@ type RouteVerdict struct {
 
 // TestRoute says what routing would do with a message.
 func (c *Client) TestRoute(ctx context.Context, t RouteTrial) (*RouteExplained, error) {
-	into := new(RouteExplained)
-	if _, err := c.do(ctx, &call{method: http.MethodPost, path: base + "/routes/test", body: t, into: into, again: true}); err != nil {
-		return nil, err
-	}
-	return into, nil
+	return retried[RouteExplained](ctx, c, base+"/routes/test", nil, t)
 }
