@@ -115,14 +115,15 @@ func (s *Store) listSent(ctx context.Context, q *store.Query, limit int) (list [
 		list, err = s.listBy(ctx, selectRow, "m.id", w, limit, 0)
 		return list, true, err
 	}
-	w.text += " AND m.rare = 3 AND m.rare <> 0" // as the index says
+	w.add("m.rare = ?", int16(message.Sent))
+	w.text += " AND m.rare <> 0" // as the index says
 	if list, err = s.listBy(ctx, selectRow, "m.id", w, limit, 0); err != nil {
 		return nil, true, err
 	}
 	low, high := bounds(q)
-	waiting := 0
+	awaits := 0
 	// What awaits a receipt is sorted by account: of all accounts it is sorted anew, the last day's, two days before...
-	for span := 24 * time.Hour; high > low && waiting < limit; span *= 2 {
+	for span := 24 * time.Hour; high > low && awaits < limit; span *= 2 {
 		from := low
 		if q.Account == 0 {
 			newest := s.opts.Now()
@@ -131,11 +132,11 @@ func (s *Store) listSent(ctx context.Context, q *store.Query, limit int) (list [
 			}
 			from = max(low, message.FirstID(newest.Add(-span)))
 		}
-		awaiting, err := s.listAwaiting(ctx, q, from, high, limit-waiting)
+		awaiting, err := s.listAwaiting(ctx, q, from, high, limit-awaits)
 		if err != nil {
 			return nil, true, err
 		}
-		waiting += len(awaiting)
+		awaits += len(awaiting)
 		list, high = append(list, awaiting...), from
 	}
 	slices.SortFunc(list, func(a, b found) int { return cmp.Compare(b.m.ID, a.m.ID) })
