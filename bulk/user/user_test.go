@@ -198,6 +198,14 @@ func TestSessionEnds(t *testing.T) {
 	}
 }
 
+// code is that of the second factor at this moment.
+func (r *rig) code(secret string) string {
+	r.t.Helper()
+	code, err := user.TOTPCode(secret, r.now)
+	r.check(err)
+	return code
+}
+
 func (r *rig) check(err error) {
 	r.t.Helper()
 	if err != nil {
@@ -378,13 +386,7 @@ func TestSecondFactor(t *testing.T) {
 	r := start(t)
 	r.add("ann", user.Admin)
 	secret := user.NewTOTPSecret()
-	code := func() string {
-		c, err := user.TOTPCode(secret, r.now)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return c
-	}
+	code := func() string { return r.code(secret) }
 	var field *user.FieldError
 	if _, err := r.SetTOTP(t.Context(), "ann", secret, "000000"); !errors.As(err, &field) || field.Field != "code" {
 		t.Errorf("a wrong code: %v", err)
@@ -434,13 +436,7 @@ func TestACodeIsTakenOnce(t *testing.T) {
 	r := start(t)
 	r.add("ann", user.Admin)
 	secret := user.NewTOTPSecret()
-	code := func() string {
-		c, err := user.TOTPCode(secret, r.now)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return c
-	}
+	code := func() string { return r.code(secret) }
 	if _, err := r.SetTOTP(t.Context(), "ann", secret, code()); err != nil {
 		t.Fatal(err)
 	}

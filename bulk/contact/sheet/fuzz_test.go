@@ -92,21 +92,7 @@ func FuzzWorkbook(f *testing.F) {
 // stored is book without the work of compressing.
 func stored(t testing.TB, files map[string]string) []byte {
 	t.Helper()
-	var b bytes.Buffer
-	z := zip.NewWriter(&b)
-	for name, text := range files {
-		w, err := z.CreateHeader(&zip.FileHeader{Name: name, Method: zip.Store})
-		if err == nil {
-			_, err = io.WriteString(w, text)
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := z.Close(); err != nil {
-		t.Fatal(err)
-	}
-	return b.Bytes()
+	return zipped(t, files, zip.Store)
 }
 
 // FuzzCells: cells come back as they were written, from CSV and from both ways in which

@@ -148,10 +148,15 @@ const (
 
 func book(t testing.TB, files map[string]string) string {
 	t.Helper()
+	return string(zipped(t, files, zip.Deflate))
+}
+
+func zipped(t testing.TB, files map[string]string, method uint16) []byte {
+	t.Helper()
 	var b bytes.Buffer
 	z := zip.NewWriter(&b)
 	for name, text := range files {
-		w, err := z.Create(name)
+		w, err := z.CreateHeader(&zip.FileHeader{Name: name, Method: method})
 		if err == nil {
 			_, err = io.WriteString(w, text)
 		}
@@ -162,7 +167,7 @@ func book(t testing.TB, files map[string]string) string {
 	if err := z.Close(); err != nil {
 		t.Fatal(err)
 	}
-	return b.String()
+	return b.Bytes()
 }
 
 func manyFiles(n int) map[string]string {
