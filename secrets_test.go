@@ -27,6 +27,7 @@ var comparesSecrets = map[string]string{
 	"bulk/account/verify.go: hash != d.check.dummy":                                          "hashes that we store; the password was checked before",
 	"bulk/audit.go: keys[i].Hash == hash":                                                    "hashes that we store",
 	"bulk/user/signin.go: now.PasswordHash != u.PasswordHash":                                "both are stored: did it change meanwhile?",
+	"bulk/user/signin.go: u.PasswordHash != known.PasswordHash":                              "both are stored: did it change meanwhile?",
 	"bulk/user/directory.go: u.PasswordHash != old.PasswordHash":                             "both are stored: did it change?",
 	"bulk/api/sessions.go: body.Password == body.Current":                                    "both are what one request says",
 	"bulk/callback/sign.go: text != secret":                                                  "the form of a secret that its owner sets",

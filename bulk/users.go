@@ -9,6 +9,7 @@ import (
 	"slices"
 
 	"protei-bulk/bulk/account"
+	"protei-bulk/bulk/audit"
 	"protei-bulk/bulk/store"
 	"protei-bulk/bulk/user"
 )
@@ -72,9 +73,8 @@ func userPlace(name string) string { return "user " + name }
 func (s userStore) LoadUsers(ctx context.Context) ([]user.User, error) {
 	all, err := readObjects[user.User](ctx, s.store, userKind)
 	for i := range all {
-		u := &all[i]
-		if u.TOTPSecret, err = s.vault.open(userPlace(u.Name), u.TOTPSecret); err != nil {
-			return nil, fmt.Errorf("second factor of user %s: %w", u.Name, err)
+		if err := s.openSecret(&all[i]); err != nil {
+			return nil, err
 		}
 	}
 	return all, err
@@ -82,8 +82,7 @@ func (s userStore) LoadUsers(ctx context.Context) ([]user.User, error) {
 
 // SaveUser seals the secret of the second factor.
 func (s userStore) SaveUser(ctx context.Context, u user.User) error {
-	u.TOTPSecret = s.vault.seal(userPlace(u.Name), u.TOTPSecret)
-	value, err := json.Marshal(u)
+	value, err := s.marshal(u)
 	if err != nil {
 		return err
 	}
@@ -91,6 +90,56 @@ func (s userStore) SaveUser(ctx context.Context, u user.User) error {
 		return err
 	}
 	return s.store.PutObject(ctx, userKind, u.Name, value)
+}
+
+// ChangeUser reads and changes until nobody has changed the user between.
+func (s userStore) ChangeUser(ctx context.Context, name string, change func(*user.User) error) (u user.User, err error) {
+	for {
+		u, err = s.tryChange(ctx, name, change)
+		if !errors.Is(err, store.ErrChanged) {
+			return u, err
+		}
+	}
+}
+
+// tryChange returns store.ErrChanged when another node was faster.
+func (s userStore) tryChange(ctx context.Context, name string, change func(*user.User) error) (u user.User, err error) {
+	old, err := s.store.Object(ctx, userKind, name)
+	if errors.Is(err, store.ErrNotFound) {
+		return u, user.ErrUnknown
+	}
+	if err != nil {
+		return u, err
+	}
+	if err := json.Unmarshal(old, &u); err != nil {
+		return u, fmt.Errorf("read user %s: %w", name, err)
+	}
+	if err := s.openSecret(&u); err != nil {
+		return u, err
+	}
+	if err := change(&u); err != nil {
+		return u, err
+	}
+	value, err := s.marshal(u)
+	if err != nil {
+		return u, err
+	}
+	audit.From(ctx).Note(userPlace(name), json.RawMessage(old), json.RawMessage(value))
+	return u, s.store.SwapObject(ctx, userKind, name, old, value)
+}
+
+// openSecret opens the secret of the second factor.
+func (s userStore) openSecret(u *user.User) (err error) {
+	if u.TOTPSecret, err = s.vault.open(userPlace(u.Name), u.TOTPSecret); err != nil {
+		return fmt.Errorf("second factor of user %s: %w", u.Name, err)
+	}
+	return nil
+}
+
+// marshal seals the secret of the second factor.
+func (s userStore) marshal(u user.User) ([]byte, error) {
+	u.TOTPSecret = s.vault.seal(userPlace(u.Name), u.TOTPSecret)
+	return json.Marshal(u)
 }
 
 func (s userStore) DeleteUser(ctx context.Context, name string) error {

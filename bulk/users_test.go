@@ -3,11 +3,16 @@ package bulk
 import (
 	"bytes"
 	"context"
+	"errors"
 	"net/http"
+	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"protei-bulk/bulk/account"
+	"protei-bulk/bulk/store"
 	"protei-bulk/bulk/user"
 )
 
@@ -114,6 +119,96 @@ func TestUsersOfNodes(t *testing.T) {
 	eventually(t, "the other node knows the user", func() bool { _, err := b.users.Find("ann"); return err == nil })
 	b.must(200, "PATCH", "/users/dev", `{"disabled":true}`)
 	eventually(t, "the session has ended", func() bool { _, err := a.users.Session(t.Context(), s.Token); return err != nil })
+}
+
+// meeting is a store whose first reader of a user goes on when another one has read the same.
+type meeting struct {
+	store.Store
+	*rendezvous
+}
+
+type rendezvous struct {
+	came atomic.Int32
+	both chan struct{} // closed by the second
+}
+
+func (m meeting) Object(ctx context.Context, kind, key string) ([]byte, error) {
+	value, err := m.Store.Object(ctx, kind, key)
+	if kind == userKind && m.came.Add(1) == 2 {
+		close(m.both)
+	}
+	if kind == userKind {
+		select {
+		case <-m.both:
+		case <-time.After(30 * time.Second):
+			return nil, errors.New("nobody else has read")
+		}
+	}
+	return value, err
+}
+
+// TestACodeOfTwoNodes: two nodes that have both read that a code is not used yet take it once, and of two changes of a
+// user none is lost.
+func TestACodeOfTwoNodes(t *testing.T) {
+	for name, open := range map[string]func(*testing.T) (a, b *site){
+		"PostgreSQL": func(t *testing.T) (a, b *site) {
+			url := sharedStore(t)
+			return openNode(t, url, "a", nil), openNode(t, url, "b", nil)
+		},
+		"embedded": func(t *testing.T) (a, b *site) { s := openSite(t, t.TempDir(), nil); return s, s },
+	} {
+		t.Run(name, func(t *testing.T) {
+			ctx := t.Context()
+			a, b := open(t)
+			secret := user.NewTOTPSecret()
+			person := user.User{Name: "ann", Role: user.Admin, Account: a.accounts.ByName(account.DevName).ID, TOTPSecret: secret}
+			if _, err := a.users.Create(ctx, person, userPassword); err != nil {
+				t.Fatal(err)
+			}
+			// both is what two directories of the two nodes do at the same moment, and how often it goes well.
+			both := func(do func(*user.Directory) error) (good int) {
+				t.Helper()
+				at := &rendezvous{both: make(chan struct{})}
+				results := make(chan error, 2)
+				for _, s := range []*site{a, b} {
+					d, err := user.Open(ctx, user.Options{Store: userStore{meeting{s.store, at}, s.vault}, Accounts: s.accounts})
+					if err != nil {
+						t.Fatal(err)
+					}
+					go func() { results <- do(d) }()
+				}
+				for range 2 {
+					if err := <-results; err == nil {
+						good++
+					} else if !errors.Is(err, user.ErrRefused) {
+						t.Error(err)
+					}
+				}
+				return good
+			}
+			now := time.Now()
+			code, err := user.TOTPCode(secret, now)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if good := both(func(d *user.Directory) error {
+				_, err := d.SignIn(ctx, user.Credentials{Name: "ann", Password: userPassword, Code: code, Address: "192.0.2.1"})
+				return err
+			}); good != 1 {
+				t.Errorf("%d of 2 sign-ins with one code are taken", good)
+			}
+			if good := both(func(d *user.Directory) error {
+				_, err := d.Update(ctx, "ann", func(u *user.User) { u.TOTPStep++ })
+				return err
+			}); good != 2 {
+				t.Errorf("%d of 2 changes are made", good)
+			}
+			all, err := userStore{b.store, b.vault}.LoadUsers(ctx)
+			if i := slices.IndexFunc(all, func(u user.User) bool { return u.Name == "ann" }); err != nil || i < 0 || all[i].TOTPStep != now.Unix()/30+2 {
+				t.Errorf("what is stored: %+v, %v", all, err)
+			}
+		})
+	}
 }
 
 // TestUserChangesAreLogged without what they are signed in with.

@@ -110,6 +110,22 @@ func (e *Embedded) PutObject(ctx context.Context, kind, key string, value []byte
 	return wrap(err, "save %s %q", kind, key)
 }
 
+// ErrChanged is returned when somebody else has changed what was read.
+var ErrChanged = errors.New("changed meanwhile")
+
+// SwapObject replaces an object's value if it still is old, in one step: of several that swap the same value, on
+// whichever node, one does. ErrChanged: it is another value, or gone.
+func (e *Embedded) SwapObject(ctx context.Context, kind, key string, old, value []byte) error {
+	err := e.write1(ctx, func(conn *database) error {
+		err := deleted(conn, "UPDATE objects SET value = ? WHERE kind = ? AND key = ? AND value = ?", value, kind, key, old)
+		if errors.Is(err, ErrNotFound) {
+			return ErrChanged
+		}
+		return err
+	})
+	return wrap(err, "save %s %q", kind, key)
+}
+
 // ReplaceObjects makes values all that there is of a kind, at once or not at all.
 func (e *Embedded) ReplaceObjects(ctx context.Context, kind string, values map[string][]byte) error {
 	err := e.write1(ctx, func(conn *database) error {

@@ -17,6 +17,9 @@ import (
 type Store interface {
 	LoadUsers(ctx context.Context) ([]User, error)
 	SaveUser(ctx context.Context, u User) error
+	// ChangeUser changes what is stored of a user in one step: change is called with it, again when another node has
+	// changed the user meanwhile, and its error ends it. It returns what is then stored; ErrUnknown.
+	ChangeUser(ctx context.Context, name string, change func(*User) error) (User, error)
 	DeleteUser(ctx context.Context, name string) error
 	LoadSessions(ctx context.Context) ([]Stored, error)
 	SaveSession(ctx context.Context, s Stored) error
@@ -130,7 +133,11 @@ func (d *Directory) Create(ctx context.Context, u User, password string) (*User,
 	}
 	u.PasswordHash = account.HashPassword(password)
 	u.CreatedAt = d.now().UTC()
-	return d.save(ctx, u)
+	u.UpdatedAt = u.CreatedAt
+	if err := d.store.SaveUser(ctx, u); err != nil {
+		return nil, fmt.Errorf("save user %s: %w", u.Name, err)
+	}
+	return d.keep(u), nil
 }
 
 func (d *Directory) validate(u *User) error {
@@ -147,16 +154,12 @@ func (d *Directory) validate(u *User) error {
 	return err
 }
 
-// save needs change.
-func (d *Directory) save(ctx context.Context, u User) (*User, error) {
-	u.UpdatedAt = d.now().UTC()
-	if err := d.store.SaveUser(ctx, u); err != nil {
-		return nil, fmt.Errorf("save user %s: %w", u.Name, err)
-	}
+// keep makes u what is known of a user. It needs change.
+func (d *Directory) keep(u User) *User {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.users[u.Name] = &u
-	return &u, nil
+	return &u
 }
 
 // Update changes a user: ErrUnknown, FieldError, ErrLast. Sessions go on with what the user may then do; a disabled
@@ -172,24 +175,35 @@ func (d *Directory) Update(ctx context.Context, name string, change func(*User))
 func (d *Directory) edit(ctx context.Context, name string, change func(*User) error) (*User, error) {
 	d.change.Lock()
 	defer d.change.Unlock()
-	old, err := d.Find(name)
+	return d.replace(ctx, name, func(u *User) error {
+		old := *u
+		if err := change(u); err != nil {
+			return err
+		}
+		u.Name, u.CreatedAt = old.Name, old.CreatedAt
+		if (u.Role != Admin || u.Disabled) && d.isLast(&old) {
+			return ErrLast
+		}
+		if u.Disabled || u.PasswordHash != old.PasswordHash {
+			return d.endSessions(ctx, u.Name)
+		}
+		return nil
+	})
+}
+
+// replace changes a user in the store, as it is there, and then here. It needs change.
+func (d *Directory) replace(ctx context.Context, name string, change func(*User) error) (*User, error) {
+	u, err := d.store.ChangeUser(ctx, CleanName(name), func(u *User) error {
+		if err := change(u); err != nil {
+			return err
+		}
+		u.UpdatedAt = d.now().UTC()
+		return nil
+	})
 	if err != nil {
 		return nil, err
 	}
-	u := *old
-	if err := change(&u); err != nil {
-		return nil, err
-	}
-	u.Name, u.CreatedAt = old.Name, old.CreatedAt
-	if (u.Role != Admin || u.Disabled) && d.isLast(old) {
-		return nil, ErrLast
-	}
-	if u.Disabled || u.PasswordHash != old.PasswordHash {
-		if err := d.endSessions(ctx, u.Name); err != nil {
-			return nil, err
-		}
-	}
-	return d.save(ctx, u)
+	return d.keep(u), nil
 }
 
 // isLast reports whether nobody but u could undo what is done to u.

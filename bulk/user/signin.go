@@ -34,12 +34,6 @@ func (d *Directory) SignIn(ctx context.Context, c Credentials) (*Session, error)
 	}
 	d.change.Lock()
 	defer d.change.Unlock()
-	if u.TwoFactor() && c.Code != "" { // another node may have taken the code a moment ago
-		if err := d.reload(ctx); err != nil {
-			d.tries.GiveBack(d.now(), keys...)
-			return nil, err
-		}
-	}
 	now, err := d.Find(name) // it may have changed while the password was checked
 	if err != nil || now.Disabled || now.PasswordHash != u.PasswordHash {
 		return nil, ErrRefused
@@ -50,13 +44,10 @@ func (d *Directory) SignIn(ctx context.Context, c Credentials) (*Session, error)
 			d.tries.GiveBack(d.now(), keys...)
 			return nil, ErrCode
 		}
-		step := checkTOTP(u.TOTPSecret, c.Code, d.now(), u.TOTPStep)
-		if step == 0 {
-			return nil, ErrRefused
-		}
-		used := *u
-		used.TOTPStep = step
-		if u, err = d.save(ctx, used); err != nil {
+		if u, err = d.takeCode(ctx, u, c.Code); err != nil {
+			if !errors.Is(err, ErrRefused) {
+				d.tries.GiveBack(d.now(), keys...)
+			}
 			return nil, err
 		}
 	}
@@ -65,6 +56,23 @@ func (d *Directory) SignIn(ctx context.Context, c Credentials) (*Session, error)
 		d.tries.GiveBack(d.now(), keys...)
 	}
 	return s, err
+}
+
+// takeCode notes that a code was used, in one step with the check that it was not: of those who bring it at the same
+// moment, to whichever node, one gets in. It needs change. ErrRefused, also for a user who is no longer as known.
+func (d *Directory) takeCode(ctx context.Context, known *User, code string) (*User, error) {
+	u, err := d.replace(ctx, known.Name, func(u *User) error {
+		step := checkTOTP(u.TOTPSecret, code, d.now(), u.TOTPStep)
+		if step == 0 || u.Disabled || u.PasswordHash != known.PasswordHash {
+			return ErrRefused
+		}
+		u.TOTPStep = step
+		return nil
+	})
+	if errors.Is(err, ErrUnknown) {
+		return nil, ErrRefused
+	}
+	return u, err
 }
 
 // identify finds the user whose password it is. Unknown and disabled users take as long as others.

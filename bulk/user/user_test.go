@@ -461,8 +461,13 @@ func TestACodeIsTakenOnce(t *testing.T) {
 	if good != 1 {
 		t.Errorf("%d of %d sign-ins with one code are taken", good, cap(results))
 	}
-	if _, err := other.SignIn(t.Context(), user.Credentials{Name: "ann", Password: right, Code: used, Address: "192.0.2.2"}); !errors.Is(err, user.ErrRefused) {
-		t.Errorf("a used code at another node: %v", err)
+	if _, err := other.Update(t.Context(), "ann", func(u *user.User) { u.MustChange = true }); err != nil { // as it knew ann
+		t.Fatal(err)
+	}
+	for name, d := range map[string]*user.Directory{"its node": r.Directory, "another node": other, "a later process": r.another()} {
+		if _, err := d.SignIn(t.Context(), user.Credentials{Name: "ann", Password: right, Code: used, Address: "192.0.2.2"}); !errors.Is(err, user.ErrRefused) {
+			t.Errorf("a used code at %s: %v", name, err)
+		}
 	}
 }
 

@@ -17,6 +17,18 @@ func (s *Store) PutObject(ctx context.Context, kind, key string, value []byte) e
 	return wrap(s.exec(ctx, putObject, kind, key, notNil(value)), "save %s %q", kind, key)
 }
 
+// SwapObject implements store.Store.
+func (s *Store) SwapObject(ctx context.Context, kind, key string, old, value []byte) error {
+	err := s.change(ctx, func(tx pgx.Tx) error {
+		tag, err := tx.Exec(ctx, "UPDATE objects SET value = $4 WHERE kind = $1 AND key = $2 AND value = $3", kind, key, notNil(old), notNil(value))
+		if err == nil && tag.RowsAffected() == 0 {
+			return store.ErrChanged
+		}
+		return err
+	})
+	return wrap(err, "save %s %q", kind, key)
+}
+
 // AddObject stores a value unless there is one.
 func (s *Store) AddObject(ctx context.Context, kind, key string, value []byte) error {
 	err := s.exec(ctx, "INSERT INTO objects (kind, key, value) VALUES ($1,$2,$3) ON CONFLICT (kind, key) DO NOTHING", kind, key, notNil(value))

@@ -62,6 +62,52 @@ func objects(s *suite) {
 	}
 }
 
+// swapObject: only who knows the value replaces it, and of many who know it one does.
+func swapObject(s *suite) {
+	ctx := context.Background()
+	entries := 0
+	logged := store.Alongside(ctx, store.AuditLog, func() store.LogEntry {
+		entries++
+		return store.LogEntry{Key: fmt.Sprintf("%02d", entries), Value: []byte("{}")}
+	})
+	s.must(s.PutObject(ctx, "user", "ann", []byte("0")), s.PutObject(ctx, "user", "bob", []byte("0")), s.PutObject(ctx, "key", "ann", []byte("0")))
+	s.must(s.SwapObject(logged, "user", "ann", []byte("0"), []byte("1")))
+	for what, err := range map[string]error{
+		"an old value":     s.SwapObject(logged, "user", "ann", []byte("0"), []byte("2")),
+		"a missing object": s.SwapObject(logged, "user", "carl", nil, []byte("2")),
+	} {
+		if !errors.Is(err, store.ErrChanged) {
+			s.Errorf("%s: %v", what, err)
+		}
+	}
+	if log, err := s.Log(ctx, store.AuditLog, "", 10); err != nil || len(log) != 1 {
+		s.Errorf("one swap of three was made, and the log has %d (%v)", len(log), err)
+	}
+	done := make(chan error, 20)
+	for i := range cap(done) {
+		go func() { done <- s.SwapObject(ctx, "user", "ann", []byte("1"), []byte{'a' + byte(i)}) }()
+	}
+	swapped := 0
+	for range cap(done) {
+		if err := <-done; err == nil {
+			swapped++
+		} else if !errors.Is(err, store.ErrChanged) {
+			s.Error(err)
+		}
+	}
+	if swapped != 1 {
+		s.Errorf("%d of %d swapped one value", swapped, cap(done))
+	}
+	s.reopen()
+	got, err := s.Objects(ctx, "user")
+	if err != nil || len(got) != 2 || len(got["ann"]) != 1 || got["ann"][0] < 'a' || string(got["bob"]) != "0" {
+		s.Errorf("what is stored: %q, %v", got, err)
+	}
+	if other, err := s.Object(ctx, "key", "ann"); err != nil || string(other) != "0" {
+		s.Errorf("an object of another kind: %q, %v", other, err)
+	}
+}
+
 // logWithChange: both or none.
 func logWithChange(s *suite) {
 	entry := store.LogEntry{Key: "01", Value: []byte("first")}

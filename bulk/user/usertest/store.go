@@ -36,6 +36,31 @@ func (s *Store) SaveUser(_ context.Context, u user.User) error {
 	return nil
 }
 
+// ChangeUser implements user.Store.
+func (s *Store) ChangeUser(_ context.Context, name string, change func(*user.User) error) (user.User, error) {
+	for {
+		s.mu.Lock()
+		old, ok := s.users[name]
+		s.mu.Unlock()
+		if !ok {
+			return old, user.ErrUnknown
+		}
+		u := old
+		if err := change(&u); err != nil {
+			return old, err
+		}
+		s.mu.Lock()
+		same := s.users[name] == old
+		if same {
+			s.users[name] = u
+		}
+		s.mu.Unlock()
+		if same {
+			return u, nil
+		}
+	}
+}
+
 // DeleteUser implements user.Store.
 func (s *Store) DeleteUser(_ context.Context, name string) error {
 	s.mu.Lock()
