@@ -23,12 +23,12 @@ func (p *Platform) openAccessLog(context.Context) error {
 	return nil
 }
 
-// accessed logs the requests that h answers, if they are to be, and finds out who they are from.
+// accessed logs the requests that h answers, if they are to be.
 func (p *Platform) accessed(h http.Handler) http.Handler {
 	if p.access != nil {
 		h = p.access.Handler(h)
 	}
-	return p.proxies.handler(h)
+	return h
 }
 
 // accessReadings shows lines that were lost.

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"protei-bulk/bulk/account"
-	"protei-bulk/bulk/api"
 	"protei-bulk/bulk/billing"
 	"protei-bulk/bulk/callback"
 	"protei-bulk/bulk/compat"
@@ -80,7 +79,7 @@ func (p *Platform) startCompat(context.Context) error {
 			return fmt.Errorf("compat.listen: %w", err)
 		}
 		p.log.Info("answering the APIs of other products", "address", ln.Addr().String(), "apis", p.cfg.Compat.APIs)
-		server := api.NewServer(api.ServerOptions{Handler: p.accessed(p.meter.HTTP(handler)), TLS: p.tls, Logger: p.log})
+		server := p.httpServer(p.accessed(p.meter.HTTP(handler)))
 		p.joined.Go(func() {
 			if err := server.Serve(ln); err != nil {
 				p.log.Error("compatibility server ended", "address", addr, "error", err)

@@ -46,7 +46,7 @@ type Config struct {
 	// MinFreeDisk stops acceptance (503) before the disk is full.
 	MinFreeDisk Size `yaml:"min_free_disk" doc:"free space below which nothing more is accepted"`
 	// TrustedProxies are believed when they say whom a request is from.
-	TrustedProxies []string `yaml:"trusted_proxies" doc:"reverse proxies in front of HTTP, addresses and networks (CIDR), whose X-Forwarded-For is believed; empty: nobody's"`
+	TrustedProxies []string `yaml:"trusted_proxies" doc:"reverse proxies in front of HTTP, addresses and networks (CIDR), whose X-Forwarded-For and X-Forwarded-Proto are believed; empty: nobody's"`
 
 	Limits   Limits         `yaml:"limits"`
 	Webhooks WebhookConfig  `yaml:"webhooks"`

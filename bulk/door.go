@@ -72,7 +72,7 @@ func (p *Platform) openDoor(context.Context) (err error) {
 	if p.httpLn, err = net.Listen("tcp", p.cfg.HTTP); err != nil {
 		return fmt.Errorf("http: %w", err)
 	}
-	p.web = api.NewServer(api.ServerOptions{Handler: p.door, TLS: p.tls, Logger: p.log})
+	p.web = p.httpServer(p.door)
 	p.joined.Go(func() {
 		if err := p.web.Serve(p.httpLn); err != nil {
 			p.log.Error("REST server ended", "error", err)
@@ -81,6 +81,11 @@ func (p *Platform) openDoor(context.Context) (err error) {
 	})
 	p.onStopWithin(doorPatience, "HTTP", p.web.Shutdown)
 	return nil
+}
+
+// httpServer answers with h whoever comes, or is brought by a trusted proxy.
+func (p *Platform) httpServer(h http.Handler) *api.Server {
+	return api.NewServer(api.ServerOptions{Handler: h, Outer: p.proxies.handler, TLS: p.tls, Logger: p.log})
 }
 
 // drain lets balancers see that the node stops, before it does.

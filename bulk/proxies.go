@@ -6,13 +6,19 @@ import (
 	"net/http"
 	"net/netip"
 	"strings"
+
+	"protei-bulk/internal/web"
 )
 
-// forwardedFor is the header in which each proxy names who it got the request from, behind
-// what it found there.
-const forwardedFor = "X-Forwarded-For"
+// The headers of proxies. No others are read.
+const (
+	// forwardedFor is the one in which each names who it got the request from, behind what it found there.
+	forwardedFor = "X-Forwarded-For"
+	// forwardedProto is https when the client has TLS.
+	forwardedProto = "X-Forwarded-Proto"
+)
 
-// proxies are the networks whose word about a client's address is taken.
+// proxies are the networks whose word about a client is taken.
 type proxies []netip.Prefix
 
 // parseProxies reads addresses and networks.
@@ -99,17 +105,27 @@ func plainAddr(at netip.AddrPort) netip.AddrPort {
 
 // handler gives requests that come from a trusted proxy the address of their client: that is whom
 // sign-ins are counted for, whom the networks of a key are compared with, and who stands in the logs.
-// The port is 0 when the proxy does not say it. What comes from anybody else stays as it is.
+// The port is 0 when the proxy does not say it. It also marks those whose client has TLS to the proxy.
+// Of what anybody else says of himself nothing is read.
 func (p proxies) handler(next http.Handler) http.Handler {
 	if len(p) == 0 {
 		return next
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if header := r.Header[forwardedFor]; len(header) > 0 {
+		client, proto := r.Header[forwardedFor], r.Header[forwardedProto]
+		if len(client) > 0 || len(proto) > 0 {
 			if peer, err := netip.ParseAddrPort(r.RemoteAddr); err == nil && p.trust(plainAddr(peer).Addr()) {
-				r.RemoteAddr = p.client(peer, header).String()
+				if saysTLS(proto) {
+					r = web.ViaTLS(r)
+				}
+				r.RemoteAddr = p.client(peer, client).String()
 			}
 		}
 		next.ServeHTTP(w, r)
 	})
+}
+
+// saysTLS: a proxy that adds to what it found instead of replacing it says nothing of its own client.
+func saysTLS(proto []string) bool {
+	return len(proto) == 1 && strings.EqualFold(strings.TrimSpace(proto[0]), "https")
 }

@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"protei-bulk/bulk/user"
 )
 
 // TestClientBehindProxies: the rightmost address that is no trusted proxy.
@@ -140,6 +142,52 @@ func TestSignInsBehindAProxy(t *testing.T) {
 			s := openSite(t, t.TempDir(), func(c *Config) { c.TrustedProxies = networks })
 			if n := exhaust(s, func(i int) string { return "203.0.113." + strconv.Itoa(i) }); n == 0 {
 				t.Error("a header of an untrusted peer makes 15 clients of one")
+			}
+		})
+	}
+}
+
+// TestTLSBehindAProxy: only a trusted proxy's word makes the cookie Secure and keeps browsers with TLS.
+func TestTLSBehindAProxy(t *testing.T) {
+	for _, c := range []struct {
+		name    string
+		trusted []string
+		headers http.Header
+		want    bool
+	}{
+		{"a trusted proxy", []string{"127.0.0.1"}, http.Header{"X-Forwarded-Proto": {"https"}}, true},
+		{"one that writes it large", []string{"127.0.0.0/8"}, http.Header{"X-Forwarded-Proto": {"HTTPS"}, "X-Forwarded-For": {"203.0.113.9"}}, true},
+		{"a trusted proxy without TLS", []string{"127.0.0.1"}, http.Header{"X-Forwarded-Proto": {"http"}}, false},
+		{"a trusted proxy that says nothing", []string{"127.0.0.1"}, nil, false},
+		{"one that adds to what it found", []string{"127.0.0.1"}, http.Header{"X-Forwarded-Proto": {"https", "http"}}, false},
+		{"so in one line", []string{"127.0.0.1"}, http.Header{"X-Forwarded-Proto": {"https,http"}}, false},
+		{"another header", []string{"127.0.0.1"}, http.Header{"Forwarded": {"proto=https"}, "X-Forwarded-Scheme": {"https"}, "X-Forwarded-Ssl": {"on"}}, false},
+		{"anybody", []string{"192.0.2.0/24"}, http.Header{"X-Forwarded-Proto": {"https"}}, false},
+		{"anybody, without proxies", nil, http.Header{"X-Forwarded-Proto": {"https"}}, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			s := openSite(t, t.TempDir(), func(cfg *Config) { cfg.TrustedProxies = c.trusted })
+			body := `{"user":"` + user.DevName + `","password":"` + user.DevPassword + `"}`
+			r, err := http.NewRequestWithContext(t.Context(), "POST", "http://"+s.HTTPAddr()+"/api/v1/session", strings.NewReader(body))
+			if err != nil {
+				t.Fatal(err)
+			}
+			r.Header = c.headers.Clone()
+			if r.Header == nil {
+				r.Header = http.Header{}
+			}
+			r.Header.Set("Content-Type", "application/json")
+			resp, err := http.DefaultClient.Do(r)
+			if err != nil {
+				t.Fatal(err)
+			}
+			resp.Body.Close()
+			cookie, hsts := resp.Header.Get("Set-Cookie"), resp.Header.Get("Strict-Transport-Security")
+			if resp.StatusCode != http.StatusOK || cookie == "" {
+				t.Fatalf("%s, cookie %q", resp.Status, cookie)
+			}
+			if strings.Contains(cookie, "Secure") != c.want || (hsts != "") != c.want {
+				t.Errorf("cookie %q, Strict-Transport-Security %q, over TLS: %t", cookie, hsts, c.want)
 			}
 		})
 	}

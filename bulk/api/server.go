@@ -26,7 +26,9 @@ const (
 // ServerOptions configure a Server.
 type ServerOptions struct {
 	Handler http.Handler
-	TLS     *tls.Config // nil: plain HTTP
+	// Outer sees each request first, before the headers of the answer are set; nil: nothing does.
+	Outer func(http.Handler) http.Handler
+	TLS   *tls.Config // nil: plain HTTP
 	// MaxConns bounds the connections at once: the next one is closed at once. 0: 65,536.
 	MaxConns int
 	// HeaderTimeout is how long the headers may take, 0: 10 s; RequestTimeout headers and
@@ -56,11 +58,15 @@ func NewServer(opts ServerOptions) *Server {
 	if opts.Logger == nil {
 		opts.Logger = slog.New(slog.DiscardHandler)
 	}
+	handler := web.Secure(opts.Handler)
+	if opts.Outer != nil {
+		handler = opts.Outer(handler)
+	}
 	return &Server{
 		tls: opts.TLS,
 		max: int64(opts.MaxConns),
 		http: &http.Server{
-			Handler:           web.Secure(opts.Handler),
+			Handler:           handler,
 			ReadHeaderTimeout: opts.HeaderTimeout,
 			ReadTimeout:       opts.RequestTimeout,
 			WriteTimeout:      opts.RequestTimeout + answerTimeout,

@@ -1,6 +1,9 @@
 package web
 
-import "net/http"
+import (
+	"context"
+	"net/http"
+)
 
 // PagePolicy is the Content-Security-Policy of a page that loads its own files and asks its own host, and nothing
 // else: no inline script, no frame around it, no other host.
@@ -19,9 +22,8 @@ var (
 )
 
 // Secure puts the security headers of an answer that is no page on everything that next answers: a browser that is
-// led to it runs nothing of it, shows it in no frame and guesses no other type. An answer over TLS, our own or that
-// of a proxy that says so, also keeps browsers with TLS for a year (HSTS, RFC 6797). A page replaces the policy:
-// [Page].
+// led to it runs nothing of it, shows it in no frame and guesses no other type. An answer over TLS ([OverTLS]) also
+// keeps browsers with TLS for a year (HSTS, RFC 6797). A page replaces the policy: [Page].
 func Secure(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
@@ -45,7 +47,15 @@ func Page(h http.Header) {
 	h["Cross-Origin-Resource-Policy"] = sameOrigin
 }
 
-// OverTLS reports whether the client reached us over TLS, or a proxy in front of us says that it did.
+type proxyTLS struct{}
+
+// ViaTLS returns r as a request whose client has TLS to a proxy in front of us: somebody who knows the proxy says so.
+func ViaTLS(r *http.Request) *http.Request {
+	return r.WithContext(context.WithValue(r.Context(), proxyTLS{}, true))
+}
+
+// OverTLS reports whether the client has TLS: to us, or to a proxy ([ViaTLS]). What the request itself says of it in
+// its headers is anybody's word.
 func OverTLS(r *http.Request) bool {
-	return r.TLS != nil || r.Header.Get("X-Forwarded-Proto") == "https"
+	return r.TLS != nil || r.Context().Value(proxyTLS{}) != nil
 }

@@ -27,8 +27,12 @@ func TestSecure(t *testing.T) {
 			"Cross-Origin-Opener-Policy": "same-origin", "Cross-Origin-Resource-Policy": "same-origin", hsts: "",
 		}},
 		"over TLS":         {answer, func(r *http.Request) { r.TLS = new(tls.ConnectionState) }, map[string]string{hsts: "max-age=31536000"}},
-		"over a TLS proxy": {page, func(r *http.Request) { r.Header.Set("X-Forwarded-Proto", "https") }, map[string]string{hsts: "max-age=31536000"}},
-		"a plain proxy":    {answer, func(r *http.Request) { r.Header.Set("X-Forwarded-Proto", "http") }, map[string]string{hsts: ""}},
+		"over a TLS proxy": {page, func(r *http.Request) { *r = *web.ViaTLS(r) }, map[string]string{hsts: "max-age=31536000"}},
+		"who says so himself": {answer, func(r *http.Request) {
+			r.Header.Set("X-Forwarded-Proto", "https")
+			r.Header.Set("Forwarded", "proto=https")
+			r.URL.Scheme = "https"
+		}, map[string]string{hsts: ""}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := httptest.NewRequest(http.MethodGet, "/", nil)
