@@ -140,7 +140,9 @@ type accepting struct {
 	rows   columns
 	comes  []*owner // by message: in whose lane it comes; nil: it waits in the database
 	claims []*claim // by message
+	in     []*list  // by message that comes and is not claimed
 	fresh  map[*owner]*freshClaim
+	lists  map[listKey]*freshList
 	pages  pages                   // what is counted
 	paid   map[uint32]money.Amount // by payer
 	scarce map[uint32]bool         // payers whose requests are charged one by one
@@ -241,6 +243,7 @@ func (a *accepting) attempt() error {
 	for o, f := range a.fresh {
 		b.Queue("INSERT INTO claims (connector, epoch, number, ids) VALUES ($1,$2,$3,$4)", int16(o.connector), o.epoch, f.claim.number, f.ids)
 	}
+	a.queueLists(b)
 	a.s.bookAccepts(b, a)
 	began := time.Now()
 	err := a.w.commit(b, func() error {
@@ -266,8 +269,8 @@ func (a *accepting) attempt() error {
 // place decides which messages come into a lane of this node at once.
 func (a *accepting) place() {
 	a.rows.reset()
-	a.comes, a.claims = a.comes[:0], a.claims[:0]
-	a.fresh = make(map[*owner]*freshClaim)
+	a.comes, a.claims, a.in = a.comes[:0], a.claims[:0], a.in[:0]
+	a.fresh, a.lists = make(map[*owner]*freshClaim), make(map[listKey]*freshList)
 	for _, r := range a.list {
 		for _, m := range r.msgs {
 			o := a.s.owners.of(m.Connector)
@@ -292,10 +295,16 @@ func (a *accepting) place() {
 				f.ids = append(f.ids, int64(m.ID))
 				c = f.claim
 			}
+			var in *list
+			if c == nil && standsOrShould(m) {
+				in = a.waits(m, o)
+			}
 			a.claims = append(a.claims, c)
-			a.rows.add(m, c != nil)
+			a.in = append(a.in, in)
+			a.rows.add(m)
 		}
 	}
+	a.nameLists()
 }
 
 // fence makes the transaction fail when another node has the lease of a lane that it claims for.
@@ -318,6 +327,7 @@ func (a *accepting) undo() {
 			i++
 		}
 	}
+	a.forgetLists()
 }
 
 // learn finds out whether a transaction whose commit was not answered has happened. Its
@@ -373,7 +383,7 @@ func (a *accepting) publish() {
 			o := a.comes[i]
 			switch {
 			case o != nil:
-				e := a.s.live.adopt(m, 0, a.claims[i] == nil)
+				e := a.s.live.adopt(&found{m: m, list: a.in[i]})
 				e.claim = a.claims[i]
 				c.comes = append(c.comes, arrival{o: o, e: e, event: len(c.evs), coming: true})
 				c.evs = append(c.evs, message.Event{Kind: message.Accept, Msg: m, At: m.SubmittedAt, Changed: true, Now: m.Status})

@@ -36,7 +36,7 @@ func TestCopiedRowsAreInsertedRows(t *testing.T) {
 		for _, m := range msgs {
 			var text string
 			err := n.pool.QueryRow(t.Context(), `SELECT concat_ws('|', account, connector, priority, status, rare, version, due, campaign, ordinal, batch, source, dest,
-	length(body), EXISTS (SELECT FROM waiting w WHERE w.id = m.id)) FROM messages m WHERE id = $1`, int64(m.ID)).Scan(&text)
+	length(body), EXISTS (SELECT FROM waiting_lists w WHERE m.id = ANY(w.ids))) FROM messages m WHERE id = $1`, int64(m.ID)).Scan(&text)
 			if err != nil {
 				t.Fatalf("%v: %v", m.ID, err)
 			}
@@ -75,7 +75,7 @@ func TestCopyIsPartOfTheTransaction(t *testing.T) {
 	if got := n.count("SELECT count(*) FROM messages"); got != 1 {
 		t.Errorf("%d rows, want the one", got)
 	}
-	if got := n.count("SELECT count(*) FROM waiting"); got != 1 {
+	if got := n.count("SELECT count(*) FROM (SELECT unnest(ids) FROM waiting_lists) w"); got != 1 {
 		t.Errorf("%d messages wait, want the one", got)
 	}
 	n.accept(n.make(copyFrom, 1))

@@ -7,6 +7,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
 	"protei-bulk/bulk/message"
 )
 
@@ -115,12 +117,13 @@ type feeder struct {
 
 // feeding is what a feeder knows of a lane.
 type feeding struct {
-	hints []hint // taken out of the feed, oldest first
-	walk  bool   // rows above cursor have not been looked at yet
-	// cursor is how far the walk came. When it ends, every row is in the lane that was committed
-	// before it began: the next one need not look at those below next.
-	cursor, next message.ID
-	began        time.Time // of the walk
+	hints []hint  // taken out of the feed, oldest first
+	lists []*list // to be looked at, oldest first
+	walk  bool    // lists from from on, and rows above cursor, have not been looked at yet
+	// from is where the walk began, cursor how far it came. When it ends, everything is in the lane that was
+	// committed before it began: the next one need not look at what is below next.
+	from, cursor, next message.ID
+	began              time.Time // of the walk
 }
 
 func (s *Store) feeder(ctx context.Context, o *owner) {
@@ -171,12 +174,14 @@ func (s *Store) feeder(ctx context.Context, o *owner) {
 func (f *feeder) lookAtAll() {
 	f.took = 0
 	for p := range f.lanes {
-		f.lanes[p].start(0)
+		f.start(p, 0)
 	}
 }
 
-func (l *feeding) start(after message.ID) {
-	l.walk, l.cursor, l.began = true, after, time.Now()
+func (f *feeder) start(p int, after message.ID) {
+	l := &f.lanes[p]
+	l.walk, l.from, l.cursor, l.began = true, after, after, time.Now()
+	l.lists = f.o.unfinished(p)
 }
 
 // giveUp lets go of the hints that were not taken in: the rows wait for the next owner.
@@ -196,12 +201,12 @@ func (f *feeder) round(ctx context.Context) (more, waits bool, err error) {
 		l := &f.lanes[p]
 		l.hints = append(l.hints, f.o.feed.take(p)...)
 		if !l.walk && f.o.behind(p) {
-			l.start(l.next)
+			f.start(p, l.next)
 		}
 		f.sift(l)
 		room := f.room(message.Priority(p))
-		if room > 0 && len(l.hints) > 0 {
-			n, err := f.follow(ctx, l, room)
+		if room > 0 && len(l.hints)+len(l.lists) > 0 {
+			n, err := f.follow(ctx, p, room)
 			if err != nil {
 				return false, false, err
 			}
@@ -212,7 +217,7 @@ func (f *feeder) round(ctx context.Context) (more, waits bool, err error) {
 				return false, false, err
 			}
 		}
-		switch open := l.walk || len(l.hints) > 0; {
+		switch open := l.walk || len(l.hints)+len(l.lists) > 0; {
 		case !open:
 		case f.room(message.Priority(p)) > 0:
 			more = true
@@ -253,12 +258,27 @@ func (f *feeder) passes(l *feeding, id message.ID) bool {
 	return l.walk && id > l.cursor || f.s.live.has(id)
 }
 
-// follow brings up to room messages that hints name, oldest hint first, and returns how many it
-// asked for.
-func (f *feeder) follow(ctx context.Context, l *feeding, room int) (int, error) {
+// follow brings up to room messages that hints name, and the rest of their lists, and returns how many it asked for.
+func (f *feeder) follow(ctx context.Context, p, room int) (asked int, err error) {
+	l := &f.lanes[p]
+	defer func() {
+		if err != nil {
+			f.start(p, 0) // what the hints name is found by looking
+		}
+	}()
+	if len(l.lists) == 0 {
+		if oldest := f.oldest(l); oldest != 0 {
+			if l.lists, err = f.s.unknownLists(ctx, f.o, p, message.FirstID(oldest.Time().Add(-lateCommit))); err != nil {
+				return 0, err
+			}
+		}
+	}
+	if asked, err = f.bringListed(ctx, l, room); err != nil || len(l.lists) > 0 {
+		return asked, err
+	}
 	var ids []message.ID
 	n := 0 // hints that are taken in whole
-	for n < len(l.hints) && len(ids) < room {
+	for room -= asked; n < len(l.hints) && len(ids) < room; n++ {
 		h := &l.hints[n]
 		fits := min(len(h.ids), room-len(ids))
 		for _, id := range h.ids[:fits] {
@@ -270,26 +290,44 @@ func (f *feeder) follow(ctx context.Context, l *feeding, room int) (int, error) 
 		if h.ids = h.ids[fits:]; len(h.ids) > 0 {
 			break
 		}
-		n++
 	}
-	err := f.s.bringIDs(ctx, f.o, ids)
-	if err != nil {
-		l.start(0) // what the hints name is found by looking
-	}
+	err = f.s.bringRows(ctx, f.o, ids)
 	for _, h := range l.hints[:n] {
 		h.taken(err)
 	}
 	l.hints = slices.Delete(l.hints, 0, n)
-	return len(ids), err
+	return asked + len(ids), err
 }
 
-// step brings the walk's next rows, up to room. At the end of the walk the lane is not behind any
-// more. While a walk reads, what this node accepts may overtake what is read, unless the lane
-// is behind: otherwise a look at a lane with a steady flow would never end.
-func (f *feeder) step(ctx context.Context, p, room int) error {
+// oldest returns the oldest message that hints name and that is not here; 0: there is none.
+func (f *feeder) oldest(l *feeding) (oldest message.ID) {
+	for _, h := range l.hints {
+		for _, id := range h.ids {
+			if (oldest == 0 || id < oldest) && !f.passes(l, id) {
+				oldest = id
+			}
+		}
+	}
+	return oldest
+}
+
+// step brings what the walk comes by next, up to room: rows up to where the next list begins, then lists. At the end
+// of the walk the lane is not behind any more. While a walk reads, what this node accepts may overtake what is read,
+// unless the lane is behind: otherwise a look at a lane with a steady flow would never end.
+func (f *feeder) step(ctx context.Context, p, room int) (err error) {
 	l := &f.lanes[p]
+	if len(l.lists) == 0 {
+		// All that are not known, also those that were committed late: what a hint names is among them.
+		if l.lists, err = f.s.unknownLists(ctx, f.o, p, l.from); err != nil {
+			return err
+		}
+	}
+	below := ^message.ID(0) >> 1
+	if len(l.lists) > 0 {
+		below = l.lists[0].first
+	}
 	limit := min(feedBatch, room+feedBatch/10) // a few are in the lane already
-	ids, err := f.s.waiting(ctx, f.o, p, l.cursor, limit)
+	ids, err := f.s.waiting(ctx, f.o, p, l.cursor, below, limit)
 	if err != nil {
 		return err
 	}
@@ -306,54 +344,98 @@ func (f *feeder) step(ctx context.Context, p, room int) error {
 		}
 		cursor = id
 	}
-	if err := f.s.bringIDs(ctx, f.o, fresh); err != nil {
+	if err := f.s.bringWaiting(ctx, f.o, p, fresh); err != nil {
 		return err
 	}
-	if l.cursor = cursor; end {
+	l.cursor = cursor
+	switch {
+	case !end:
+	case len(l.lists) > 0:
+		_, err = f.bringListed(ctx, l, room-len(fresh))
+	default:
 		l.walk, l.next = false, message.FirstID(l.began.Add(-lateCommit))
 		f.o.setBehind(p, false)
-	}
-	return nil
-}
-
-// waiting returns the ids of a lane's rows that wait, above one.
-func (s *Store) waiting(ctx context.Context, o *owner, p int, after message.ID, limit int) (ids []message.ID, err error) {
-	var id int64
-	err = s.each(ctx, "SELECT id FROM waiting WHERE connector = $1 AND priority = $2 AND id > $3 ORDER BY id LIMIT $4",
-		[]any{int16(o.connector), int16(p), int64(after), limit}, []any{&id}, func() error { ids = append(ids, message.ID(id)); return nil })
-	return ids, err
-}
-
-// bringIDs brings those of the messages that wait for o, oldest first. None of them is held here, so that none is
-// claimed: what should stand in a lane has a row in waiting, which is not looked up.
-func (s *Store) bringIDs(ctx context.Context, o *owner, ids []message.ID) error {
-	if len(ids) == 0 {
-		return nil
-	}
-	var list []found
-	r := row{waits: true}
-	err := s.each(ctx, selectBodies, []any{ids64(ids)}, []any{&r.id, &r.version, &r.body}, func() error {
-		m, err := r.message()
-		if err == nil && m.Connector == o.connector && standsOrShould(m) {
-			list = append(list, r.found(m))
-		}
-		return err
-	})
-	if err == nil {
-		oldestFirst(list)
-		s.bring(o, list)
 	}
 	return err
 }
 
-// bring gives messages that were read places in their lanes.
-func (s *Store) bring(o *owner, list []found) {
+// waiting returns the ids of a lane's rows that wait, above one id and below another.
+func (s *Store) waiting(ctx context.Context, o *owner, p int, after, below message.ID, limit int) (ids []message.ID, err error) {
+	var id int64
+	err = s.each(ctx, "SELECT id FROM waiting WHERE connector = $1 AND priority = $2 AND id > $3 AND id < $4 ORDER BY id LIMIT $5",
+		[]any{int16(o.connector), int16(p), int64(after), int64(below), limit}, []any{&id}, func() error { ids = append(ids, message.ID(id)); return nil })
+	return ids, err
+}
+
+// bringRows brings those of the messages, which are not held here, that wait for o by a row of their own.
+func (s *Store) bringRows(ctx context.Context, o *owner, ids []message.ID) error {
+	if len(ids) == 0 {
+		return nil
+	}
+	list, err := s.queryIDs(ctx, ids)
+	if err == nil {
+		s.bring(o, slices.DeleteFunc(list, func(f found) bool { return !f.waits || !waitsFor(o, &f) }))
+	}
+	return err
+}
+
+// bringWaiting brings messages of a lane that have a row in waiting, and are not held here, and deletes the rows
+// of those that do not wait for it: they had one beside a list.
+func (s *Store) bringWaiting(ctx context.Context, o *owner, p int, ids []message.ID) error {
+	if len(ids) == 0 {
+		return nil
+	}
+	list, err := s.bodies(ctx, ids64(ids))
+	if err != nil {
+		return err
+	}
+	var over []found
+	list = slices.DeleteFunc(list, func(f found) bool {
+		waits := waitsFor(o, &f)
+		if !waits {
+			over = append(over, f)
+		}
+		return !waits
+	})
+	for i := range list {
+		list[i].waits = true
+	}
+	s.bring(o, list)
+	s.dropRows(o, p, over)
+	return nil
+}
+
+// waitsFor reports whether a message that is not held here should stand in a lane of o.
+func waitsFor(o *owner, f *found) bool { return f.m.Connector == o.connector && standsOrShould(f.m) }
+
+// dropWaiting deletes rows of messages that are as they were read. Who changes one of them meanwhile waits for it.
+const dropWaiting = `WITH over AS MATERIALIZED (SELECT m.id FROM unnest($3::bigint[], $4::integer[]) AS u(id, version)
+JOIN messages m ON m.id = u.id AND m.version = u.version FOR UPDATE OF m)
+DELETE FROM waiting w USING over WHERE w.connector = $1 AND w.priority = $2 AND w.id = over.id`
+
+// dropRows deletes rows of waiting that say what is not so.
+func (s *Store) dropRows(o *owner, p int, over []found) {
+	if len(over) == 0 {
+		return
+	}
+	ids, versions := make([]int64, len(over)), make([]int32, len(over))
+	for i, f := range over {
+		ids[i], versions[i] = int64(f.m.ID), f.version
+	}
+	s.settles.put(&change{o: o, queue: func(b *pgx.Batch) {
+		b.Queue(dropWaiting, int16(o.connector), int16(p), ids, versions)
+	}})
+}
+
+// bring gives messages that were read places in their lanes. It returns those that this node holds otherwise.
+func (s *Store) bring(o *owner, list []found) (held []found) {
 	c := committed{}
 	for i := range list {
 		f := &list[i]
-		e := s.live.adopt(f.m, f.version, f.waits)
+		e := s.live.adopt(f)
 		if e.m != f.m {
-			continue // it is here already
+			held = append(held, *f)
+			continue
 		}
 		o.mu.Lock()
 		o.lanes[f.m.Priority].coming++
@@ -364,6 +446,7 @@ func (s *Store) bring(o *owner, list []found) {
 	if len(c.evs) > 0 {
 		s.commits <- c
 	}
+	return held
 }
 
 // TakeWaiting takes a message that waits for a connector of this node, and is not in its lane yet,
@@ -371,9 +454,9 @@ func (s *Store) bring(o *owner, list []found) {
 // does not wait.
 func (s *Store) TakeWaiting(ctx context.Context, id message.ID) (bool, error) {
 	list, err := s.query(ctx, "WHERE m.id = $1", int64(id))
-	if err != nil || len(list) == 0 || !list[0].waits || s.owners.of(list[0].m.Connector) == nil {
+	if err != nil || len(list) == 0 || !standsOrShould(list[0].m) || s.owners.of(list[0].m.Connector) == nil {
 		return false, err
 	}
 	f := &list[0]
-	return s.live.adopt(f.m, f.version, f.waits).m == f.m, nil
+	return s.live.adopt(f).m == f.m, nil
 }

@@ -37,7 +37,9 @@ func TestRetentionDropsDays(t *testing.T) {
 	for _, m := range kept {
 		n.row(m.ID)
 	}
-	n.until("what waited of it is gone, too", func() bool { return n.count("SELECT count(*) FROM waiting") == len(kept) })
+	n.until("what waited of it is gone, too", func() bool {
+		return n.count("SELECT count(*) FROM (SELECT unnest(ids) FROM waiting_lists) w") == len(kept)
+	})
 	if _, err := n.Message(t.Context(), gone[0].ID); !errors.Is(err, store.ErrNotFound) {
 		t.Errorf("a message of the old day: %v", err)
 	}

@@ -178,7 +178,7 @@ func TestLaneForgetsWhoLeft(t *testing.T) {
 	if places > bulk+trimEvery {
 		t.Errorf("%d places are kept for %d messages", places, bulk)
 	}
-	if late := n.count("SELECT count(*) FROM waiting"); late != 0 {
+	if late := n.count("SELECT count(*) FROM waiting_lists"); late != 0 {
 		t.Errorf("%d messages wait", late)
 	}
 }

@@ -174,7 +174,7 @@ func (s *Store) listPending(ctx context.Context, q *store.Query, limit int) (lis
 	low, high := bounds(q)
 	var ids []message.ID
 	var id int64
-	err = s.each(ctx, "SELECT id FROM waiting WHERE id >= $1 AND id < $2 UNION SELECT id FROM (SELECT unnest(ids) AS id FROM claims) c WHERE id >= $1 AND id < $2",
+	err = s.each(ctx, `SELECT id FROM (SELECT id FROM waiting UNION SELECT unnest(ids) FROM waiting_lists UNION SELECT unnest(ids) FROM claims) u WHERE id >= $1 AND id < $2`,
 		[]any{int64(low), int64(high)}, []any{&id}, func() error { ids = append(ids, message.ID(id)); return nil })
 	slices.SortFunc(ids, func(a, b message.ID) int { return cmp.Compare(b, a) })
 	for len(ids) > 0 && len(list) < limit && err == nil {
@@ -236,8 +236,11 @@ func (s *Store) LoadOpen(ctx context.Context, status message.Status, from messag
 	for _, o := range s.owners.list() {
 		connectors = append(connectors, int16(o.connector))
 	}
-	if status == message.Sent {
+	switch {
+	case status == message.Sent:
 		return s.loadAwaiting(ctx, connectors, from, limit, want)
+	case status == message.Pending && from.Table == listedPlace:
+		return s.loadListed(ctx, connectors, from, limit, want)
 	}
 	rest := "WHERE m.rare = $1 AND m.rare <> 0 AND m.id > $2 AND m.connector = ANY($3) ORDER BY m.id LIMIT $4"
 	if status == message.Pending {
@@ -248,10 +251,32 @@ func (s *Store) LoadOpen(ctx context.Context, status message.Status, from messag
 		return nil, from, fmt.Errorf("load %s messages: %w", status, err)
 	}
 	msgs := s.wanted(list, want)
-	if len(list) < limit {
-		return msgs, message.Place{}, nil
+	switch {
+	case len(list) == limit:
+		return msgs, message.Place{ID: list[len(list)-1].m.ID}, nil
+	case status == message.Pending:
+		return msgs, message.Place{Table: listedPlace}, nil
 	}
-	return msgs, message.Place{ID: list[len(list)-1].m.ID}, nil
+	return msgs, message.Place{}, nil
+}
+
+// listedPlace is the Table of places in waiting_lists, by their lists: they come after those in waiting.
+const listedPlace = 1
+
+// loadListed is LoadOpen for what is PENDING and in a list. It looks at whole lists, and so at more than limit.
+func (s *Store) loadListed(ctx context.Context, connectors []int16, from message.Place, limit int, want func(*message.Message) bool) (msgs []*message.Message, next message.Place, err error) {
+	next.ID, err = s.eachListed(ctx, connectors, from.ID, limit, func(f *found) {
+		if m := s.current(f); f.m.Status == message.Pending && want(m) {
+			msgs = append(msgs, m)
+		}
+	})
+	if err != nil {
+		return nil, from, fmt.Errorf("load messages of lists: %w", err)
+	}
+	if next.ID != 0 {
+		next.Table = listedPlace
+	}
+	return msgs, next, nil
 }
 
 // loadAwaiting is LoadOpen for what is SENT and awaits a receipt, by account.

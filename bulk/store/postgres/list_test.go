@@ -32,7 +32,7 @@ func TestListOfWhatWaits(t *testing.T) {
 	n.accept(others)
 	want = append(want, idsOf(others)...)
 	slices.Reverse(want)
-	if n.count("SELECT count(*) FROM claims") == 0 || n.count("SELECT count(*) FROM waiting") == 0 {
+	if n.count("SELECT count(*) FROM claims") == 0 || n.count("SELECT count(*) FROM waiting_lists") == 0 {
 		t.Fatal("nothing is claimed, or nothing waits")
 	}
 	var got []message.ID

@@ -22,6 +22,7 @@ type entry struct {
 	told     bool   // its outbox entry is there, and this node's; see tellsOf
 	waits    bool   // it has a row in waiting
 	waitsFor uint16 // the connector of that row
+	list     *list  // it waits by a row of waiting_lists
 	awaits   bool   // it has open rows in receipts
 	pinned   int    // changes under way
 }
@@ -56,16 +57,16 @@ func (l *live) has(id message.ID) bool {
 	return s.m[id] != nil
 }
 
-// adopt makes m, as its row of that version is, the object of its id, unless there is one. It
-// returns the entry.
-func (l *live) adopt(m *message.Message, version int32, waits bool) *entry {
+// adopt makes a message as its row is the object of its id, unless there is one. It returns the entry.
+func (l *live) adopt(f *found) *entry {
+	m := f.m
 	s := l.shard(m.ID)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if e := s.m[m.ID]; e != nil {
 		return e
 	}
-	e := &entry{m: m, version: version, waits: waits, waitsFor: m.Connector, awaits: awaitsReceipt(m)}
+	e := &entry{m: m, version: f.version, waits: f.waits, waitsFor: m.Connector, list: f.list, awaits: awaitsReceipt(m)}
 	s.m[m.ID] = e
 	l.size.Add(1)
 	return e
@@ -89,7 +90,7 @@ func (s *Store) release(sh *shard, e *entry) {
 	m := e.m
 	waits := m.Waits() && m.LaneSeq != 0
 	told := e.told && m.Notify == message.NotifyOpen && s.telling.Load() <= int64(s.opts.OutboxCache)
-	if waits || told || e.claim != nil || e.pinned > 0 || e.indexed && m.Status == message.Sent {
+	if waits || told || e.claim != nil || e.list != nil || e.pinned > 0 || e.indexed && m.Status == message.Sent {
 		return
 	}
 	if sh.m[m.ID] == e {

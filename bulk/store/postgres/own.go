@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"math"
 	"slices"
 
 	"github.com/jackc/pgx/v5"
@@ -103,6 +104,7 @@ func (s *Store) Disown(ctx context.Context, connector uint16, clean bool) (err e
 	o.cancel()
 	<-o.done
 	o.mu.Lock()
+	o.gone = true
 	var here []*entry
 	for p := range o.lanes {
 		for _, pl := range o.lanes[p].places {
@@ -115,7 +117,7 @@ func (s *Store) Disown(ctx context.Context, connector uint16, clean bool) (err e
 		sh := s.live.shard(e.m.ID)
 		sh.mu.Lock()
 		if e.m.Connector == connector { // else it has moved, and may stand in a lane there
-			e.m.LaneSeq, e.claim = 0, nil
+			e.m.LaneSeq, e.claim, e.list = 0, nil, nil
 			s.release(sh, e)
 		}
 		sh.mu.Unlock()
@@ -198,10 +200,14 @@ func (s *Store) claimed(e *entry, c *claim) {
 	sh := s.live.shard(e.m.ID)
 	sh.mu.Lock()
 	stays := e.m.Waits() && e.m.LaneSeq != 0 && e.claim == nil && sh.m[e.m.ID] == e
+	var of *list
 	if stays {
-		e.claim = c
+		e.claim, of, e.list = c, e.list, nil
 	}
 	sh.mu.Unlock()
+	if of != nil {
+		of.leave(1)
+	}
 	if !stays {
 		c.leave()
 	}
@@ -288,7 +294,9 @@ func (s *Store) EachWaiting(ctx context.Context, want func(*message.Message) boo
 			})
 		}
 	}
+	var connectors []int16
 	for _, o := range s.owners.list() {
+		connectors = append(connectors, int16(o.connector))
 		for _, m := range o.held() {
 			look(m)
 		}
@@ -308,5 +316,6 @@ func (s *Store) EachWaiting(ctx context.Context, want func(*message.Message) boo
 			}
 		}
 	}
-	return nil
+	_, err := s.eachListed(ctx, connectors, 0, math.MaxInt, func(f *found) { look(s.current(f)) })
+	return err
 }

@@ -27,6 +27,10 @@ type owner struct {
 	next  int64      // number of the next claim
 	spent []int64    // claims whose messages have all left
 	lanes [message.NumPriorities]lane
+	// Rows of waiting_lists that are known, by their first message, and those of them that nobody is in.
+	lists      [message.NumPriorities]map[message.ID]*list
+	spentLists []*list
+	gone       bool // of Disown: nothing has a place any more
 
 	feed   feed
 	cancel context.CancelFunc
@@ -165,6 +169,15 @@ func (s *Store) give(o *owner, e *entry, coming bool) uint64 {
 	sh := s.live.shard(e.m.ID)
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
+	if o.gone { // as Disown does to those that have a place
+		if e.claim != nil && e.claim.o == o {
+			e.claim = nil
+		}
+		if e.list != nil && e.list.o == o {
+			e.list = nil
+		}
+		return 0
+	}
 	if !e.m.Waits() || sh.m[e.m.ID] != e {
 		return 0
 	}

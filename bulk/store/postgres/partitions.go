@@ -71,7 +71,11 @@ func (s *Store) dropPartitions(ctx context.Context) error {
 			s.log.Info("messages beyond the retention are dropped", "partition", name)
 		}
 	}
-	_, err := s.pool.Exec(ctx, "DELETE FROM waiting WHERE id < $1", int64(message.FirstID(oldest)))
+	first := int64(message.FirstID(oldest))
+	_, err := s.pool.Exec(ctx, "DELETE FROM waiting WHERE id < $1", first)
+	if err == nil {
+		_, err = s.pool.Exec(ctx, "DELETE FROM waiting_lists WHERE first < $1 AND ids[cardinality(ids)] < $1", first)
+	}
 	return wrap(err, "drop what waits beyond the retention")
 }
 

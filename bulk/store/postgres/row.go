@@ -67,9 +67,12 @@ type found struct {
 	version int32
 	teller  *int16
 	waits   bool
+	list    *list // that it was found by
 }
 
-func (r *row) found(m *message.Message) found { return found{m, r.version, r.teller, r.waits} }
+func (r *row) found(m *message.Message) found {
+	return found{m: m, version: r.version, teller: r.teller, waits: r.waits}
+}
 
 // query reads messages with what follows selectRow.
 func (s *Store) query(ctx context.Context, rest string, args ...any) ([]found, error) {
@@ -102,7 +105,7 @@ func (s *Store) read(ctx context.Context, sql string, args []any) ([]found, erro
 
 // adopt makes what was found the object of its id on this node, unless there is one.
 func (s *Store) adopt(f *found) *entry {
-	e := s.live.adopt(f.m, f.version, f.waits)
+	e := s.live.adopt(f)
 	if e.m == f.m && f.teller != nil && int32(*f.teller) == s.node.Load() {
 		sh := s.live.shard(f.m.ID)
 		sh.mu.Lock()
@@ -133,8 +136,10 @@ type places struct {
 	id                  []int64
 }
 
-func (p *places) add(connector uint16, m *message.Message) {
-	p.connector, p.priority, p.id = append(p.connector, int16(connector)), append(p.priority, int16(m.Priority)), append(p.id, int64(m.ID))
+func (p *places) add(connector uint16, m *message.Message) { p.put(connector, m.Priority, m.ID) }
+
+func (p *places) put(connector uint16, priority message.Priority, id message.ID) {
+	p.connector, p.priority, p.id = append(p.connector, int16(connector)), append(p.priority, int16(priority)), append(p.id, int64(id))
 }
 
 func (p *places) reset() { p.connector, p.priority, p.id = p.connector[:0], p.priority[:0], p.id[:0] }
@@ -148,9 +153,9 @@ func (p *places) queue(b *pgx.Batch, statement string) {
 
 const (
 	placesOf    = "unnest($1::smallint[], $2::smallint[], $3::bigint[]) AS u(connector, priority, id)"
-	insertWaits = "INSERT INTO waiting (connector, priority, id) SELECT * FROM " + placesOf
-	returnWaits = insertWaits + " ON CONFLICT DO NOTHING" // of messages that are not new
+	insertWaits = "INSERT INTO waiting (connector, priority, id) SELECT * FROM " + placesOf + " ON CONFLICT DO NOTHING"
 	deleteWaits = "DELETE FROM waiting w USING " + placesOf + " WHERE w.connector = u.connector AND w.priority = u.priority AND w.id = u.id"
+	deleteLists = "DELETE FROM waiting_lists w USING " + placesOf + " WHERE w.connector = u.connector AND w.priority = u.priority AND w.first = u.id"
 )
 
 func (c *columns) reset() {
@@ -192,11 +197,8 @@ func rare(status message.Status, awaits bool) int16 {
 }
 
 // add adds a new row.
-func (c *columns) add(m *message.Message, claimed bool) {
+func (c *columns) add(m *message.Message) {
 	c.change(m, 0, false)
-	if !claimed && standsOrShould(m) {
-		c.waits.add(m.Connector, m)
-	}
 	c.account = append(c.account, int64(m.Account))
 	c.priority = append(c.priority, int16(m.Priority))
 	c.campaign = append(c.campaign, int64(m.Campaign))
@@ -211,7 +213,6 @@ SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::smallint[], $4::smallint[],
 
 // insert adds the rows: few by a statement, many by what is returned for copyRows, appended to buf.
 func (c *columns) insert(b *pgx.Batch, buf []byte) []byte {
-	c.waits.queue(b, insertWaits)
 	if len(c.id) >= copyFrom {
 		return c.appendCopy(buf)
 	}
@@ -227,6 +228,6 @@ WHERE m.id = u.id AND m.version = u.version RETURNING m.id`
 func (c *columns) update(b *pgx.Batch) *pgx.QueuedQuery {
 	q := b.Queue(updateRows, c.id, c.version, c.connector, c.status, c.rare, c.due, c.body)
 	c.waitsNot.queue(b, deleteWaits)
-	c.waits.queue(b, returnWaits)
+	c.waits.queue(b, insertWaits)
 	return q
 }

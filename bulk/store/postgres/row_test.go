@@ -41,9 +41,12 @@ func TestReadsByID(t *testing.T) {
 			t.Errorf("%s: %d days are looked into, want 1:\n%s", mode, days, plan)
 		}
 	}
+	if _, err := n.pool.Exec(ctx, "INSERT INTO waiting VALUES (2, $1, $2)", int16(message.Normal), int64(msgs[7].ID)); err != nil {
+		t.Fatal(err)
+	}
 	missing := n.IDs().Next()
 	list, err := n.queryIDs(ctx, append([]message.ID{missing, msgs[7].ID}, idsOf(msgs[:3])...))
-	if err != nil || len(list) != 4 || list[0].m.ID != msgs[0].ID || list[3].m.ID != msgs[7].ID || !list[3].waits || list[3].teller != nil {
+	if err != nil || len(list) != 4 || list[0].m.ID != msgs[0].ID || list[3].m.ID != msgs[7].ID || !list[3].waits || list[0].waits || list[3].teller != nil {
 		t.Errorf("read: %+v (%v)", list, err)
 	}
 }

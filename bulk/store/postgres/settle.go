@@ -48,6 +48,7 @@ type settling struct {
 	rows    columns
 	awaits  awaiting
 	spent   map[*owner][]int64
+	dropped []*list // rows of waiting_lists that end
 	updated []message.ID
 	pages   pages            // what is counted
 	refunds map[uint32]worth // by payer
@@ -64,7 +65,7 @@ type touch struct {
 	wasTold bool
 	tell    bool // a new entry in the outbox
 	told    bool // the entry ends
-	waits   bool // changed: it is in waiting then
+	waits   bool // changed: it has a row in waiting then
 	awaits  bool // it has open rows in receipts then
 }
 
@@ -145,7 +146,7 @@ func (g *settling) giveUp(err error) {
 }
 
 func (g *settling) clear() {
-	g.touched, g.by, g.list, g.spent = nil, nil, nil, nil
+	g.touched, g.by, g.list, g.spent, g.dropped = nil, nil, nil, nil, nil
 }
 
 // gather finds the objects of the messages that the events name; those that this node does not
@@ -265,7 +266,8 @@ func (g *settling) run(t *touch) {
 func (g *settling) wait(t *touch) {
 	e := t.e
 	claimed := e.claim != nil && e.claim.o.connector == e.m.Connector
-	t.waits = standsOrShould(e.m) && !claimed
+	listed := e.list != nil && e.list.o.connector == e.m.Connector
+	t.waits = standsOrShould(e.m) && !claimed && !listed
 	stays := e.waits && t.waits && e.waitsFor == e.m.Connector
 	if e.waits && !stays {
 		g.rows.waitsNot.add(e.waitsFor, e.m)

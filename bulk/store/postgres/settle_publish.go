@@ -11,17 +11,24 @@ func (g *settling) publish() {
 	c := committed{}
 	hints := make(map[message.Lane][]message.ID)
 	var leaving []*claim
+	var off []*list
 	for _, t := range g.touched {
 		sh := g.s.live.shard(t.e.m.ID)
 		sh.mu.Lock()
 		if t.refused == nil {
-			g.settle(t, hints, &leaving)
+			g.settle(t, hints, &leaving, &off)
 		}
 		sh.mu.Unlock()
 		c.freed = append(c.freed, t.e)
 	}
 	for _, cl := range leaving {
 		cl.leave()
+	}
+	for _, l := range off {
+		l.leave(1)
+	}
+	for _, l := range g.dropped {
+		l.o.dropList(l)
 	}
 	for _, ch := range g.list {
 		g.collect(ch, &c)
@@ -34,7 +41,7 @@ func (g *settling) publish() {
 }
 
 // settle notes in a message's entry what its row is now. The shard must be locked.
-func (g *settling) settle(t *touch, hints map[message.Lane][]message.ID, leaving *[]*claim) {
+func (g *settling) settle(t *touch, hints map[message.Lane][]message.ID, leaving *[]*claim, off *[]*list) {
 	e := t.e
 	if t.changed {
 		e.version++
@@ -47,6 +54,10 @@ func (g *settling) settle(t *touch, hints map[message.Lane][]message.ID, leaving
 	if e.claim != nil && (!waits || e.claim.o.connector != e.m.Connector) {
 		*leaving = append(*leaving, e.claim)
 		e.claim = nil
+	}
+	if e.list != nil && (!standsOrShould(e.m) || e.list.o.connector != e.m.Connector) {
+		*off = append(*off, e.list)
+		e.list = nil
 	}
 	if waits && t.changed && g.s.owners.of(e.m.Connector) == nil {
 		e.m.LaneSeq = 0

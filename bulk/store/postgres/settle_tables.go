@@ -22,7 +22,7 @@ func (g *settling) outbox(b *pgx.Batch) {
 	}
 }
 
-// dropSpent deletes the claims that no message is left of.
+// dropSpent deletes the claims and lists that no message is left of.
 func (g *settling) dropSpent(b *pgx.Batch) {
 	for _, o := range g.s.owners.list() {
 		o.mu.Lock()
@@ -30,9 +30,16 @@ func (g *settling) dropSpent(b *pgx.Batch) {
 			g.spent[o] = append(g.spent[o], o.spent...)
 			o.spent = nil
 		}
+		g.dropped = append(g.dropped, o.spentLists...)
+		o.spentLists = nil
 		o.mu.Unlock()
 	}
 	for o, numbers := range g.spent {
 		b.Queue("DELETE FROM claims WHERE connector = $1 AND epoch = $2 AND number = ANY($3)", int16(o.connector), o.epoch, numbers)
 	}
+	var lists places
+	for _, l := range g.dropped {
+		lists.put(l.o.connector, l.priority, l.first)
+	}
+	lists.queue(b, deleteLists)
 }
