@@ -32,6 +32,7 @@ var ours = map[string][]string{
 	"bulk":                       {"bulk/...", "gsm", "smpp", "internal/nearest", "internal/pause", "internal/web"},
 	"bulk/message":               {},
 	"bulk/money":                 {"bulk/message"},
+	"bulk/proxyproto":            {},
 	"bulk/account":               {"bulk/message", "bulk/money", "gsm"},
 	"bulk/audit":                 {},
 	"bulk/console":               {"internal/web"},

@@ -46,7 +46,9 @@ type Config struct {
 	// MinFreeDisk stops acceptance (503) before the disk is full.
 	MinFreeDisk Size `yaml:"min_free_disk" doc:"free space below which nothing more is accepted"`
 	// TrustedProxies are believed when they say whom a request is from.
-	TrustedProxies []string `yaml:"trusted_proxies" doc:"reverse proxies in front of HTTP, addresses and networks (CIDR), whose X-Forwarded-For and X-Forwarded-Proto are believed; empty: nobody's"`
+	TrustedProxies []string `yaml:"trusted_proxies" doc:"reverse proxies and balancers in front, addresses and networks (CIDR), whose X-Forwarded-For and X-Forwarded-Proto are believed; empty: nobody's"`
+	// SMPPProxyProtocol makes what the trusted proxies say in front of SMPP count.
+	SMPPProxyProtocol bool `yaml:"smpp_proxy_protocol" doc:"connections to the SMPP server from trusted_proxies begin with a PROXY header (version 1 or 2) that says whom they are from; others have none, and none is believed of them"`
 
 	Limits   Limits         `yaml:"limits"`
 	Webhooks WebhookConfig  `yaml:"webhooks"`
@@ -315,6 +317,9 @@ func (c *Config) Validate() error {
 	}
 	if _, err := parseProxies(c.TrustedProxies); err != nil {
 		bad("trusted_proxies", "%v", err)
+	}
+	if c.SMPPProxyProtocol && len(c.TrustedProxies) == 0 {
+		bad("smpp_proxy_protocol", "names no balancer: put its addresses into trusted_proxies")
 	}
 	for _, text := range c.Webhooks.Allow {
 		if _, err := netip.ParsePrefix(text); err != nil {

@@ -3,10 +3,13 @@ package bulk
 import (
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"net/netip"
 	"strings"
+	"time"
 
+	"protei-bulk/bulk/proxyproto"
 	"protei-bulk/internal/web"
 )
 
@@ -123,6 +126,36 @@ func (p proxies) handler(next http.Handler) http.Handler {
 		}
 		next.ServeHTTP(w, r)
 	})
+}
+
+// headerPatience is how long a balancer may take for the PROXY header. The specification asks for
+// 3 s at least: a retransmission.
+const headerPatience = 5 * time.Second
+
+// clientOf returns whom a connection is from: its other end, or whom a trusted proxy names in
+// front of everything else. A trusted proxy has to send a header; of anybody else none is read.
+func (p proxies) clientOf(conn net.Conn) (net.Addr, error) {
+	peer, err := netip.ParseAddrPort(conn.RemoteAddr().String())
+	if err != nil {
+		return nil, err
+	}
+	if !p.trust(plainAddr(peer).Addr()) {
+		return conn.RemoteAddr(), nil
+	}
+	if err := conn.SetReadDeadline(time.Now().Add(headerPatience)); err != nil {
+		return nil, err
+	}
+	client, err := proxyproto.Read(conn)
+	if err != nil {
+		return nil, fmt.Errorf("a trusted proxy: %w", err)
+	}
+	if err := conn.SetReadDeadline(time.Time{}); err != nil {
+		return nil, err
+	}
+	if !client.IsValid() {
+		return conn.RemoteAddr(), nil
+	}
+	return net.TCPAddrFromAddrPort(client), nil
 }
 
 // saysTLS: a proxy that adds to what it found instead of replacing it says nothing of its own client.

@@ -24,6 +24,9 @@ func (p *Platform) wireSMPP(context.Context) error {
 		Messages: smppMessages{p}, IDs: p.store.IDs(), Congestion: p.congestion,
 		Receivers: p.receivers, MaxConns: p.cfg.Limits.MaxBinds, GiveUp: time.Duration(p.cfg.Webhooks.GiveUp), Logger: p.log,
 	}
+	if p.cfg.SMPPProxyProtocol {
+		o.Client = p.proxies.clientOf
+	}
 	if p.node != nil {
 		o.Binds = p.node.count
 	}
@@ -42,9 +45,6 @@ func (p *Platform) startSMPP(context.Context) error {
 	}
 	at := ln.Addr().String()
 	p.smppAt.Store(&at)
-	if p.tls != nil {
-		ln = p.esme.TLSListener(ln)
-	}
 	p.esme.Start(ln)
 	p.onStopWithin(doorPatience, "SMPP", p.esme.Stop)
 	return nil

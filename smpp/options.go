@@ -160,6 +160,12 @@ type ServerOptions struct {
 	Handler Handler
 	Session SessionOptions // Handler is overridden by the one above
 
+	// Client, when set, says whom a connection is from, such as by the header that a balancer puts in front: it may
+	// read from conn what comes before TLS and SMPP, and not an octet more. It runs on the connection's own goroutine,
+	// has to end in time, and fails when conn is closed. An error closes the connection. What it returns is
+	// Session.RemoteAddr and BindInfo.RemoteAddr. Nil: the connection's other end.
+	Client func(conn net.Conn) (net.Addr, error)
+
 	SessionInitTimeout time.Duration // from accept to bind, 30 s by default
 	// RefusalDelay is how long after the bind a refusal is answered, 200 ms by default: the
 	// same for an unknown system_id and a wrong password. Negative: at once.

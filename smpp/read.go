@@ -12,7 +12,7 @@ func (s *Session) readLoop() {
 	var err error
 	defer func() {
 		if p := recover(); p != nil {
-			s.opts.Logger.Error("smpp session: panic", "peer", s.conn.RemoteAddr(), "panic", p, "stack", string(debug.Stack()))
+			s.opts.Logger.Error("smpp session: panic", "peer", s.RemoteAddr(), "panic", p, "stack", string(debug.Stack()))
 			err = fmt.Errorf("smpp: panic: %v", p)
 		}
 		s.end(err)
@@ -107,7 +107,7 @@ func (s *Session) onResponse(h Header, body []byte) {
 	sl, ok := s.take(h)
 	if !ok {
 		s.counters.unknown.Add(1)
-		s.opts.Logger.Debug("smpp: response to no request", "peer", s.conn.RemoteAddr(), "command", h.ID, "seq", h.Seq, "status", h.Status)
+		s.opts.Logger.Debug("smpp: response to no request", "peer", s.RemoteAddr(), "command", h.ID, "seq", h.Seq, "status", h.Status)
 		return
 	}
 	r := Result{Status: h.Status, Sent: sl.sent, Done: s.now}
@@ -202,7 +202,7 @@ func (s *Session) onMessage(h Header, body []byte) {
 	p := s.dec.body(h.ID)
 	if err := s.decode(p, body); err != nil {
 		s.counters.malformed.Add(1)
-		s.opts.Logger.Debug("smpp: refused", "peer", s.conn.RemoteAddr(), "seq", h.Seq, "error", err)
+		s.opts.Logger.Debug("smpp: refused", "peer", s.RemoteAddr(), "seq", h.Seq, "error", err)
 		s.unadmit(h.ID)
 		s.answer(h, StatusOf(err))
 		return

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"sync"
@@ -148,20 +149,36 @@ func (v *Server) serve(conn net.Conn) {
 		v.mu.Unlock()
 	}()
 	initBy := time.Now().Add(v.opts.SessionInitTimeout)
+	client, err := v.client(conn)
+	if err != nil {
+		conn.Close()
+		return
+	}
 	wire, err := v.handshake(conn, initBy)
 	if err != nil {
-		v.log.Debug("smpp server: TLS", "peer", conn.RemoteAddr(), "error", err)
+		v.log.Debug("smpp server: TLS", "peer", client, "error", err)
 		conn.Close()
 		return
 	}
 	s := newSession(wire, v.opts.Session, true, hooks{bind: v.authenticate, long: v.opts.LongPasswords})
-	s.initBy = initBy
+	s.initBy, s.remote = initBy, client
 	if !v.register(conn, s) {
 		conn.Close()
 		return
 	}
 	s.start()
 	s.readLoop()
+}
+
+func (v *Server) client(conn net.Conn) (net.Addr, error) {
+	if v.opts.Client == nil {
+		return conn.RemoteAddr(), nil
+	}
+	addr, err := v.opts.Client(conn)
+	if err != nil && !v.isClosing() && !errors.Is(err, io.EOF) {
+		v.log.Warn("smpp server: whom a connection is from cannot be known", "peer", conn.RemoteAddr(), "error", err)
+	}
+	return addr, err
 }
 
 func (v *Server) handshake(conn net.Conn, by time.Time) (net.Conn, error) {

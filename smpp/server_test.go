@@ -3,8 +3,10 @@ package smpp_test
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"testing"
 	"testing/synctest"
@@ -440,4 +442,70 @@ func TestPanicInAHandlerCostsOneConnection(t *testing.T) {
 	p.Request(&smpp.QuerySM{})
 	p.ExpectClosed()
 	q.Expect(smpp.CmdSubmitSMResp, smpp.ROK, q.Request(sampleSubmit()))
+}
+
+// TestClient: whom a connection is from is what the hook says, before TLS and SMPP.
+func TestClient(t *testing.T) {
+	cert, pool := certificate(t)
+	from := &net.TCPAddr{IP: net.IPv4(203, 0, 113, 9), Port: 50000}
+	for name, config := range map[string]*tls.Config{"plain": nil, "over TLS": {Certificates: []tls.Certificate{cert}}} {
+		t.Run(name, func(t *testing.T) {
+			asked := make(chan net.Addr, 1)
+			srv, addr := serve(t, smpp.ServerOptions{
+				Handler: accepting, TLS: config,
+				Authenticate: func(_ context.Context, b smpp.BindInfo) (any, smpp.Status) {
+					asked <- b.RemoteAddr
+					return nil, smpp.ROK
+				},
+				Client: func(conn net.Conn) (net.Addr, error) {
+					var hello [5]byte
+					if _, err := io.ReadFull(conn, hello[:]); err != nil || string(hello[:]) != "hello" {
+						return nil, fmt.Errorf("%q, %w", hello, err)
+					}
+					return from, nil
+				},
+			})
+			dial := func(greeting string) (*smpp.Session, error) {
+				o := smpp.DialOptions{Addr: addr, SystemID: "esme", BindType: smpp.Transceiver, DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
+					conn, err := new(net.Dialer).DialContext(ctx, network, addr)
+					if err == nil {
+						_, err = io.WriteString(conn, greeting)
+					}
+					return conn, err
+				}}
+				if config != nil {
+					o.TLS = &tls.Config{RootCAs: pool}
+				}
+				return smpp.Dial(within(t), o)
+			}
+			s, err := dial("hello")
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer s.Close()
+			if got := <-asked; got != net.Addr(from) {
+				t.Errorf("the bind is from %v", got)
+			}
+			if all := srv.Sessions(); len(all) != 1 || all[0].RemoteAddr() != net.Addr(from) {
+				t.Errorf("the sessions are %v", all)
+			}
+			if _, err := dial("hallo"); err == nil {
+				t.Error("bound without the greeting")
+			}
+		})
+	}
+	t.Run("shutdown does not wait for it", func(t *testing.T) {
+		waits := make(chan struct{})
+		srv, addr := serve(t, smpp.ServerOptions{Handler: accepting, Client: func(conn net.Conn) (net.Addr, error) {
+			close(waits)
+			_, err := conn.Read(make([]byte, 1))
+			return conn.RemoteAddr(), err
+		}})
+		p := smpptest.Dial(t, addr)
+		<-waits
+		if err := srv.Shutdown(within(t)); err != nil {
+			t.Error(err)
+		}
+		p.ExpectClosed()
+	})
 }

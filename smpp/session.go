@@ -67,6 +67,7 @@ const (
 // The zero value is not usable: see Dial and Server.
 type Session struct {
 	conn   net.Conn
+	remote net.Addr // of the peer
 	opts   SessionOptions
 	server bool // we are the SMSC
 	hooks  hooks
@@ -143,7 +144,7 @@ type counters struct {
 func newSession(conn net.Conn, o SessionOptions, server bool, h hooks) *Session {
 	o = o.withDefaults()
 	s := &Session{
-		conn: conn, opts: o, server: server, hooks: h,
+		conn: conn, remote: conn.RemoteAddr(), opts: o, server: server, hooks: h,
 		rd:      newFrameReader(o.ReadBuffer, o.MaxPDU),
 		wake:    make(chan struct{}, 1),
 		space:   make(chan struct{}, 1),
@@ -220,8 +221,8 @@ func (s *Session) InterfaceVersion() byte {
 	return s.version
 }
 
-// RemoteAddr returns the peer's address.
-func (s *Session) RemoteAddr() net.Addr { return s.conn.RemoteAddr() }
+// RemoteAddr returns the peer's address, or what ServerOptions.Client says that it is.
+func (s *Session) RemoteAddr() net.Addr { return s.remote }
 
 // SetUserData attaches v to the session.
 func (s *Session) SetUserData(v any) { s.userData.Store(userBox{v}) }

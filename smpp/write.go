@@ -52,7 +52,7 @@ func (s *Session) writeLoop() {
 			return
 		}
 		if _, err := s.conn.Write(buf); err != nil {
-			s.fail(fmt.Errorf("write to %s: %w", s.conn.RemoteAddr(), endReason(err)))
+			s.fail(fmt.Errorf("write to %s: %w", s.RemoteAddr(), endReason(err)))
 			return
 		}
 		spare = buf

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"log/slog"
+	"net"
 	"time"
 
 	"protei-bulk/bulk/account"
@@ -60,7 +61,9 @@ type Options struct {
 	Outbox   Outbox
 	Messages Messages    // nil: query_sm, cancel_sm and replace_sm fail
 	IDs      IDs         // nil: submit_multi fails
-	TLS      *tls.Config // for StartTLS's listener only
+	TLS      *tls.Config // nil: plain TCP
+	// Client, when set, says whom a connection is from: smpp.ServerOptions.
+	Client func(conn net.Conn) (net.Addr, error)
 
 	Binds Binds // nil: this server alone counts
 

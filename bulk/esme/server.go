@@ -2,7 +2,6 @@ package esme
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -81,7 +80,7 @@ func New(o Options) (*Server, error) {
 			Window: o.Window, ResponseTimeout: o.Response, EnquireLink: o.EnquireLink, OnClose: s.unbound,
 		},
 		SessionInitTimeout: o.SessionInit, RefusalDelay: o.RefusalDelay, LongPasswords: true,
-		MaxInFlight: o.MaxInFlight, MaxConns: o.MaxConns, Logger: o.Logger,
+		MaxInFlight: o.MaxInFlight, MaxConns: o.MaxConns, TLS: o.TLS, Client: o.Client, Logger: o.Logger,
 	})
 	if err != nil {
 		return nil, err
@@ -107,13 +106,6 @@ func (s *Server) Start(listeners ...net.Listener) {
 	s.joined.Go(func() { s.deliver(ctx) })
 	s.joined.Go(func() { s.sweep(ctx) })
 	s.joined.Go(func() { s.outbind(ctx) })
-}
-
-// TLSListener makes ln speak TLS 1.2 or later with Options.TLS.
-func (s *Server) TLSListener(ln net.Listener) net.Listener {
-	cfg := s.opts.TLS.Clone()
-	cfg.MinVersion = max(cfg.MinVersion, tls.VersionTLS12)
-	return tls.NewListener(ln, cfg)
 }
 
 // Stop stops accepting, unbinds every session after its requests are answered, and joins
