@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -56,10 +55,9 @@ const (
 
 // postgresSource is a connection to one database, made again when it broke.
 type postgresSource struct {
-	text    string
-	conn    *pgx.Conn
-	raw     net.Conn    // below conn
-	dialing atomic.Bool // otherwise nothing is dialed: see dial
+	text string
+	conn *pgx.Conn
+	raw  net.Conn // below conn
 
 	samples            int
 	size               float64
@@ -113,16 +111,18 @@ func (p *postgresSource) connect(ctx context.Context) error {
 		f.SetMaxBodyLen(maxPGMessage) // whoever answers may be no PostgreSQL
 		return f
 	}
-	p.dialing.Store(true)
-	defer p.dialing.Store(false)
-	p.conn, err = pgx.ConnectConfig(ctx, config)
+	p.conn, err = pgx.ConnectConfig(context.WithValue(ctx, connecting{}, true), config)
 	return err
 }
 
-// dial keeps the connection below pgx's. After a timeout pgx would dial a second one to ask for the query's end, and
-// wait 15 s for the first: we close it instead.
+// connecting marks the context of a connect.
+type connecting struct{}
+
+// dial keeps the connection below pgx's. pgx also dials to ask for a query's end, after a timeout and, in the
+// background, while it connects to the next host after one that talks nonsense; then it waits 15 s for the first
+// connection. Nothing is dialed for that: we close the connection instead.
 func (p *postgresSource) dial(ctx context.Context, network, addr string) (net.Conn, error) {
-	if !p.dialing.Load() {
+	if ctx.Value(connecting{}) == nil {
 		return nil, errors.New("the connection was given up")
 	}
 	var d net.Dialer

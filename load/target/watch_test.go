@@ -409,6 +409,25 @@ func TestBadSourcesHarmNothing(t *testing.T) {
 	}
 }
 
+// TestNothingIsDialedToCancel: a first host that talks nonsense is dialed once for each sample. The driver would dial it
+// again in the background, to cancel, while it connects to the second host, and that connection would pass for the second's.
+func TestNothingIsDialedToCancel(t *testing.T) {
+	var first, second atomic.Int64
+	garbage := listen(t, func(c net.Conn) {
+		first.Add(1)
+		_, _ = c.Write([]byte("this is no PostgreSQL"))
+		c.Close()
+	})
+	hanging := listen(t, func(c net.Conn) { second.Add(1); <-t.Context().Done(); c.Close() })
+	w := watch(t, target.WatchOptions{Deadline: 100 * time.Millisecond},
+		"db=postgres://u:p@"+garbage.Addr().String()+","+hanging.Addr().String()+"/db?sslmode=disable")
+	until(t, w, "db.size", func(stats.SeriesValue) bool { return second.Load() >= 3 })
+	w.Stop()
+	if a, b := first.Load(), second.Load(); a > b+1 { // Stop may have come between the two
+		t.Errorf("the first host was dialed %d times, the second %d times", a, b)
+	}
+}
+
 // listen serves each connection with serve until the test ends.
 func listen(t *testing.T, serve func(net.Conn)) net.Listener {
 	t.Helper()
