@@ -75,6 +75,13 @@ func (e *elsewhere) Give(uint32) {
 	e.given++
 }
 
+// counts returns the places left, the most asked for, and the binds taken and given.
+func (e *elsewhere) counts() (room, most, took, given int) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.room, e.most, e.took, e.given
+}
+
 // TestBindsOverNodes: what other nodes have counts, and each bind that was taken is given once.
 func TestBindsOverNodes(t *testing.T) {
 	e := &elsewhere{room: 2}
@@ -90,21 +97,18 @@ func TestBindsOverNodes(t *testing.T) {
 	}
 	refused("secret")
 	refused("wrong")
-	if n := r.srv.Stats().Binds; n != 2 || e.most != 3 {
-		t.Errorf("%d binds of %d", n, e.most)
+	_, most, _, _ := e.counts()
+	if n := r.srv.Stats().Binds; n != 2 || most != 3 {
+		t.Errorf("%d binds of %d", n, most)
 	}
 	if err := first.Unbind(context.Background()); err != nil {
 		t.Fatal(err)
 	}
 	second.Close()
-	eventually(t, "all places are free", func() bool {
-		e.mu.Lock()
-		defer e.mu.Unlock()
-		return e.room == 2
-	})
+	eventually(t, "all places are free", func() bool { room, _, _, _ := e.counts(); return room == 2 })
 	r.bind(t, smpp.Receiver, nil)
-	if e.took != 3 || e.given != 2 {
-		t.Errorf("%d taken, %d given", e.took, e.given)
+	if _, _, took, given := e.counts(); took != 3 || given != 2 {
+		t.Errorf("%d taken, %d given", took, given)
 	}
 }
 
