@@ -34,6 +34,7 @@ type outbox struct {
 	mu      sync.Mutex
 	open    map[message.ID]callback.Notice
 	changed chan struct{} // capacity 1
+	told    func()        // before notices leave; nil: nothing
 }
 
 func newOutbox() *outbox {
@@ -56,6 +57,9 @@ func (o *outbox) Open(_ context.Context, after message.ID, limit int) ([]callbac
 func (o *outbox) GaveUp(ns []callback.Notice, _ string, done func(error)) { o.Notified(ns, done) }
 
 func (o *outbox) Notified(ns []callback.Notice, done func(error)) {
+	if o.told != nil {
+		o.told()
+	}
 	o.mu.Lock()
 	for _, n := range ns {
 		delete(o.open, n.MessageID)
@@ -311,6 +315,11 @@ func TestFailedBatchIsSentAgainUnderTheSameID(t *testing.T) {
 				return true
 			})
 			s := start(t, options(o))
+			o.told = func() {
+				if n := s.Stats().Failing; n != 0 {
+					t.Errorf("%d endpoints fail when the outbox hears of the delivery", n)
+				}
+			}
 			s.Push(o.add(notice(1, c.URL)))
 			o.drain(t, 0)
 			_, _, ids := c.seen()

@@ -257,6 +257,7 @@ func (s *Sender) serve(e *endpoint) {
 	s.stats.requests.Add(1)
 	if err == nil {
 		s.stats.delivered.Add(uint64(len(b.notices)))
+		s.answered(e) // before the outbox knows of it: who sees the notices gone sees no failing endpoint
 		s.opts.Outbox.Notified(b.notices, func(err error) { s.forget(b.notices, err) })
 	}
 	s.mu.Lock()
@@ -266,11 +267,17 @@ func (s *Sender) serve(e *endpoint) {
 		s.failed(e, b, err)
 		return
 	}
+	s.room()
+}
+
+// answered closes the breaker of e.
+func (s *Sender) answered(e *endpoint) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if e.failures > 0 {
 		s.opts.Logger.Info("webhook endpoint answers again", "account", e.account, "at", place(e.url))
 	}
 	e.failures, e.resume, e.proven = 0, time.Time{}, true
-	s.room()
 }
 
 // failed plans the next try of b. It needs mu; b is not counted in pending here.
