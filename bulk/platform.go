@@ -323,7 +323,7 @@ func (p *Platform) allowed() []netip.Prefix {
 	all := make([]netip.Prefix, 0, len(p.cfg.Webhooks.Allow))
 	for _, text := range p.cfg.Webhooks.Allow {
 		if prefix, err := netip.ParsePrefix(text); err == nil {
-			all = append(all, prefix)
+			all = append(all, account.PlainNetwork(prefix))
 		}
 	}
 	return all

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"protei-bulk/bulk/account"
 	"protei-bulk/bulk/proxyproto"
 	"protei-bulk/internal/web"
 )
@@ -46,9 +47,8 @@ func parseProxy(text string) (netip.Prefix, error) {
 		}
 		network = netip.PrefixFrom(addr, addr.BitLen())
 	}
+	network = account.PlainNetwork(network)
 	switch {
-	case network.Addr().Is4In6():
-		return network, fmt.Errorf("%q is an IPv4 network in IPv6's clothes: write it as 10.0.0.0/8", text)
 	case network.Masked() != network:
 		return network, fmt.Errorf("%q has bits beside its network: write %s, or the address alone", text, network.Masked())
 	case network.Bits() == 0:

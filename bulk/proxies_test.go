@@ -10,12 +10,13 @@ import (
 	"strings"
 	"testing"
 
+	"protei-bulk/bulk/callback"
 	"protei-bulk/bulk/user"
 )
 
 // TestClientBehindProxies: the rightmost address that is no trusted proxy.
 func TestClientBehindProxies(t *testing.T) {
-	p, err := parseProxies([]string{"10.0.0.0/8", "192.0.2.1", "2001:db8:1::/48"})
+	p, err := parseProxies([]string{"10.0.0.0/8", "::ffff:192.0.2.1", "2001:db8:1::/48", "::ffff:172.16.0.0/108"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -26,6 +27,8 @@ func TestClientBehindProxies(t *testing.T) {
 	}{
 		{"without a header it is the peer", "10.0.0.1:5000", nil, "10.0.0.1:5000"},
 		{"one proxy", "10.0.0.1:5000", []string{"203.0.113.9"}, "203.0.113.9:0"},
+		{"one of a network that is written as IPv6", "172.17.0.1:5000", []string{"203.0.113.9"}, "203.0.113.9:0"},
+		{"one beside it", "172.32.0.1:5000", []string{"203.0.113.9"}, "172.32.0.1:5000"},
 		{"with its port", "10.0.0.1:5000", []string{"203.0.113.9:4711"}, "203.0.113.9:4711"},
 		{"a chain of trusted ones", "192.0.2.1:5000", []string{"203.0.113.9, 10.1.1.1,10.2.2.2"}, "203.0.113.9:0"},
 		{"what the client wrote itself is not read", "10.0.0.1:5000", []string{"198.51.100.66, 203.0.113.9"}, "203.0.113.9:0"},
@@ -59,7 +62,9 @@ func TestProxiesThatAreNone(t *testing.T) {
 		"10.0.0.1/8":           "write 10.0.0.0/8",
 		"0.0.0.0/0":            "everybody's word",
 		"::/0":                 "everybody's word",
-		"::ffff:10.0.0.0/104":  "write it as",
+		"::ffff:10.0.0.1/104":  "write 10.0.0.0/8",
+		"::ffff:0:0/96":        "everybody's word",
+		"::ffff:10.0.0.0/90":   "write ::ffc0:0:0/90",
 		"":                     "neither an address nor a network",
 		"10.0.0.1, 10.0.0.2":   "neither an address nor a network",
 		"proxy.example.com":    "neither an address nor a network",
@@ -240,5 +245,17 @@ func TestAddressesBehindAProxy(t *testing.T) {
 		if !strings.Contains(string(log), `"remote":"`+remote+`"`) {
 			t.Errorf("no line of %s in\n%s", remote, log)
 		}
+	}
+}
+
+// TestNetworksOfWebhooks may be written as IPv6, too.
+func TestNetworksOfWebhooks(t *testing.T) {
+	s := openSite(t, t.TempDir(), func(c *Config) { c.Webhooks.Allow = []string{"::ffff:10.1.0.0/112"} })
+	g := callback.Guard{Allow: s.allowed()}
+	if err := g.Check(netip.MustParseAddr("10.1.2.3")); err != nil {
+		t.Error(err)
+	}
+	if err := g.Check(netip.MustParseAddr("10.2.0.0")); err == nil {
+		t.Error("an address beside the network is allowed")
 	}
 }

@@ -65,6 +65,9 @@ func newKeyOf(row KeyRow, u *use, a *Account) *Key {
 		customer.Role = Customer
 		k.account = &customer
 	}
+	if len(row.Allow) > 0 {
+		k.networks = make([]netip.Prefix, 0, len(row.Allow)) // not nil, which is any
+	}
 	for _, text := range row.Allow {
 		if network, err := parseNetwork(text); err == nil { // checked when the key was made
 			k.networks = append(k.networks, network)
@@ -143,19 +146,6 @@ func (d *Directory) ByKey(key, remote string) (*Key, error) {
 // usePrecision is how exact the moment of the last use is, in ms: a key that is used all the
 // time is not written to all the time.
 const usePrecision = 1000
-
-func contains(networks []netip.Prefix, remote string) bool {
-	at, err := netip.ParseAddrPort(remote)
-	if err != nil {
-		return false
-	}
-	for _, network := range networks {
-		if network.Contains(at.Addr().Unmap().WithZone("")) {
-			return true
-		}
-	}
-	return false
-}
 
 // SaveUse makes the moments of the last uses durable, of those keys whose moment has changed.
 func (d *Directory) SaveUse(ctx context.Context) error {

@@ -40,30 +40,19 @@ func (s *Spec) validateSMPP(bad func(field, format string, args ...any)) {
 	}
 }
 
-// parseNetwork reads a network, or an address as a network of its own.
-func parseNetwork(text string) (netip.Prefix, error) {
-	if addr, err := netip.ParseAddr(text); err == nil {
-		return addr.Prefix(addr.BitLen())
-	}
-	return netip.ParsePrefix(text)
-}
-
 // MayBindFrom reports whether SMPP binds may come from the address: one of SMPPAllow, or any
 // when that is empty.
 func (a *Account) MayBindFrom(addr net.Addr) bool {
 	if len(a.SMPPAllow) == 0 {
 		return true
 	}
-	at, err := netip.ParseAddrPort(fmt.Sprint(addr))
-	if err != nil {
-		return false
-	}
+	networks := make([]netip.Prefix, 0, len(a.SMPPAllow))
 	for _, text := range a.SMPPAllow {
-		if network, err := parseNetwork(text); err == nil && network.Contains(at.Addr().Unmap()) {
-			return true
+		if network, err := parseNetwork(text); err == nil { // checked when it was set
+			networks = append(networks, network)
 		}
 	}
-	return false
+	return contains(networks, fmt.Sprint(addr))
 }
 
 // Outbinds returns the accounts that want an outbind.
