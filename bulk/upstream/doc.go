@@ -1,6 +1,6 @@
 // Package upstream keeps the links to one SMSC: a Group of SMPP binds (transceivers, or
 // transmitters with receivers) that reconnects, spreads submit_sm over the binds with
-// the most room in their windows, and pauses a bind that the SMSC throttles.
+// the most room in their windows, and slows down for an SMSC that throttles.
 //
 //	Group ──> link 0 ──> smpp.Session (window) ──> SMSC
 //	      ──> link 1 ──> …

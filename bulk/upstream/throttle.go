@@ -13,14 +13,14 @@ import (
 func Throttled(st smpp.Status) bool { return st == smpp.RTHROTTLED || st == smpp.RMSGQFUL }
 
 // Throttle is what an SMSC that throttles makes of one bind, or of all ways to it
-// (Options.ThrottleScope): a pause in which nothing is written, and after it a pace. Its
+// (Options.ThrottleScope): pauses in which nothing is written, and a pace. Its
 // methods are safe for concurrent use. It owns two timers until Stop.
 type Throttle struct {
 	min, max time.Duration // of a pause
 	signal   func()        // there may be room again
 
 	paused atomic.Bool
-	heeds  atomic.Bool // there is a pace, or a pause to forget: accepted messages matter
+	heeds  atomic.Bool // accepted messages matter: there is a pace, or a pause to forget
 	pauses atomic.Uint64
 
 	mu       sync.Mutex // guards what follows
@@ -35,7 +35,9 @@ type Throttle struct {
 // NewThrottle returns one whose pauses double from min to max; signal is called, and must not
 // block, when there may be room again.
 func NewThrottle(min, max time.Duration, signal func()) *Throttle {
-	return &Throttle{min: min, max: max, signal: signal}
+	t := &Throttle{min: min, max: max, signal: signal, pace: newPace()}
+	t.heeds.Store(true)
+	return t
 }
 
 // Free returns how much of most may be sent now. When the pace leaves nothing, the group
@@ -82,8 +84,9 @@ func (t *Throttle) Spend() {
 	}
 }
 
-// Slow pauses, for wait at least. The answers to what was sent before the pause began do not
-// lengthen it; one to what was sent after it doubles the next.
+// Slow takes a throttled answer. It pauses when there are many, and for wait at least when that
+// is not 0. The answers to what was sent before the pause began do not lengthen it; one to what
+// was sent after it doubles the next.
 func (t *Throttle) Slow(sent time.Time, wait time.Duration) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -91,13 +94,17 @@ func (t *Throttle) Slow(sent time.Time, wait time.Duration) {
 		return
 	}
 	now := time.Now()
+	t.heeds.Store(true)
+	if !t.pace.throttled(sent, now) && wait == 0 {
+		return
+	}
 	t.pause = min(max(2*t.pause, t.min), t.max)
 	t.pausedAt = now
-	t.pace.throttled(now)
-	t.heeds.Store(true)
+	wait = max(t.pause, wait)
+	t.pace.paused(now, wait)
 	t.paused.Store(true)
 	t.pauses.Add(1)
-	t.resume = again(t.resume, max(t.pause, wait), t.goOn)
+	t.resume = again(t.resume, wait, t.goOn)
 }
 
 func (t *Throttle) goOn() {
@@ -113,7 +120,7 @@ func (t *Throttle) Accepted(sent, done time.Time) {
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.pace.accepted(done)
+	t.pace.accepted(sent, done)
 	if !t.paused.Load() && sent.After(t.pausedAt) {
 		t.pause = 0
 	}
