@@ -88,7 +88,7 @@ func limit(r Result) string {
 	for _, c := range []struct {
 		name string
 		busy float64
-	}{{"the one connection of a node that settles", r.Writer}, {"PostgreSQL", r.Postgres}, {"Redis", r.Redis}, {"WAL", r.WAL}} {
+	}{{"the connections of a node that settle", r.Writer}, {"PostgreSQL", r.Postgres}, {"Redis", r.Redis}, {"WAL", r.WAL}} {
 		if c.busy > most {
 			name, most = c.name, c.busy
 		}
@@ -106,7 +106,7 @@ func report(w io.Writer, c *Costs, rate float64) {
 	most, at := capacity(c, cell)
 	fmt.Fprintf(w, "A cell of %d nodes with %d cores, PostgreSQL with %d, one Redis carries %s messages/s; the limit is %s.\n\n",
 		cell.Nodes, cell.NodeCores, cell.PostgresCores, thousands(most), limit(at))
-	fmt.Fprintf(w, "| messages/s in a cell | accept p95 | p99 | delivered p95 | nodes | PostgreSQL | Redis | log's disk | settling connection |\n|---|---|---|---|---|---|---|---|---|\n")
+	fmt.Fprintf(w, "| messages/s in a cell | accept p95 | p99 | delivered p95 | nodes | PostgreSQL | Redis | log's disk | settling connections |\n|---|---|---|---|---|---|---|---|---|\n")
 	for _, share := range []float64{0.25, 0.5, 0.75, 1, 1.25, 1.5} {
 		r := simulate(c, cell, Load{Rate: share * most, Seconds: 6})
 		fmt.Fprintf(w, "| %s | %s | %s | %s | %.0f %% | %.0f %% | %.0f %% | %.0f %% | %.0f %% |\n", thousands(share*most),

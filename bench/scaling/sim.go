@@ -97,8 +97,8 @@ func simulate(c *Costs, cell Cell, load Load) Result {
 		s.pg, s.redis = s.nodes[0].cpu, s.nodes[0].cpu
 	}
 	for _, n := range s.nodes {
-		n.accept = &writer{s: s, cost: c.Accept + c.Other/2, done: s.accepted}
-		n.settle = &writer{s: s, cost: c.Settle + 2*c.Outbox + c.Other/2, done: s.delivered, linger: 5}
+		n.accept = &writer{s: s, cost: c.Accept + c.Other/2, done: s.accepted, conns: 1}
+		n.settle = &writer{s: s, cost: c.Settle + 2*c.Outbox + c.Other/2, done: s.delivered, linger: 5, conns: settleConns}
 	}
 	for range load.Clients {
 		s.after(s.rnd.Float64(), func() { s.request(true) })
@@ -122,7 +122,7 @@ func (s *sim) result(span float64) Result {
 	r.AcceptP95, r.AcceptP99, r.DeliverP95 = quantile(r.acceptTimes, 0.95), quantile(r.acceptTimes, 0.99), quantile(r.dlvryTimes, 0.95)
 	r.Offered, r.Rate = s.came/span*1000, s.got/span*1000
 	for _, n := range s.nodes {
-		r.Writer += n.settle.work / span / float64(len(s.nodes))
+		r.Writer += n.settle.work / span / settleConns / float64(len(s.nodes))
 		r.Node += n.cpu.busy / span / float64(n.cpu.cores) / float64(len(s.nodes))
 	}
 	r.Postgres = s.pg.busy / span / float64(s.pg.cores)
@@ -195,36 +195,58 @@ func (s *sim) delivered(b *batch) {
 	}
 }
 
-// writer is one connection of a node to PostgreSQL: one transaction at a time, which takes
-// everything that waits.
+// writer writes by one connection of a node to PostgreSQL, or by two: a transaction takes everything that waits, and half
+// of it while there is enough for a second one.
 type writer struct {
 	s       *sim
 	cost    float64 // of a row, in µs
 	linger  float64 // ms between the first that waits and the transaction
+	conns   int
 	waiting []*batch
-	busy    bool
+	rows    int     // of waiting
+	busy    int     // connections
 	work    float64 // ms of transactions, from the first statement to the answer
 	done    func(*batch)
 }
 
-// maxGroup bounds a transaction, in rows.
-const maxGroup = 5000
+const (
+	// maxGroup bounds a transaction, in rows.
+	maxGroup = 5000
+	// settleConns and splitAbove are package postgres's settleShards, and splitAbove in rows.
+	settleConns = 2
+	splitAbove  = 500
+)
+
+// worthTwo reports whether another connection should begin.
+func (w *writer) worthTwo() bool { return w.busy < w.conns && w.rows >= 2*splitAbove }
 
 func (w *writer) put(b *batch) {
 	w.waiting = append(w.waiting, b)
-	if !w.busy {
-		w.busy = true
+	w.rows += b.n
+	switch {
+	case w.busy == 0:
+		w.busy = 1
 		w.s.after(w.linger, w.begin)
+	case w.worthTwo():
+		w.busy++
+		w.begin()
 	}
 }
 
 func (w *writer) begin() {
+	most := maxGroup
+	if w.worthTwo() {
+		most = min(most, w.rows/2)
+		w.busy++
+		defer w.begin()
+	}
 	rows, n := 0, 0
-	for ; n < len(w.waiting) && rows < maxGroup; n++ {
+	for ; n < len(w.waiting) && rows < most; n++ {
 		rows += w.waiting[n].n
 	}
 	group := slices.Clone(w.waiting[:n])
 	w.waiting = slices.Delete(w.waiting, 0, n)
+	w.rows -= rows
 	s := w.s
 	began := s.now
 	if w.linger == 0 {
@@ -239,9 +261,11 @@ func (w *writer) begin() {
 				for _, b := range group {
 					w.done(b)
 				}
-				if w.busy = len(w.waiting) > 0; w.busy {
-					w.begin()
+				if w.rows == 0 || w.busy > 1 && w.rows < splitAbove {
+					w.busy--
+					return
 				}
+				w.begin()
 			})
 		})
 	})

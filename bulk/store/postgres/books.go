@@ -286,7 +286,7 @@ func (s *Store) bookSettles(b *pgx.Batch, g *settling) {
 		}
 		sh.mu.Unlock()
 	}
-	g.pages.write(b, int16(s.node.Load()), settleWriter)
+	g.pages.write(b, int16(s.node.Load()), g.w.number)
 	s.refund(b, g.refunds)
 }
 

@@ -30,8 +30,18 @@ func (g *settling) noteRecords(b *pgx.Batch) {
 		}
 	}
 	if text := g.s.opts.Records(evs); len(text) > 0 {
+		g.s.inOrder(b)
 		b.Queue("INSERT INTO cdr_outbox (node, book, records) VALUES ($1,$2,$3)", int16(g.s.node.Load()), g.s.bookName(), text)
 	}
+}
+
+// recordsLock is the class of the advisory locks, one for each node, under which records get their numbers.
+const recordsLock = 0x70726f74
+
+// inOrder makes the numbers that records get in a transaction from here on rise in the order of this node's commits:
+// who reads them goes on after the highest.
+func (s *Store) inOrder(b *pgx.Batch) {
+	b.Queue("SELECT pg_advisory_xact_lock($1, $2)", int32(recordsLock), int32(s.node.Load()))
 }
 
 // SetBook names the files that this node's records go into, before the first of them: the number
@@ -97,8 +107,8 @@ INSERT INTO cdr_outbox (node, book, records) SELECT $2, $1, records FROM theirs 
 // AdoptRecords makes the records of another node this node's, but for those that its files may
 // have: only who has the files knows.
 func (s *Store) AdoptRecords(from uint16, done func(error)) {
-	// By the settle writer: the numbers of this node's records rise in the order of its commits.
 	s.write(func(b *pgx.Batch) {
+		s.inOrder(b)
 		// A node that is taken for dead, and is not, claims none of them meanwhile.
 		b.Queue("SELECT FROM cdr_books WHERE book IN (SELECT book FROM cdr_outbox WHERE node = $1) ORDER BY book FOR UPDATE", int16(from))
 		b.Queue(fmt.Sprintf(adoptRecords, "o.node = $3 AND o.seq > b.writing"), s.bookName(), int16(s.node.Load()), int16(from))
@@ -123,6 +133,7 @@ func (s *Store) adoptDoubtful(ctx context.Context) error {
 	}
 	s.log.Warn("a node does not come back: its last CDR records are taken over, and may be in its files too")
 	s.write(func(b *pgx.Batch) {
+		s.inOrder(b)
 		// A node that had nothing to write for so long, and has now, claims none of them meanwhile.
 		b.Queue("SELECT FROM cdr_books WHERE seen < now() - $1::interval ORDER BY book FOR UPDATE", doubtAge)
 		b.Queue(fmt.Sprintf(adoptRecords, doubtful), s.bookName(), int16(s.node.Load()), doubtAge)

@@ -1,7 +1,7 @@
 // Package postgres is the store that several nodes share: PostgreSQL holds every message and
 // everything else. DESIGN.md in this folder says how it works.
 //
-// A Store owns these goroutines from Open to Stop: the accept writer and the settle writer,
+// A Store owns these goroutines from Open to Stop: the accept writer and the settle writers,
 // which commit; the applier, which tells what was committed; one feeder for each connector that
 // the node owns; the keeper, which makes and drops partitions and forgets what is old; the
 // refresher, which keeps up with the counts of others; and the prober, which finds out that
@@ -62,7 +62,7 @@ type Store struct {
 
 	stop    context.Context // done: give up what is not committed
 	abandon context.CancelFunc
-	writers sync.WaitGroup // accept and settle writer
+	writers sync.WaitGroup // accept and settle writers
 	others  sync.WaitGroup // feeders and keeper
 	end     context.CancelFunc
 	working context.Context // done: feeders and keeper end
@@ -103,7 +103,9 @@ func Open(ctx context.Context, opts Options) (*Store, error) {
 	s.stop, s.abandon = context.WithCancel(context.Background())
 	s.working, s.end = context.WithCancel(context.Background())
 	s.writers.Go(s.acceptor)
-	s.writers.Go(s.settler)
+	for shard := range settleShards {
+		s.writers.Go(func() { s.settler(shard) })
+	}
 	s.others.Go(s.keeper)
 	s.others.Go(s.refresher)
 	s.others.Go(s.prober)

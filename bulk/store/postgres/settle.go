@@ -13,32 +13,34 @@ import (
 	"protei-bulk/internal/pause"
 )
 
-// settler is the settle writer.
-func (s *Store) settler() {
-	w := &writer{s: s, number: settleWriter}
+// settler is the settle writer of a shard; see settleQueue.
+func (s *Store) settler(shard int) {
+	w := &writer{s: s, number: settleWriter + int16(shard)}
 	defer w.close()
 	g := &settling{s: s, w: w}
 	tick := time.NewTicker(receiptLinger / 2)
 	defer tick.Stop()
 	for {
-		list, events, closed := s.settles.take()
-		if len(list) == 0 {
+		b, closed := s.settles.take(shard)
+		if len(b.list) == 0 {
 			if closed {
 				return
 			}
 			select {
-			case <-s.settles.wake:
-				_ = pause.For(s.working, settleLinger)
+			case <-s.settles.shards[shard].wake:
+				if shard == 0 {
+					_ = pause.For(s.working, settleLinger)
+				}
 			case <-tick.C: // what is young may have become old
 			}
 			continue
 		}
-		g.commit(list)
-		s.settles.size.Add(-int64(events))
+		g.commit(b.list)
+		s.settles.done(shard, &b)
 	}
 }
 
-// settling is one transaction of the settle writer, and what it uses again.
+// settling is one transaction of a settle writer, and what it uses again.
 type settling struct {
 	s       *Store
 	w       *writer
@@ -295,12 +297,12 @@ func (g *settling) attempt() error {
 	g.awaits.queue(b)
 	g.outbox(b)
 	g.dropSpent(b)
-	for _, c := range g.list {
+	g.s.bookSettles(b, g)
+	for _, c := range g.list { // after the purses: one of them may take the lock of noteRecords
 		if c.queue != nil && !c.refused() {
 			c.queue(b)
 		}
 	}
-	g.s.bookSettles(b, g)
 	g.noteRecords(b)
 	began := time.Now()
 	err := g.w.commit(b, func() error {

@@ -15,12 +15,12 @@ import (
 const (
 	// maxSettled is how many changes one transaction takes at most, a single one aside.
 	maxSettled = 5000
-	// settleLinger is how long the settle writer gathers: what happens to a message within it
+	// settleLinger is how long the first settle writer gathers: what happens to a message within it
 	// is one change of its row.
 	settleLinger = 5 * time.Millisecond
 )
 
-// change is one call that the settle writer makes durable.
+// change is one call, or what of it concerns a shard, that a settle writer makes durable.
 type change struct {
 	evs  []message.Event
 	done func(error)
@@ -41,16 +41,39 @@ func (c *change) refused() bool {
 	return c.o != nil && c.err != nil
 }
 
-// settleQueue is what waits for the settle writer.
+// settleShards is how many writers settle at most. What happens to a message is always one shard's.
+const settleShards = 2
+
+// splitAbove is how many changes of the second shard make its own writer worth its transactions: fewer go with
+// those of the first.
+const splitAbove = 1000
+
+// settleQueue is what waits for the settle writers. The first takes both shards while they fit into one
+// transaction; when the second has splitAbove changes, its own writer takes those.
 type settleQueue struct {
 	mu     sync.Mutex // guards what follows
-	list   []*change
+	shards [settleShards]settleShard
 	young  map[message.ID]*sent // Submitted alone: its receipt is likely to come soon
 	ages   []*sent              // of young, oldest first; some have left it
 	closed bool
-	wake   chan struct{}
-	size   atomic.Int64 // events that wait or are being written
+
+	size atomic.Int64 // events that wait or are being written
 }
+
+// settleShard is what waits for one transaction at a time.
+type settleShard struct {
+	list []*change
+	size int           // of list, in events and changes
+	busy bool          // a transaction with changes of this shard is under way
+	wake chan struct{} // of its own writer
+}
+
+func (sh *settleShard) add(c *change) {
+	sh.list = append(sh.list, c)
+	sh.size += weight(c)
+}
+
+func weight(c *change) int { return len(c.evs) + 1 }
 
 // sent is a part that an SMSC took and nothing else is known of yet.
 type sent struct {
@@ -63,7 +86,9 @@ type sent struct {
 const receiptLinger = 100 * time.Millisecond
 
 func (q *settleQueue) init() {
-	q.wake = make(chan struct{}, 1)
+	for i := range q.shards {
+		q.shards[i].wake = make(chan struct{}, 1)
+	}
 	q.young = make(map[message.ID]*sent)
 }
 
@@ -87,10 +112,22 @@ func (q *settleQueue) grow(c *change, now time.Time) {
 func (q *settleQueue) ripe(id message.ID) {
 	if s := q.young[id]; s != nil {
 		delete(q.young, id)
-		q.list = append(q.list, s.c)
+		q.shards[shardOf(id)].add(s.c)
 	}
 }
 
+// shardOf returns the shard that what happens to a message goes through.
+func shardOf(id message.ID) int { return int(uint64(id) * 0x9E3779B97F4A7C15 >> 63) }
+
+// shard returns the shard of a change, all of whose events are in one.
+func (c *change) shard() int {
+	if len(c.evs) == 0 {
+		return 0
+	}
+	return shardOf(c.evs[0].Msg.ID)
+}
+
+// put takes a change, all of whose events are in one shard.
 func (q *settleQueue) put(c *change) {
 	q.mu.Lock()
 	if q.closed {
@@ -110,26 +147,74 @@ func (q *settleQueue) put(c *change) {
 		q.mu.Unlock()
 		return
 	}
-	q.list = append(q.list, c)
+	q.shards[c.shard()].add(c)
 	q.mu.Unlock()
-	signal(q.wake)
+	signal(q.shards[0].wake)
 }
 
-// take returns changes that fit in one transaction and how many events they have, or whether there
-// will be none any more.
-func (q *settleQueue) take() (list []*change, events int, closed bool) {
+// batch is what a settle writer takes: changes that fit in one transaction.
+type batch struct {
+	list   []*change
+	events int
+	of     [settleShards]bool // the shards that it is of, which are busy until it is done
+}
+
+// take returns what a writer shall do, or whether there will be nothing for it any more.
+func (q *settleQueue) take(writer int) (b batch, closed bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.grow(&change{}, time.Now())
-	list, sum := takeHead(&q.list, maxSettled, func(c *change) int { return len(c.evs) + 1 })
-	return list, sum - len(list), q.closed
+	second := &q.shards[1]
+	if writer == 1 {
+		if !second.busy && second.size >= splitAbove {
+			q.fill(&b, 1)
+		}
+		return b, q.closed && b.list == nil
+	}
+	q.fill(&b, 0)
+	switch {
+	case second.busy:
+	case second.size < splitAbove:
+		q.fill(&b, 1)
+	default:
+		signal(second.wake)
+	}
+	return b, q.closed && b.list == nil && !second.busy && second.size == 0
+}
+
+// fill adds to a batch what fits of a shard that is not busy. It needs mu.
+func (q *settleQueue) fill(b *batch, shard int) {
+	sh := &q.shards[shard]
+	list, sum := takeHead(&sh.list, maxSettled, weight)
+	sh.size -= sum
+	b.list = append(b.list, list...)
+	b.events += sum - len(list)
+	b.of[shard] = len(list) > 0
+	sh.busy = sh.busy || len(list) > 0
+}
+
+// done notes that the batch of a writer is written.
+func (q *settleQueue) done(writer int, b *batch) {
+	q.size.Add(-int64(b.events))
+	q.mu.Lock()
+	for i := range b.of {
+		if b.of[i] {
+			q.shards[i].busy = false
+		}
+	}
+	q.mu.Unlock()
+	if writer == 1 {
+		signal(q.shards[0].wake) // what it leaves is the other's
+	}
 }
 
 func (q *settleQueue) close() {
 	q.mu.Lock()
 	q.closed = true
 	q.mu.Unlock()
-	signal(q.wake)
+	for i := range q.shards {
+		signal(q.shards[i].wake)
+	}
 }
 
 // Record implements store.Store.
@@ -139,7 +224,48 @@ func (s *Store) Record(ev message.Event, done func(error)) {
 
 // RecordMany implements store.Store. It keeps evs.
 func (s *Store) RecordMany(evs []message.Event, done func(error)) {
-	s.settles.put(&change{evs: slices.Clone(evs), done: done})
+	var parts [settleShards][]message.Event
+	for i := range evs {
+		shard := shardOf(evs[i].Msg.ID)
+		parts[shard] = append(parts[shard], evs[i])
+	}
+	all := joint{done: done}
+	for _, part := range parts {
+		if len(part) > 0 {
+			all.open++
+		}
+	}
+	if all.open == 0 {
+		s.settles.put(&change{done: done})
+		return
+	}
+	for _, part := range parts {
+		if len(part) > 0 {
+			s.settles.put(&change{evs: part, done: all.part})
+		}
+	}
+}
+
+// joint is a callback after several changes, with the first of their errors.
+type joint struct {
+	mu   sync.Mutex
+	open int   // guarded by mu
+	err  error // guarded by mu
+	done func(error)
+}
+
+func (j *joint) part(err error) {
+	j.mu.Lock()
+	if j.err == nil {
+		j.err = err
+	}
+	j.open--
+	last := j.open == 0
+	err = j.err
+	j.mu.Unlock()
+	if last && j.done != nil {
+		j.done(err)
+	}
 }
 
 // write makes something else durable with the next transaction of the settle writer.

@@ -21,7 +21,7 @@ import (
 // The writers, as the table progress has them.
 const (
 	acceptWriter = 1
-	settleWriter = 2
+	settleWriter = 2 // and those of the other shards
 )
 
 // retryAfter is the pause before PostgreSQL is tried again.
