@@ -14,6 +14,9 @@ GOVULNCHECK_VERSION := v1.9.0
 CYCLONEDX_VERSION := v1.10.0
 TOOLS := bin/tools
 
+# Packages that are tested at a time: more than there are cores, as tests wait more than they work.
+PACKAGES := $(shell expr $$(nproc) \* 3 / 2)
+
 # What releases are built with: the newest patch of Go, so that they have the mended standard
 # library whatever Go the machine has. make vuln judges the code with it.
 RELEASE_GO := go1.26.10
@@ -38,11 +41,11 @@ demo: build ## carry real messages end to end and print the verdict (about 100 s
 test: ## run every test
 	@./test/deps.sh
 	$(GO) vet ./...
-	$(GO) test -timeout 20m ./test ./... # the longest first: it waits more than it works
+	$(GO) test -p $(PACKAGES) -timeout 20m ./test ./... # the longest first
 
 .PHONY: race
-race: ## run the tests of the concurrent packages under the race detector
-	$(GO) test -race -timeout 20m ./smpp/... ./smsc/... ./bulk/... ./load/...
+race: ## run the tests of the concurrent packages under the race detector; -short leaves out what has nothing to race
+	$(GO) test -race -short -p $(PACKAGES) -timeout 20m ./smpp/... ./smsc/... ./bulk/... ./load/...
 	RACE=1 KILL_ROUNDS=5 $(GO) test -timeout 5m -run Killed ./test
 
 .PHONY: torture

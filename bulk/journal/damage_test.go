@@ -167,6 +167,9 @@ func (s *sample) check(t *testing.T, fs *faultfs.FS, hit *span, off int) {
 }
 
 func TestEveryFlippedBit(t *testing.T) {
+	if testing.Short() {
+		t.Skip("one goroutine and many files: nothing to race")
+	}
 	for _, groups := range []int{1, 4} { // the last group opens its segment, or does not
 		s := newSample(t, groups)
 		for segment := uint64(7); segment <= 10; segment++ {
@@ -196,6 +199,9 @@ func TestEveryFlippedBit(t *testing.T) {
 }
 
 func TestCutAtEveryOffset(t *testing.T) {
+	if testing.Short() {
+		t.Skip("one goroutine and many files: nothing to race")
+	}
 	cuts := map[string]func(image []byte, off int) []byte{
 		"file ends":    func(image []byte, off int) []byte { return image[:off] },
 		"zeros follow": func(image []byte, off int) []byte { return append(image[:off:off], make([]byte, len(image)-off)...) },

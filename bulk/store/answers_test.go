@@ -92,7 +92,7 @@ func TestAnswersAndMessagesCrashTogether(t *testing.T) {
 	var mu sync.Mutex
 	var all []*sent
 	whole, none := 0, 0
-	for round := range 12 {
+	for round := range crashRounds() {
 		var wg sync.WaitGroup
 		for worker := range 4 {
 			wg.Go(func() {
@@ -135,7 +135,7 @@ func TestAnswersAndMessagesCrashTogether(t *testing.T) {
 		all = all[:0]
 		checkLedger(t, m.s)
 	}
-	if whole < 100 || none == 0 {
+	if !testing.Short() && (whole < 100 || none == 0) {
 		t.Errorf("%d requests came through a crash and %d did not: too few of a kind to show anything", whole, none)
 	}
 }

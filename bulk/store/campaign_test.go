@@ -23,6 +23,9 @@ func ordinals(t *testing.T, s *store.Embedded, after message.ID) []uint32 {
 // TestOrdinalsSurviveACrashAtEveryPoint: whatever of a campaign was acknowledged is told
 // after a crash, be it in the journal, in SQLite or on its way there.
 func TestOrdinalsSurviveACrashAtEveryPoint(t *testing.T) {
+	if testing.Short() {
+		t.Skip("TestAcknowledgedSurvivesCrashes has the same points, with more at once")
+	}
 	for _, point := range []string{"begin", "copied", "committed", "released"} {
 		t.Run(point, func(t *testing.T) {
 			m := newMachine(t, store.Options{Settle: time.Millisecond, TableRows: 500})

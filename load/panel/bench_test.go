@@ -98,6 +98,9 @@ func benchmarkOpen(b *testing.B, url string) {
 // TestOldRunStaysCheap: the page of a long run of 200 names answers at once, as nothing is recombined that is
 // old. The bound is generous: it is about the order.
 func TestOldRunStaysCheap(t *testing.T) {
+	if testing.Short() {
+		t.Skip("one goroutine and many numbers: nothing to race")
+	}
 	p := newPlayer(t, panel.Options{}, 200)
 	p.begin()
 	p.play(700)

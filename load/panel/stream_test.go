@@ -115,7 +115,11 @@ func TestEvents(t *testing.T) {
 
 // TestSlowViewerCostsNothing: one that reads nothing holds up neither the run nor the others, and finds the newest.
 func TestSlowViewerCostsNothing(t *testing.T) {
-	p := newPlayer(t, panel.Options{}, 200)
+	names := 200
+	if testing.Short() {
+		names = 20
+	}
+	p := newPlayer(t, panel.Options{}, names)
 	s := p.serve(t)
 	p.begin()
 	u, _ := url.Parse(s.URL)

@@ -196,6 +196,9 @@ func TestCompareRunsThatLackThings(t *testing.T) {
 // TestDifferIsSound: series from one source differ rarely, though their seconds resemble their neighbours; a fifth more
 // is found.
 func TestDifferIsSound(t *testing.T) {
+	if testing.Short() {
+		t.Skip("one goroutine and many numbers: nothing to race")
+	}
 	rng := rand.New(rand.NewPCG(3, 4))
 	draw := func(n int, mean, phi float64) []second {
 		out, x := make([]second, n), 0.0

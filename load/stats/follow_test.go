@@ -41,6 +41,9 @@ func rollout(t *testing.T, seconds int, each func(c *stats.Collector)) *stats.Co
 
 // TestFollowedIsTheSummary: what was followed second by second is what the timeline says, over the joining of rows.
 func TestFollowedIsTheSummary(t *testing.T) {
+	if testing.Short() {
+		t.Skip("one goroutine and many numbers: nothing to race")
+	}
 	const warmup = 3 * time.Second
 	seconds := 0
 	rollout(t, 1400, func(c *stats.Collector) {
@@ -109,6 +112,9 @@ func TestQuantilesAreEachQuantile(t *testing.T) {
 
 // TestSeriesOfOneName adds up to the total, over the joining of rows.
 func TestSeriesOfOneName(t *testing.T) {
+	if testing.Short() {
+		t.Skip("one goroutine and many numbers: nothing to race")
+	}
 	c := rollout(t, 900, func(*stats.Collector) {})
 	var sum float64
 	for _, name := range [][2]string{{"GET", "/a"}, {"POST", "/b"}} {

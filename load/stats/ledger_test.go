@@ -339,6 +339,9 @@ func TestStampsWrapWithoutHarm(t *testing.T) {
 }
 
 func TestLedgerMemory(t *testing.T) {
+	if testing.Short() {
+		t.Skip("one goroutine and many numbers: nothing to race")
+	}
 	const n = 2_000_000
 	l := NewLedger(LedgerOptions{})
 	l.Issue(n, time.Second)
@@ -369,6 +372,9 @@ func TestLedgerMemory(t *testing.T) {
 
 // TestLedgerHeap holds the estimate of MemoryBytes against the heap.
 func TestLedgerHeap(t *testing.T) {
+	if testing.Short() {
+		t.Skip("one goroutine and many numbers: nothing to race")
+	}
 	const n = 4_000_000
 	before := heap()
 	l := NewLedger(LedgerOptions{})

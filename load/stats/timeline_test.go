@@ -30,6 +30,9 @@ func play(t testing.TB, o CollectorOptions, seconds int, at func(i int, s *Shard
 }
 
 func TestJoinedRowsLoseNothing(t *testing.T) {
+	if testing.Short() {
+		t.Skip("one goroutine and many numbers: nothing to race")
+	}
 	const seconds = 2*3600 + 600
 	rng := rand.New(rand.NewPCG(1, 1))
 	var want Histogram
@@ -75,6 +78,9 @@ func TestJoinedRowsLoseNothing(t *testing.T) {
 }
 
 func TestTimelineStaysWithinItsBytes(t *testing.T) {
+	if testing.Short() {
+		t.Skip("one goroutine and many numbers: nothing to race")
+	}
 	const limit = 300_000
 	rng := rand.New(rand.NewPCG(1, 1))
 	c := play(t, CollectorOptions{MaxBytes: limit}, 1500, func(_ int, s *Shard, e []Entry) Tick {
@@ -100,6 +106,9 @@ func TestTimelineStaysWithinItsBytes(t *testing.T) {
 // TestTimelineCountsItsHeap holds the bytes that the timeline counts (and bounds) against the heap: ten names, wide
 // latencies, rows of a second and of ten.
 func TestTimelineCountsItsHeap(t *testing.T) {
+	if testing.Short() {
+		t.Skip("one goroutine and many numbers: nothing to race")
+	}
 	r := NewRecorder(RecorderOptions{Shards: 1})
 	names := make([]Entry, 10)
 	for i := range names {

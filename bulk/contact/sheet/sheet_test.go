@@ -111,6 +111,9 @@ func TestText(t *testing.T) {
 }
 
 func TestFilesThatCannotBeRead(t *testing.T) {
+	if testing.Short() {
+		t.Skip("one goroutine and big files: nothing to race")
+	}
 	for name, c := range map[string]struct {
 		in   string
 		opts sheet.Options
@@ -238,6 +241,9 @@ func TestNothingOfACellIsCut(t *testing.T) {
 
 // TestAnXLSXFileIsAStream: 200,000 rows with texts that are all different.
 func TestAnXLSXFileIsAStream(t *testing.T) {
+	if testing.Short() {
+		t.Skip("one goroutine and big files: nothing to race")
+	}
 	const n = 200_000
 	r, w := io.Pipe()
 	go func() {
