@@ -44,7 +44,7 @@ var ours = map[string][]string{
 	"bulk/intake":                {"bulk/message", "bulk/money", "bulk/account", "bulk/route", "gsm", "smpp"},
 	"bulk/queue":                 {"bulk/message"},
 	"bulk/dispatch":              {"bulk/message", "bulk/queue", "bulk/upstream", "gsm", "smpp"},
-	"bulk/upstream":              {"bulk/message", "gsm", "smpp"},
+	"bulk/upstream":              {"bulk/message", "gsm", "smpp", "internal/pause"},
 	"bulk/esme":                  {"bulk/message", "bulk/account", "bulk/intake", "gsm", "smpp"},
 	"bulk/api":                   {"bulk/accesslog", "bulk/message", "bulk/alert", "bulk/audit", "bulk/money", "bulk/billing", "bulk/account", "bulk/intake", "bulk/campaign", "bulk/connector", "bulk/contact", "bulk/contact/sheet", "bulk/contact/suppression", "bulk/inbound", "bulk/route", "bulk/metrics", "bulk/api/reference", "bulk/user", "gsm", "internal/web", "internal/jsonpointer"},
 	"bulk/api/reference":         {"internal/web"},

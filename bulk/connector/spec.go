@@ -81,7 +81,7 @@ type Spec struct {
 
 	ResponseTimeout Duration `json:"response_timeout"` // for a submit_sm_resp
 	EnquireLink     Duration `json:"enquire_link"`     // of an idle link
-	ReconnectMin    Duration `json:"reconnect_min"`    // first pause before the next try to bind; it doubles
+	ReconnectMin    Duration `json:"reconnect_min"`    // longest first pause before the next try to bind
 	ReconnectMax    Duration `json:"reconnect_max"`    // longest
 
 	MessageIDs string `json:"message_ids"` // auto, raw, hex2dec, dec2hex

@@ -49,3 +49,13 @@ func (d *Dispatcher) backoff(attempts uint8) time.Duration {
 	}
 	return wait - wait/10 + rand.N(wait/5+1)
 }
+
+// afterCut is backoff for a message that was in flight when its link ended, which is not its
+// fault: the first time it goes at once. Whatever ends each link that it goes over does not get
+// there again and again.
+func (d *Dispatcher) afterCut(attempts uint8) time.Duration {
+	if attempts == 0 {
+		return 0
+	}
+	return d.backoff(attempts - 1)
+}

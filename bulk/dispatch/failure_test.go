@@ -183,6 +183,29 @@ func TestLinkLostInFlight(t *testing.T) {
 	}
 }
 
+// TestWhatALinkTookAlongGoesAtOnce: the first cut is not the message's fault, so it does not wait as
+// after a refusal; the second time it does.
+func TestWhatALinkTookAlongGoesAtOnce(t *testing.T) {
+	for cuts, retry := range map[int64]time.Duration{1: time.Hour, 2: 200 * time.Millisecond} {
+		m := newSMSC(t, 100)
+		var seen atomic.Int64
+		m.onSubmit(func(s *smpp.Session, r *smpp.Request, _ *smpp.SubmitSM) {
+			if seen.Add(1) <= cuts {
+				s.Close()
+				return
+			}
+			m.accept(s, r)
+		})
+		r := newRig(t, m, settings{url: "binds=1", dispatch: dispatch.Options{RetryMin: retry, RetryMax: retry}})
+		r.send(1)
+		r.expect(message.Sent, 1)
+		got := m.all()
+		if gap := got[len(got)-1].at.Sub(got[len(got)-2].at); cuts == 2 && gap < retry*9/10 {
+			t.Errorf("sent again %v after the second cut, want %v", gap, retry)
+		}
+	}
+}
+
 func TestResponseTimeoutIsAnUnknownOutcome(t *testing.T) {
 	m := newSMSC(t, 100)
 	late := make(chan func(), 1)

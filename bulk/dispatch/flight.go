@@ -31,6 +31,7 @@ type part struct {
 	index   uint16
 	outcome outcome
 	late    bool // timed out: the session may still use it
+	cut     bool // lost because the link ended
 	status  smpp.Status
 	took    uint32    // µs to the answer
 	handed  time.Time // to a Gateway
@@ -75,6 +76,7 @@ func (d *Dispatcher) newFlight(it *queue.Item) *flight {
 	for i := range f.parts {
 		p := &f.parts[i]
 		p.f, p.index, p.outcome, p.late, p.status, p.took = f, uint16(i), open, false, 0, 0
+		p.cut = false
 		if !it.Parts.Has(i) {
 			p.outcome = skipped
 		}
@@ -100,6 +102,7 @@ func (p *part) Complete(r smpp.Result) {
 	p.took = between(r.Sent, r.Done)
 	if r.Err != nil {
 		p.late = errors.Is(r.Err, smpp.ErrTimeout)
+		p.cut = !p.late
 		p.outcome, p.status = lost, smpp.RUNKNOWNERR
 		d.counters.lost.Add(1)
 		p.f.partDone()
@@ -261,7 +264,7 @@ func (f *flight) failed(anyLost, anyRetry bool, status smpp.Status, partly bool)
 		Dup: anyLost || it.Dup, Took: f.took,
 	}
 	if anyRetry || anyLost {
-		if end := d.retryAt(&ev, it, partly); end != 0 {
+		if end := d.retryAt(&ev, it, partly, !anyRetry && f.allCut()); end != 0 {
 			d.counters.gaveUp.Add(1)
 			f.each(func(p *part) {
 				d.record(message.Event{Kind: message.Settle, Msg: it.Msg, Part: p.index, Status: end, Error: ev.Error, At: ev.At, Took: p.took})
@@ -273,10 +276,13 @@ func (f *flight) failed(anyLost, anyRetry bool, status smpp.Status, partly bool)
 	d.record(ev)
 }
 
-// retryAt sets when ev's message goes again. When there is no time or no try left it
-// returns the status that ends it instead.
-func (d *Dispatcher) retryAt(ev *message.Event, it *queue.Item, partly bool) message.Status {
+// retryAt sets when ev's message goes again; cut says that nothing but the end of its link was in
+// its way. When there is no time or no try left it returns the status that ends it instead.
+func (d *Dispatcher) retryAt(ev *message.Event, it *queue.Item, partly, cut bool) message.Status {
 	wait := d.backoff(it.Attempts)
+	if cut {
+		wait = d.afterCut(it.Attempts)
+	}
 	if partly || it.Ordered {
 		// Part of it is with the SMSC, or others wait behind it: it cannot be SCHEDULED.
 		wait = min(wait, message.FarDue*time.Millisecond)
@@ -298,6 +304,13 @@ func (f *flight) each(fn func(*part)) {
 			fn(p)
 		}
 	}
+}
+
+// allCut reports whether its lost parts were lost with their link.
+func (f *flight) allCut() bool {
+	all := true
+	f.each(func(p *part) { all = all && (p.cut || p.outcome == unsent) })
+	return all
 }
 
 func (f *flight) anyUnsent() bool {

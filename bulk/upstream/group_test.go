@@ -242,6 +242,35 @@ func TestReconnectAfterLoss(t *testing.T) {
 	}
 }
 
+// TestBackSoonAfterTheSMSCListens lets an SMSC be away for many tries: the link does not wait longer
+// than at first for its return.
+func TestBackSoonAfterTheSMSCListens(t *testing.T) {
+	p := newPeer(t, "127.0.0.1:0", nil)
+	const least = 100 * time.Millisecond
+	g := start(t, p, "binds=1", func(o *upstream.Options) { o.BackoffMin, o.BackoffMax = least, time.Minute })
+	eventually(t, "bind", g.Up)
+	eventually(t, "as long as the first pause", func() bool { return time.Since(g.States()[0].Since) > least })
+	p.stop()
+	ln, err := net.Listen("tcp", p.addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 8 { // hangs up on them
+		conn, err := ln.Accept()
+		if err != nil {
+			t.Fatal(err)
+		}
+		conn.Close()
+	}
+	ln.Close()
+	began := time.Now()
+	newPeer(t, p.addr, nil)
+	eventually(t, "bind", g.Up)
+	if took := time.Since(began); took > least+patience/20 {
+		t.Errorf("bound %v after the SMSC listened again, want %v", took, least)
+	}
+}
+
 func TestRefusedBindIsShownAndTriedAgain(t *testing.T) {
 	p := newPeer(t, "127.0.0.1:0", nil)
 	p.refuse.Store(uint32(smpp.RINVPASWD))

@@ -3,17 +3,14 @@ package upstream
 import (
 	"context"
 	"fmt"
-	"math/rand/v2"
+	"net"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	"protei-bulk/internal/pause"
 	"protei-bulk/smpp"
 )
-
-// stableAfter is how long a bind must live for its next reconnect to begin with the
-// shortest backoff again.
-const stableAfter = 10 * time.Second
 
 // numCounted is how many command_status values have a counter of their own.
 const numCounted = 0x108
@@ -68,31 +65,30 @@ func (l *link) set(s State, err error) {
 // run keeps the link bound until ctx ends.
 func (l *link) run(ctx context.Context) {
 	o := &l.g.o
-	backoff := o.BackoffMin
+	r := newReconnect(o.BackoffMin, o.BackoffMax, time.Now())
 	for ctx.Err() == nil {
 		l.set(Connecting, nil)
-		s, err := l.dial(ctx)
-		if err == nil {
-			began := time.Now()
-			l.bound(s)
-			err = l.serve(ctx, s)
-			if time.Since(began) >= stableAfter {
-				backoff = o.BackoffMin
-			}
-		}
+		wait, err := l.once(ctx, &r)
 		if ctx.Err() != nil {
 			break
 		}
 		l.set(Waiting, err)
-		wait := backoff/2 + rand.N(backoff/2+1)
 		o.Logger.Warn("bind down", "connector", o.Name, "bind", l.index, "type", l.bind, "err", err, "retry_in", wait.Round(time.Millisecond))
-		backoff = min(2*backoff, o.BackoffMax)
-		select {
-		case <-time.After(wait):
-		case <-ctx.Done():
-		}
+		_ = pause.For(ctx, wait)
 	}
 	l.set(Stopped, nil)
+}
+
+// once binds, and returns when that has failed or the bind has ended: why, and how long to wait.
+func (l *link) once(ctx context.Context, r *reconnect) (wait time.Duration, err error) {
+	s, err := l.dial(ctx)
+	if err != nil {
+		return r.failed(time.Now(), err), err
+	}
+	began := time.Now()
+	l.bound(s)
+	err = l.serve(ctx, s)
+	return r.ended(time.Now(), time.Since(began)), err
 }
 
 func (l *link) dial(ctx context.Context) (*smpp.Session, error) {
@@ -112,6 +108,7 @@ func (l *link) options() smpp.DialOptions {
 	return smpp.DialOptions{
 		Addr: o.Addr, TLS: o.TLS, BindType: l.bind,
 		SystemID: o.SystemID, Password: o.Password, SystemType: o.SystemType, InterfaceVersion: o.Version,
+		DialContext: (&net.Dialer{Timeout: connectTimeout}).DialContext,
 		Session: smpp.SessionOptions{
 			Window: o.Window, ResponseTimeout: o.ResponseTimeout, EnquireLink: o.EnquireLink,
 			MaxInFlight: maxReceiptsInFlight, Handler: o.Handler, Logger: o.Logger,
@@ -121,6 +118,9 @@ func (l *link) options() smpp.DialOptions {
 }
 
 const (
+	// connectTimeout bounds a TCP connect. A host that is back is met by the next try, not by a
+	// repetition of the first packet, which come at ever longer intervals.
+	connectTimeout = 3 * time.Second
 	// maxReceiptsInFlight is how many deliver_sm of one bind may wait for the store
 	// before the session stops reading.
 	maxReceiptsInFlight = 10_000

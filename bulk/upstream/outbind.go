@@ -6,6 +6,7 @@ import (
 	"net"
 	"time"
 
+	"protei-bulk/internal/pause"
 	"protei-bulk/smpp"
 )
 
@@ -32,10 +33,7 @@ func (g *Group) listen(ctx context.Context) {
 				l.set(Waiting, err)
 			}
 		}
-		select {
-		case <-time.After(g.o.BackoffMax):
-		case <-ctx.Done():
-		}
+		_ = pause.For(ctx, g.o.BackoffMax)
 	}
 }
 

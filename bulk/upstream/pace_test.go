@@ -230,6 +230,21 @@ func TestPaceTable(t *testing.T) {
 	}
 }
 
+// TestChanceGivesTheRateUp: what is throttled whatever the rate leaves no rate behind.
+func TestChanceGivesTheRateUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		th := newThrottle()
+		defer th.Stop()
+		paced := false
+		w := wide
+		w.each = func(time.Duration) { paced = paced || th.Rate() != 0 }
+		w.saturate(th, &share{rand.New(rand.NewPCG(1, 2)), 0.02}, 0, 4*time.Second)
+		if r := th.Rate(); !paced || r != 0 {
+			t.Errorf("pace %.0f after 4 s, and one before: %v; want none after one that was tried", r, paced)
+		}
+	})
+}
+
 // down is an SMSC that throttles everything until then.
 type down struct{ until time.Time }
 
