@@ -124,7 +124,7 @@ func (b visitor) visit(page string) {
 }
 
 // screens are those that a page must fit: of a desk, and of a phone.
-var screens = []struct{ width, height int64 }{{1280, 900}, {390, 844}}
+var screens = []struct{ width, height int64 }{{1280, 900}, {375, 812}}
 
 // look sees whether the page fits each screen. CONSOLE_PICTURES names a folder for pictures of it in both themes.
 func (b visitor) look(name string) {
@@ -139,6 +139,9 @@ func (b visitor) look(name string) {
 func (b visitor) see(name string) {
 	b.t.Helper()
 	b.Fits(name)
+	if lines := b.JS(`(h => h && h.offsetHeight > 57 ? h.offsetHeight + ' px' : '')(document.querySelector('header.bar'))`); lines != "" {
+		b.t.Errorf("%s: the header takes more than a line: %s", name, lines)
+	}
 	dir := os.Getenv("CONSOLE_PICTURES")
 	if dir == "" {
 		return
@@ -284,10 +287,17 @@ func TestConsoleInABrowser(t *testing.T) {
 	b.arabic()
 	b.Click("#menu")
 	b.Until("the menu of a phone", `getComputedStyle(document.querySelector('#side')).display !== 'none'`)
+	b.Fits("the menu of a phone")
+	b.Until("all of it without scrolling", `(e => e.scrollHeight <= e.clientHeight)(document.querySelector('#side'))`)
+	b.see("menu-arabic-375")
 	b.Click("#nav-messages")
 	b.Until("the menu closes", `getComputedStyle(document.querySelector('#side')).display === 'none'`)
-	b.Size(1280, 900)
-	b.Click("#signout")
+	b.JS(`(scrollTo(0, document.body.scrollHeight), document.querySelector('#menu').click(), '')`)
+	b.Until("the menu stands in sight", `(r => r.top >= 0 && r.top < innerHeight / 2 && r.bottom <= innerHeight)(document.querySelector('#side').getBoundingClientRect())`)
+	b.JS(`(document.querySelector('#side-me').focus(), document.activeElement.dispatchEvent(new KeyboardEvent('keydown', {key: 'Escape', bubbles: true})), '')`)
+	b.Until("Escape closes it", `getComputedStyle(document.querySelector('#side')).display === 'none' && document.activeElement.id === 'menu'`)
+	b.Click("#menu")
+	b.Click("#side-signout")
 	b.Until("the sign-in", `document.querySelector('#signin')`)
 	b.Open("about:blank")
 	b.Open(url + "#/system")
@@ -307,7 +317,8 @@ func (b visitor) arabic() {
 	}
 	b.forms()
 	b.names()
-	b.Click("#language")
+	b.Click("#menu")
+	b.Click("#side-language")
 	b.Until("right to left", `document.documentElement.dir === 'rtl' && document.documentElement.lang === 'ar' && document.querySelector('#state')`)
 	b.visit("messages")
 	b.Has("[data-count]", "رسائل")
@@ -388,7 +399,7 @@ func TestConsoleByRole(t *testing.T) {
 	b.signIn("cara", "correct horse battery")
 	b.Has(".banner.warn", "password")
 	b.ownPassword("correct horse battery")
-	if pages := b.JS(`[...document.querySelectorAll('#side a')].map(e => e.id.slice(4))`); pages != "dashboard,messages,send,campaigns,inbound,blocked,webhooks,accounts" {
+	if pages := b.JS(`[...document.querySelectorAll('#side > a')].map(e => e.id.slice(4))`); pages != "dashboard,messages,send,campaigns,inbound,blocked,webhooks,accounts" {
 		t.Errorf("the pages of a customer are %s", pages)
 	}
 	b.visit("messages")

@@ -32,7 +32,7 @@ function Brand() {
   return html`<a class="brand" href="#/dashboard"><img src="icon.svg" alt="" width="28" height="28"/><b>${t('product')}</b></a>`;
 }
 
-const LanguageButton = () => html`<button type="button" class="quiet" id="language" onClick=${otherLanguage} lang=${t('language') === 'English' ? 'en' : 'ar'}>${t('language')}</button>`;
+const LanguageButton = ({ id = 'language', look = 'quiet' }) => html`<button type="button" class=${look} id=${id} onClick=${otherLanguage} lang=${t('language') === 'English' ? 'en' : 'ar'}>${t('language')}</button>`;
 
 function SignIn() {
   const [code, needCode] = useState(false);
@@ -87,12 +87,14 @@ function Shell() {
   const page = forced ? null : own.find(p => p.id === at.id);
   const title = forced || at.id === 'profile' || !page ? t(at.id === 'profile' || forced ? 'profile' : 'dashboard') : t(page.id);
   useEffect(() => { document.title = title + ' · ' + t('product'); });
+  const close = e => { if (open && e.key === 'Escape') { setOpen(false); document.getElementById('menu').focus(); } };
   const signOut = async () => { try { await ask('DELETE', '/session'); } finally { setSession(null); } };
   return html`<a class="skip" href="#main" onClick=${e => { e.preventDefault(); document.querySelector('main').focus(); }}>${title}</a>
     <header class="bar"><div class="first"><button class="quiet only-small" id="menu" aria-expanded=${open} aria-controls="side" onClick=${() => setOpen(!open)}><span aria-hidden="true">☰</span><span class="sr">${t('menu')}</span></button>
-      <${Brand}/>${forced ? html`<span class="now"></span>` : html`<${State}/>`}<div class="acts"><${LanguageButton}/><${ThemeButton}/>
-      <a class="button quiet" id="me" href="#/profile" title=${t('profile')}><bdi>${me.user}</bdi> <span class="dim hide">${named('role', me.role)}</span></a><button class="quiet" id="signout" onClick=${signOut}>${t('signOut')}</button></div></div></header>
-    <div class="shell"><nav id="side" class=${open ? 'open' : ''} aria-label=${t('menu')}>${!forced && own.map((p, i) => html`${p.group !== (own[i - 1]?.group ?? '') && html`<b class="group" key=${p.group}>${t(p.group)}</b>`}<a key=${p.id} id=${'nav-' + p.id} href=${'#/' + p.id} aria-current=${p.id === page?.id ? 'page' : null}>${t(p.id)}</a>`)}</nav>
+      <${Brand}/>${forced ? html`<span class="now"></span>` : html`<${State}/>`}<div class="acts"><${LanguageButton} look="quiet hide"/><${ThemeButton}/>
+      <a class="button quiet hide" id="me" href="#/profile" title=${t('profile')}><bdi>${me.user}</bdi> <span class="dim">${named('role', me.role)}</span></a><button class="quiet hide" id="signout" onClick=${signOut}>${t('signOut')}</button></div></div></header>
+    <div class="shell"><nav id="side" class=${open ? 'open' : ''} aria-label=${t('menu')} onKeyDown=${close}>${!forced && own.map((p, i) => html`${p.group !== (own[i - 1]?.group ?? '') && html`<b class="group" key=${p.group}>${t(p.group)}</b>`}<a key=${p.id} id=${'nav-' + p.id} href=${'#/' + p.id} aria-current=${p.id === page?.id ? 'page' : null}>${t(p.id)}</a>`)}
+      <div class="own"><b class="group"><bdi>${me.user}</bdi> <span class="dim">${named('role', me.role)}</span></b><a id="side-me" href="#/profile" aria-current=${at.id === 'profile' ? 'page' : null}>${t('profile')}</a><${LanguageButton} id="side-language" look=""/><button id="side-signout" onClick=${signOut}>${t('signOut')}</button></div></nav>
     <main id="main" tabindex="-1"><h1 class=${page?.id === 'dashboard' ? 'sr' : ''}>${title}</h1>${live.lost && !forced && html`<div class="banner warn" role="status">${t('stale')}</div>`}
       ${forced || at.id === 'profile' ? html`<${Profile} forced=${forced}/>` : html`<${page?.page ?? Dashboard} key=${page?.id} rest=${at.rest}/>`}</main></div>`;
 }
