@@ -41,7 +41,7 @@ const recordsLock = 0x70726f74
 // inOrder makes the numbers that records get in a transaction from here on rise in the order of this node's commits:
 // who reads them goes on after the highest.
 func (s *Store) inOrder(b *pgx.Batch) {
-	b.Queue("SELECT pg_advisory_xact_lock($1, $2)", int32(recordsLock), int32(s.node.Load()))
+	b.Queue("SELECT pg_advisory_xact_lock($1, $2)", int32(recordsLock), s.node.Load())
 }
 
 // SetBook names the files that this node's records go into, before the first of them: the number

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"sync"
 	"testing"
+	"time"
 
 	"protei-bulk/bulk/message"
 	"protei-bulk/bulk/money"
@@ -76,15 +77,33 @@ func parseID(t *testing.T, text string) int64 {
 	return int64(id)
 }
 
+// TestCreditOfAnotherNode: what one node credits pays for what another one accepts at once.
+func TestCreditOfAnotherNode(t *testing.T) {
+	url := database(t)
+	a, b := open(t, url, 1), open(t, url, 2)
+	purse := b.purse(7)
+	if purse.Reserve(3, 0) {
+		t.Fatal("an account without money pays")
+	}
+	for range 2 {
+		if _, _, err := a.Move(t.Context(), money.Movement{Account: 7, Kind: money.TopUp, Amount: 3, At: 1}, 0); err != nil {
+			t.Fatal(err)
+		}
+		purse.mu.Lock()
+		purse.seen = time.Now().Add(-2 * lookAgain)
+		purse.mu.Unlock()
+		if !purse.Reserve(3, 0) || purse.Reserve(1, 0) {
+			t.Fatal("of a credit that another node gave, not just as much is reserved")
+		}
+	}
+}
+
 // Both nodes see the whole balance; the rows decide who gets it.
 func TestOneBalanceOnTwoNodes(t *testing.T) {
 	url := database(t)
 	nodes := [2]*node{open(t, url, 1), open(t, url, 2)}
 	const price, room, rounds = 3, 10, 10
 	if _, _, err := nodes[0].Move(context.Background(), money.Movement{Account: 7, Kind: money.TopUp, Amount: price*room + 1, At: 1}, 0); err != nil {
-		t.Fatal(err)
-	}
-	if err := nodes[1].refreshPurses(context.Background()); err != nil {
 		t.Fatal(err)
 	}
 	through, errs := contest(nodes, rounds, func(n *node) error {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -17,9 +18,12 @@ import (
 // held for messages that are not committed yet. The row decides.
 type purse struct {
 	account uint32
+	s       *Store
+	looking sync.Mutex // held while the row is read to be sure that there is too little
 
 	mu    sync.Mutex
 	row   money.Balance
+	seen  time.Time // when row was read
 	held  money.Amount
 	floor money.Amount // of the last Reserve
 }
@@ -28,15 +32,45 @@ type purse struct {
 type purses = store.Registry[uint32, purse]
 
 func (s *Store) purse(account uint32) *purse {
-	return s.purses.Get(account, func(account uint32) *purse { return &purse{account: account} })
+	return s.purses.Get(account, func(account uint32) *purse { return &purse{account: account, s: s} })
 }
 
 // PurseOf implements store.Store.
 func (s *Store) PurseOf(account uint32) store.Purse { return s.purse(account) }
 
 // Reserve implements store.Purse. It spares the database what has no chance; whether there is
-// enough says the transaction that accepts.
+// enough says the transaction that accepts. What another node has credited is there: the row is read
+// before it is too little, unless it was just now.
 func (p *purse) Reserve(amount, floor money.Amount) bool {
+	return p.hold(amount, floor) || p.look() && p.hold(amount, floor)
+}
+
+// lookAgain is how long a row that was read says that there is too little.
+const lookAgain = 100 * time.Millisecond
+
+// look reads the row, and reports whether that is news.
+func (p *purse) look() bool {
+	p.looking.Lock()
+	defer p.looking.Unlock()
+	p.mu.Lock()
+	news := time.Since(p.seen) > lookAgain
+	p.mu.Unlock()
+	if !news {
+		return true // somebody looked while this one waited for it
+	}
+	ctx, cancel := context.WithTimeout(p.s.working, time.Second)
+	defer cancel()
+	var b money.Balance
+	err := p.s.one(ctx, "SELECT "+purseColumns+" FROM purses WHERE account = $1", []any{int64(p.account)}, balanceColumns(&b)...)
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
+		p.s.attempt(err)
+		return false
+	}
+	p.s.see(p.account, b)
+	return true
+}
+
+func (p *purse) hold(amount, floor money.Amount) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if left := p.row.Left - p.held - amount; left < floor || left > p.row.Left-p.held {
@@ -93,7 +127,7 @@ func balanceColumns(b *money.Balance) []any {
 func (s *Store) see(account uint32, b money.Balance) {
 	p := s.purse(account)
 	p.mu.Lock()
-	p.row = b
+	p.row, p.seen = b, time.Now()
 	p.mu.Unlock()
 }
 
