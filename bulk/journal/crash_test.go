@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"path/filepath"
 	"slices"
 	"strings"
 	"syscall"
@@ -121,6 +122,65 @@ func TestFailedSyncPoisonsTheLog(t *testing.T) {
 				t.Errorf("after a restart: %v", got)
 			}
 		})
+	}
+}
+
+// noRoomIn lets writes to a file fail after so many bytes.
+func noRoomIn(file string, written int) faultfs.Hook {
+	return func(op faultfs.Op, name string) error {
+		if op == faultfs.OpWrite && filepath.Base(name) == file {
+			return &faultfs.Short{Bytes: written, Err: syscall.ENOSPC}
+		}
+		return nil
+	}
+}
+
+// TestFullDiskRefusesAGroup: a file system that never writes in place has no room for a group in a segment
+// that is there. The next group takes the place of what was written, whole, torn or lost at a crash.
+func TestFullDiskRefusesAGroup(t *testing.T) {
+	again := []record{{1, "room"}, {2, "again"}}
+	for _, written := range []int{0, 60, 600, 1200} {
+		t.Run(fmt.Sprint(written), func(t *testing.T) {
+			fs := faultfs.New()
+			l, _ := mustOpen(t, options(fs), journal.Pos{})
+			mustAppend(t, l, record{1, "kept"})
+			for range 3 {
+				fs.SetHook(noRoomIn("000000000001.seg", written))
+				if _, err := l.Append(group(records("lost", 5, 200)...)); !errors.Is(err, journal.ErrNoRoom) || !journal.NoRoom(err) {
+					t.Fatalf("got %v, want ErrNoRoom", err)
+				}
+			}
+			fs.SetHook(nil)
+			mustAppend(t, l, again...)
+			mustAppend(t, l, record{3, "more"})
+			l.Close()
+			_, got := mustOpen(t, options(fs.Crash(nil)), journal.Pos{})
+			if want := append([]record{{1, "kept"}}, append(again, record{3, "more"})...); !slices.Equal(got, want) {
+				t.Errorf("after a restart: %v, want %v", got, want)
+			}
+		})
+	}
+}
+
+// TestNoRecordOfARefusedGroupCounts: a group that the disk had no room for left records behind; the one that
+// takes its place is torn by a crash before it covers them.
+func TestNoRecordOfARefusedGroupCounts(t *testing.T) {
+	fs := faultfs.New()
+	l, _ := mustOpen(t, options(fs), journal.Pos{})
+	mustAppend(t, l, record{1, "kept"})
+	fs.SetHook(noRoomIn("000000000001.seg", 1<<20))
+	if _, err := l.Append(group(records("lost", 5, 200)...)); !errors.Is(err, journal.ErrNoRoom) {
+		t.Fatalf("got %v, want ErrNoRoom", err)
+	}
+	fs.SetHook(nil)
+	fs.CrashAfter(300) // the header and some of five records
+	next := records("next", 5, 200)
+	if _, err := l.Append(group(next...)); err == nil {
+		t.Fatal("the machine did not crash")
+	}
+	_, got := mustOpen(t, options(fs.Crash(faultfs.KeepAll)), journal.Pos{})
+	if n := len(got) - 1; n < 1 || n == len(next) || !slices.Equal(got[1:], next[:n]) {
+		t.Errorf("after the crash: %v, want what was written of %v", got, next)
 	}
 }
 

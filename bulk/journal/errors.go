@@ -3,6 +3,7 @@ package journal
 import (
 	"errors"
 	"fmt"
+	"syscall"
 )
 
 var (
@@ -16,9 +17,17 @@ var (
 	// ErrNoSegment is returned when the next segment could not be made, for example on
 	// a full disk. Nothing was written; a later Append tries again.
 	ErrNoSegment = errors.New("no journal segment")
+	// ErrNoRoom is returned when the disk had no room for a group in a segment that is there,
+	// which only a file system that never writes in place can say. A later Append tries again.
+	ErrNoRoom = errors.New("no room for a journal group")
 	// ErrInUse is returned when another process, or another Log, has the folder open.
 	ErrInUse = errors.New("in use")
 )
+
+// NoRoom reports whether err says that the disk, or a quota, is full.
+func NoRoom(err error) bool {
+	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
+}
 
 // CorruptError says that the log is damaged before its last group, so that records
 // which were durable once are gone. Nothing is repaired: the files stay as they are.

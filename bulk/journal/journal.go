@@ -69,7 +69,7 @@ type Log struct {
 	opts Options
 	fs   FS
 	lock io.Closer
-	salt uint64 // random, of this opening: see DESIGN.md
+	salt uint64 // random, see DESIGN.md; changed under mu
 
 	prep *preparer
 
@@ -101,14 +101,18 @@ func Open(opts Options) (*Log, error) {
 	if err != nil {
 		return nil, fmt.Errorf("lock journal %s: %w", opts.Dir, err)
 	}
-	var salt [8]byte
-	rand.Read(salt[:])
 	return &Log{
 		opts: opts,
 		fs:   opts.FS,
 		lock: lock,
-		salt: binary.LittleEndian.Uint64(salt[:]),
+		salt: newSalt(),
 	}, nil
+}
+
+func newSalt() uint64 {
+	var b [8]byte
+	rand.Read(b[:])
+	return binary.LittleEndian.Uint64(b[:])
 }
 
 // MaxGroupBytes is the largest Group.Size that Append takes.
@@ -129,7 +133,8 @@ func (l *Log) End() Pos {
 //
 // A failed write or sync poisons the log: this and every later call return ErrFailed,
 // and whether the group survives is known only after the next Replay. ErrTooLarge and
-// ErrNoSegment write nothing and leave the log usable.
+// ErrNoSegment write nothing and leave the log usable, and so does ErrNoRoom, whose group
+// is not durable, though a crash before the next Append may leave it to Replay.
 func (l *Log) Append(g *Group) (Pos, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -147,7 +152,11 @@ func (l *Log) Append(g *Group) (Pos, error) {
 			return l.end, err
 		}
 	}
-	if err := l.write(g); err != nil {
+	switch err := l.write(g); {
+	case err == nil:
+	case errors.Is(err, ErrNoRoom):
+		return l.end, err
+	default:
 		l.failed = fmt.Errorf("%w: %w", ErrFailed, err)
 		return l.end, l.failed
 	}
@@ -197,6 +206,10 @@ func (l *Log) write(g *Group) error {
 		buf, off = g.buf, 0
 	}
 	if _, err := l.cur.WriteAt(buf, off); err != nil {
+		if NoRoom(err) {
+			l.salt = newSalt() // what was written of it is not of the next group
+			return fmt.Errorf("%w: write group %d at %s: %w", ErrNoRoom, h.seq, l.end, err)
+		}
 		return fmt.Errorf("write group %d at %s: %w", h.seq, l.end, err)
 	}
 	if l.opts.Sync {
@@ -225,6 +238,15 @@ func (l *Log) Release(upTo Pos) {
 	if ready {
 		l.prep.release(segment)
 	}
+}
+
+// Short returns why the disk has no room for the segment after the one being written, or nil. What is
+// left of that one can still be used, so it is time to write only what must be. It is for after Replay.
+func (l *Log) Short() error {
+	if err := l.prep.short.Load(); err != nil {
+		return *err
+	}
+	return nil
 }
 
 // Close stops the preparer, closes the files and gives up the lock. It is idempotent.

@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"slices"
 	"sync"
+	"sync/atomic"
+	"time"
 )
 
 // maxSpare is how many released segments are kept for reuse; more are deleted.
@@ -19,6 +21,9 @@ const (
 	zeroChunk = 256 << 10
 	zeroSync  = 4 << 20
 )
+
+// prepareAgain is the pause after a segment could not be prepared.
+const prepareAgain = 250 * time.Millisecond
 
 // prepared is a segment file that is ready to be written: full size, and durable
 // under its name, but with no valid header of this number yet.
@@ -40,8 +45,11 @@ type preparer struct {
 
 	want  chan uint64   // capacity 1: at most one order is open
 	ready chan prepared // capacity 1: its result
+	ask   chan struct{} // unbuffered: take wants the result as it is, error or not
 	quit  chan struct{}
 	done  chan struct{}
+
+	short atomic.Pointer[error] // why the disk has no room for the segment that is being prepared
 
 	mu   sync.Mutex
 	kept []uint64 // segments on disk that are not released, ascending; guarded by mu
@@ -54,7 +62,7 @@ func newPreparer(l *Log, kept []uint64, next uint64) *preparer {
 	p := &preparer{
 		fs: l.fs, dir: l.opts.Dir, size: l.opts.SegmentBytes, warn: l.opts.Logger.Warn,
 		kept: kept, number: next,
-		want: make(chan uint64, 1), ready: make(chan prepared, 1),
+		want: make(chan uint64, 1), ready: make(chan prepared, 1), ask: make(chan struct{}),
 		quit: make(chan struct{}), done: make(chan struct{}),
 	}
 	p.want <- next
@@ -69,16 +77,59 @@ func (p *preparer) run() {
 		case <-p.quit:
 			return
 		case n := <-p.want:
-			s := p.prepare(n)
-			p.ready <- s
+			if !p.fulfil(n) {
+				return
+			}
 		}
+	}
+}
+
+// fulfil prepares a segment, and tries again until it succeeds or take wants to know of the fault.
+// It returns false when the preparer is to end.
+func (p *preparer) fulfil(number uint64) bool {
+	for {
+		s := p.prepare(number)
+		p.note(s.err)
+		if s.err == nil {
+			p.ready <- s
+			return true
+		}
+		retry := time.NewTimer(prepareAgain)
+		select {
+		case <-retry.C:
+		case <-p.ask:
+			retry.Stop()
+			p.ready <- s
+			return true
+		case <-p.quit:
+			retry.Stop()
+			return false
+		}
+	}
+}
+
+// note keeps in mind, and logs when that changes, whether the disk has no room for the next segment.
+func (p *preparer) note(err error) {
+	switch was := p.short.Load(); {
+	case NoRoom(err):
+		p.short.Store(&err)
+		if was == nil {
+			p.warn("no room for the next journal segment", "error", err)
+		}
+	case was != nil:
+		p.short.Store(nil)
 	}
 }
 
 // take waits for the ordered segment and orders the one after it, or the same one
 // again after an error. One caller at a time.
 func (p *preparer) take() (prepared, error) {
-	s := <-p.ready
+	var s prepared
+	select {
+	case s = <-p.ready:
+	case p.ask <- struct{}{}:
+		s = <-p.ready
+	}
 	if s.err == nil {
 		p.mu.Lock()
 		p.kept = append(p.kept, s.number)

@@ -39,8 +39,17 @@ const (
 )
 
 // Hook is asked before each call, without a lock held; an error makes the call fail
-// with it and do nothing.
+// with it and do nothing, but a Short writes something before.
 type Hook func(op Op, name string) error
+
+// Short is the error of a write that wrote its first Bytes only.
+type Short struct {
+	Bytes int
+	Err   error
+}
+
+func (s *Short) Error() string { return s.Err.Error() }
+func (s *Short) Unwrap() error { return s.Err }
 
 // FS is the file layer. The zero value is not ready: use New.
 type FS struct {

@@ -1,6 +1,7 @@
 package faultfs
 
 import (
+	"errors"
 	"io"
 	"io/fs"
 	"slices"
@@ -33,11 +34,16 @@ func (f *file) WriteAt(b []byte, off int64) (int, error) {
 	if off < 0 {
 		return 0, syscall.EINVAL
 	}
-	if err := f.fs.enter(OpWrite, f.name); err != nil {
+	err := f.fs.enter(OpWrite, f.name)
+	var short *Short
+	switch {
+	case errors.As(err, &short):
+		b = b[:min(short.Bytes, len(b))]
+		f.fs.mu.Lock()
+	case err != nil:
 		return 0, err
 	}
 	defer f.fs.mu.Unlock()
-	var err error
 	if f.fs.budget >= 0 && int64(len(b)) >= f.fs.budget {
 		b = b[:f.fs.budget]
 		f.fs.crashed = true
