@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -278,6 +279,38 @@ func TestBackPressureIsWaitedOut(t *testing.T) {
 	c := r.create(t, campaign.Spec{}, numbers(20))
 	r.do(t, c.ID, campaign.Start)
 	r.sink.Fail(nil)
+	r.wait(t, c.ID, is(campaign.Completed))
+	r.wantEach(t, c.ID, 20)
+}
+
+// TestFullDiskIsWaitedOut: while the store refuses its progress a campaign waits and stays what it is, also when a
+// change of it is refused, and then goes on.
+func TestFullDiskIsWaitedOut(t *testing.T) {
+	r := open(t)
+	var full atomic.Bool
+	refused := make(chan struct{}, 1)
+	r.store.Refuse = func() error {
+		if !full.Load() {
+			return nil
+		}
+		select {
+		case refused <- struct{}{}:
+		default:
+		}
+		return intake.AsRefusal(intake.ErrDiskFull)
+	}
+	at := time.Now().Add(200 * time.Millisecond)
+	c := r.create(t, campaign.Spec{ScheduleType: "SCHEDULED", ScheduleAt: at.Format(time.RFC3339Nano)}, numbers(20))
+	r.do(t, c.ID, campaign.Start)
+	full.Store(true)
+	<-refused
+	var refusal *intake.Refusal
+	if _, err := r.m.Do(context.Background(), r.acme, c.ID, campaign.Decision{Action: campaign.Pause}); !errors.As(err, &refusal) || refusal.Code != intake.DiskFull {
+		t.Errorf("a pause on a full disk: %v", err)
+	}
+	<-refused
+	<-refused // by the run that goes on
+	full.Store(false)
 	r.wait(t, c.ID, is(campaign.Completed))
 	r.wantEach(t, c.ID, 20)
 }

@@ -171,6 +171,7 @@ func (m *Manager) Do(ctx context.Context, who *account.Account, id message.ID, d
 	}
 	m.transition(&row, &set, d)
 	if err := m.save(ctx, &row, &set); err != nil {
+		m.relaunch(ctx, id)
 		return Campaign{}, err
 	}
 	switch row.Status {
@@ -183,6 +184,14 @@ func (m *Manager) Do(ctx context.Context, who *account.Account, id message.ID, d
 		}
 	}
 	return m.view(row, set), nil
+}
+
+// relaunch lets a campaign go on that was halted for a change which the store refused.
+func (m *Manager) relaunch(ctx context.Context, id message.ID) {
+	row, err := m.opts.Store.Campaign(ctx, id)
+	if err == nil && (row.Status == Running || row.Status == Scheduled) {
+		m.launch(row, settingsOf(row))
+	}
 }
 
 // withdraw cancels the messages that were not sent.

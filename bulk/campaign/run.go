@@ -10,6 +10,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"protei-bulk/bulk/contact"
+	"protei-bulk/bulk/intake"
 	"protei-bulk/bulk/message"
 )
 
@@ -123,9 +124,13 @@ func (r *run) main(ctx context.Context) {
 		r.row.Status, r.set.Reason, r.set.LastError = Paused, "internal_error", "internal error; the campaign was paused"
 	}
 	r.set.Waiting = ""
-	save, cancel := context.WithTimeout(context.WithoutCancel(ctx), saveBound)
-	defer cancel()
-	if err := r.save(save); err != nil {
+	err = r.save(ctx)
+	if err != nil && ctx.Err() != nil {
+		last, cancel := context.WithTimeout(context.WithoutCancel(ctx), saveBound)
+		defer cancel()
+		err = r.write(last)
+	}
+	if err != nil {
 		r.m.opts.Logger.Error("save campaign", "campaign", r.row.ID.String(), "err", err)
 	}
 }
@@ -207,8 +212,19 @@ func (r *run) step() int {
 	return n
 }
 
-// save makes cursor, counts and what was refused since durable in one transaction.
+// save is write, again and again while the store refuses it for now: its disk is full.
 func (r *run) save(ctx context.Context) error {
+	for pause := retryFirst; ; pause = min(2*pause, retryMost) {
+		err := r.write(ctx)
+		var refusal *intake.Refusal
+		if !errors.As(err, &refusal) || !passing(refusal) || r.sleep(ctx, pause) != nil {
+			return err
+		}
+	}
+}
+
+// write makes cursor, counts and what was refused since durable in one transaction.
+func (r *run) write(ctx context.Context) error {
 	c := &Change{Row: &r.row, Owner: r.row.ID}
 	if r.first { // entries above the cursor were found again, or will be
 		c.Clear = []contact.Block{{Kind: contact.Failed, First: uint32(r.row.Refused) - r.nFaults + 1}}

@@ -18,6 +18,8 @@ type Store struct {
 	// Lose, when set, makes the store forget a change: as if the process had ended before it
 	// was durable.
 	Lose func(*campaign.Change) bool
+	// Refuse, when set, says why the store takes no change now.
+	Refuse func() error
 
 	mu      sync.Mutex
 	rows    map[message.ID]campaign.Row
@@ -29,6 +31,11 @@ type Store struct {
 func (s *Store) Write(_ context.Context, c *campaign.Change) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.Refuse != nil {
+		if err := s.Refuse(); err != nil {
+			return err
+		}
+	}
 	if s.Lose != nil && s.Lose(c) {
 		return nil
 	}
