@@ -22,6 +22,9 @@ func (i insight) Ready() error {
 	if err := i.p.store.Err(); err != nil {
 		return err
 	}
+	if err := i.p.cdrFault.Load(); err != nil {
+		return *err
+	}
 	if len(i.p.connector.All()) == 0 {
 		return errNoConnector
 	}

@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strconv"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -309,25 +310,57 @@ func (r *torture) starve(random *rand.Rand) error {
 	return unix.Prlimit(pid, unix.RLIMIT_NOFILE, &was, nil)
 }
 
-// fillDisk takes all room, and gives it back. A platform that could not go on ends with an error: it is
-// started again, as systemd does.
+// fillDisk takes all room at once and holds it, and gives it back: the platform lives, says why it takes nothing, and goes
+// on by itself.
 func (r *torture) fillDisk(random *rand.Rand) error {
-	r.disk.fill()
-	for range 20 + random.IntN(40) {
-		pause(100)
+	said, refused := "", false
+	for n := 20 + random.IntN(40); n > 0 || !refused && n > -150; n-- {
 		r.disk.fill()
+		if !refused {
+			said, refused = r.refusesForRoom()
+		}
+		select {
+		case <-r.platform.done:
+			return fmt.Errorf("the platform ended on the full disk: exit code %d\n%s", r.platform.cmd.ProcessState.ExitCode(), lastLines(r.platform.out.String(), 25))
+		case <-time.After(100 * time.Millisecond):
+		}
 	}
 	r.disk.free()
 	if err := r.disk.again(); err != nil {
 		return err
 	}
-	select {
-	case <-r.platform.done:
-		r.crashes.Add(1)
-		r.t.Logf("the platform ended on the full disk: exit code %d\n%s", r.platform.cmd.ProcessState.ExitCode(), lastLines(r.platform.out.String(), 3))
-		r.sound("disk full")
-		r.startPlatform()
-	default:
+	if !refused {
+		return fmt.Errorf("on the full disk messages, readiness and health are answered: %s", said)
 	}
 	return nil
+}
+
+// refusesForRoom reports whether messages are refused for want of room, readiness says the same, and the platform
+// is alive; said is what it answered.
+func (r *torture) refusesForRoom() (said string, ok bool) {
+	ctx, cancel := context.WithTimeout(r.t.Context(), 5*time.Second)
+	defer cancel()
+	ask := func(method, path, body string, code int, text string) {
+		req, err := http.NewRequestWithContext(ctx, method, "http://"+r.http+path, strings.NewReader(body))
+		if err != nil {
+			r.t.Fatal(err)
+		}
+		req.Header.Set("X-API-Key", r.platform.key)
+		req.Header.Set("Content-Type", "application/json")
+		resp, err := http.DefaultClient.Do(req)
+		if err != nil {
+			said, ok = fmt.Sprintf("%s%s: %v\n", said, path, err), false
+			return
+		}
+		defer resp.Body.Close()
+		answer, err := io.ReadAll(resp.Body)
+		said += fmt.Sprintf("%s: %s %s\n", path, resp.Status, answer)
+		ok = ok && err == nil && resp.StatusCode == code && regexp.MustCompile(text).Match(answer)
+	}
+	ok = true
+	ask("POST", "/api/v1/messages", fmt.Sprintf(`{"from":"Kill","to":"+%s","text":"no room"}`, r.number()), http.StatusServiceUnavailable, "disk_full")
+	ask("GET", "/api/v1/health/ready", "", http.StatusServiceUnavailable, "disk is full|no space left") // of the store, the journal, SQLite or the CDR files
+	ask("GET", "/api/v1/health", "", http.StatusOK, "healthy")
+	ask("GET", "/api/v1/messages?limit=1", "", http.StatusOK, "")
+	return said, ok
 }

@@ -72,7 +72,7 @@ func problemAnswer() shape {
 
 func (op *operation) describe(e *endpoint, method string, types *schemas) schema {
 	section, _, _ := strings.Cut(strings.TrimPrefix(e.path, base+"/"), "/")
-	made := schema{"operationId": op.id, "summary": op.summary, "tags": []string{section}, "responses": op.responses(e, types)}
+	made := schema{"operationId": op.id, "summary": op.summary, "tags": []string{section}, "responses": op.responses(e, method, types)}
 	if parameters := op.parameters(e.path, types); len(parameters) > 0 {
 		made["parameters"] = parameters
 	}
@@ -126,7 +126,7 @@ func (op *operation) parameters(path string, types *schemas) (all []schema) {
 	return all
 }
 
-func (op *operation) responses(e *endpoint, types *schemas) schema {
+func (op *operation) responses(e *endpoint, method string, types *schemas) schema {
 	success := schema{"description": "done"}
 	switch {
 	case op.media != "":
@@ -142,7 +142,7 @@ func (op *operation) responses(e *endpoint, types *schemas) schema {
 		all["206"] = schema{"description": "the octets that Range asks for", "content": success["content"]}
 		all["416"] = schema{"description": "there are no such octets"}
 	}
-	for status, codes := range op.problems(e) {
+	for status, codes := range op.problems(e, method) {
 		all[strconv.Itoa(status)] = schema{
 			"description": problems[codes[0]].title, "x-codes": codes,
 			"content": schema{"application/problem+json": schema{"schema": schema{"$ref": "#/components/schemas/Problem"}}},
@@ -158,8 +158,11 @@ func (op *operation) repeatable() bool {
 }
 
 // problems returns the codes of a call's problems by status: its own, and those of its kind.
-func (op *operation) problems(e *endpoint) map[int][]string {
+func (op *operation) problems(e *endpoint, method string) map[int][]string {
 	codes := append([]string{"internal_error"}, op.codes...)
+	if method != http.MethodGet {
+		codes = append(codes, "disk_full")
+	}
 	if e.access != anybody {
 		codes = append(codes, "unauthorized", "invalid_credentials", "key_expired", "address_not_allowed", "missing_scope", "account_disabled", "forbidden", "overloaded", "too_many_sign_ins",
 			"session_ended", "csrf", "role_forbidden", "password_change_needed")

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"protei-bulk/bulk/account"
@@ -155,6 +156,9 @@ func asProblem(err error) *problem {
 		return wrong("conflict", err.Error())
 	case errors.Is(err, ErrNoRoom):
 		return wrong("disk_full", err.Error())
+	}
+	if errors.Is(err, syscall.ENOSPC) { // of the store, too
+		return refusalProblem(intake.AsRefusal(intake.ErrDiskFull))
 	}
 	if p := userProblem(err); p != nil {
 		return p

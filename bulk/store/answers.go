@@ -78,11 +78,11 @@ func (s *answers) find(k answerKey) *message.Answer {
 	return s.writing[k]
 }
 
-// take returns what a transaction writes.
+// take returns what a transaction writes, the same again when it is tried again.
 func (s *answers) take() map[answerKey]*message.Answer {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if len(s.fresh) > 0 {
+	if len(s.fresh) > 0 && len(s.writing) == 0 {
 		s.writing, s.fresh = s.fresh, make(map[answerKey]*message.Answer)
 		s.written = s.bytes
 	}

@@ -43,7 +43,7 @@ func (e *Embedded) Backup(ctx context.Context, dir string) error {
 	if err != nil {
 		return fmt.Errorf("back up the database: %w", err)
 	}
-	if err := e.Err(); err != nil {
+	if err := e.failed(); err != nil {
 		return err
 	}
 	if _, err := e.log.CopyTo(filepath.Join(dir, journalFolder), at); err != nil {

@@ -2,6 +2,7 @@ package store_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -10,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -28,6 +30,9 @@ type machine struct {
 	opts store.Options
 	fs   *faultfs.FS
 	s    *store.Embedded
+	room atomic.Int64 // pages that the database may grow by in a transaction, -1: any number
+	// undone is told of transactions that the disk had no room for.
+	undone chan struct{}
 
 	mu    sync.Mutex // guards what follows
 	crash string     // point of the transaction to crash at, "": none
@@ -38,8 +43,9 @@ type machine struct {
 
 func newMachine(t testing.TB, opts store.Options) *machine {
 	opts.Dir, opts.MinFreeDisk, opts.SegmentBytes = t.TempDir(), -1, 256<<10
-	m := &machine{t: t, fs: faultfs.New()}
-	m.opts = store.Probed(opts, m.probe)
+	m := &machine{t: t, fs: faultfs.New(), undone: make(chan struct{}, 1)}
+	m.room.Store(-1)
+	m.opts = store.Bounded(store.Probed(opts, m.probe), m.room.Load)
 	if err := m.start(); err != nil {
 		t.Fatal(err)
 	}
@@ -58,6 +64,12 @@ func (m *machine) start() error {
 
 // probe stops the machine where crashAt asked for it.
 func (m *machine) probe(point string) {
+	if point == "no room" {
+		select {
+		case m.undone <- struct{}{}:
+		default:
+		}
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.crash != point {
@@ -84,13 +96,17 @@ func (m *machine) crashWhile(point string, wait func()) error {
 	m.mu.Lock()
 	m.crash, m.down = point, down
 	m.mu.Unlock()
+	var value []byte
+	if point == "no room" {
+		value = make([]byte, tooLarge)
+	}
 	for crashed := false; !crashed; {
-		m.s.PutObject(context.Background(), "test", "crash", nil) // makes a transaction
+		m.s.PutObject(context.Background(), "test", "crash", value) // makes a transaction
 		select {
 		case <-down:
 			crashed = true
 		default:
-			if err := m.s.Err(); err != nil {
+			if err := m.s.Err(); err != nil && !errors.Is(err, store.ErrDiskFull) {
 				m.t.Fatalf("the store failed before the crash: %v", err)
 			}
 		}
@@ -99,7 +115,35 @@ func (m *machine) crashWhile(point string, wait func()) error {
 	wait()
 	copyDatabase(m.t, m.image, m.opts.Dir)
 	m.fs = m.next
+	m.room.Store(-1)
 	return m.start()
+}
+
+// tooLarge are the octets of an object that a full disk has no room for.
+const tooLarge = 1 << 20
+
+// whileFull calls f, lets its changes be written while the disk has room for some pages only, calls f again, and
+// waits until the store takes changes again.
+func (m *machine) whileFull(pages int64, f func()) {
+	m.t.Helper()
+	m.room.Store(pages)
+	defer func() {
+		m.room.Store(-1)
+		for m.s.PutObject(context.Background(), "test", "room", nil) != nil {
+			if err := m.s.Err(); err != nil && !errors.Is(err, store.ErrDiskFull) {
+				m.t.Fatalf("the store failed on the full disk: %v", err)
+			}
+		}
+	}()
+	f()
+	err := m.s.PutObject(context.Background(), "test", "large", make([]byte, tooLarge))
+	if !errors.Is(err, store.ErrDiskFull) || !errors.Is(err, syscall.ENOSPC) {
+		m.t.Fatalf("a large object on a full disk: %v", err)
+	}
+	f()
+	for range 3 { // the first may be an old one, the second undid the object, and the third all else
+		<-m.undone
+	}
 }
 
 func copyDatabase(t testing.TB, from, to string) {

@@ -41,8 +41,8 @@ type Change struct {
 // Write makes the change durable. What only adds blocks is ErrDiskFull when there is little
 // space left: it can wait, and what is accepted already cannot.
 func (e *Embedded) Write(ctx context.Context, c *Change) error {
-	if e.diskFull.Load() && c.Campaign == nil && len(c.Blocks) > 0 {
-		return ErrDiskFull
+	if full := e.full(); full != nil && c.Campaign == nil && len(c.Blocks) > 0 {
+		return full
 	}
 	var body []byte
 	if c.Campaign != nil {

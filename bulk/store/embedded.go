@@ -53,8 +53,8 @@ type Embedded struct {
 	joined  sync.WaitGroup
 	stopped chan struct{} // closed when everything is joined and closed
 
-	failure  atomic.Pointer[error]
-	diskFull atomic.Bool
+	failure atomic.Pointer[error]
+	room    room
 
 	counters
 }
@@ -171,7 +171,7 @@ func (e *Embedded) Stop(ctx context.Context) error {
 		e.abandon()
 		<-e.stopped
 	}
-	return e.Err()
+	return e.failed()
 }
 
 // end joins the goroutines and closes the files.
@@ -212,8 +212,16 @@ func (e *Embedded) fail(err error) {
 	}
 }
 
-// Err returns why the store failed, or nil.
+// Err returns why nothing is accepted now, or nil: the store failed, or the disk has no room.
 func (e *Embedded) Err() error {
+	if err := e.failed(); err != nil {
+		return err
+	}
+	return e.full()
+}
+
+// failed returns why the store stopped working, or nil.
+func (e *Embedded) failed() error {
 	if err := e.failure.Load(); err != nil {
 		return *err
 	}
@@ -233,7 +241,7 @@ func (e *Embedded) Stats() Stats {
 		Receipts: e.receipts.Len(), Parked: int(e.parked.size.Load()), Orphans: e.parked.orphanCount(),
 		Tables: len(e.catalog.Load().tables), Groups: e.groupCount.Load(), Events: e.eventCount.Load(),
 		Redirected: e.redirected.Load(), SyncTime: duration(&e.syncTime), DBTime: duration(&e.dbTime),
-		DBRows: e.dbRows.Load(), Record: record, Released: e.released.Load(), Failed: e.Err(),
+		DBRows: e.dbRows.Load(), Record: record, Released: e.released.Load(), Failed: e.failed(),
 	}
 }
 

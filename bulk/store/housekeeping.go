@@ -23,6 +23,11 @@ func (m *materialiser) keep() error {
 	m.e.checkDisk()
 	m.e.parked.expire(now.Add(-parkedAge).UnixMilli())
 	m.e.matchParked()
+	return m.patient(&m.unswept, "delete what is too old", m.sweep(now))
+}
+
+// sweep deletes what is kept no longer.
+func (m *materialiser) sweep(now time.Time) error {
 	if err := m.purgeUsage(now); err != nil {
 		return err
 	}
@@ -35,19 +40,17 @@ func (m *materialiser) keep() error {
 	return m.retain(now)
 }
 
-func (e *Embedded) checkDisk() {
-	if e.opts.MinFreeDisk < 0 {
-		return
+// patient lets work that the disk has no room for, err says, wait for its next turn. waits
+// remembers it, for the log.
+func (m *materialiser) patient(waits *bool, what string, err error) error {
+	was := *waits
+	if *waits = m.e.noRoom(err); !*waits {
+		return err
 	}
-	free, err := freeBytes(e.opts.Dir)
-	if err != nil {
-		e.opts.Logger.Warn("disk space is unknown", "error", err)
-		return
+	if !was {
+		m.e.opts.Logger.Warn("no room on the disk: put off", "what", what, "error", err)
 	}
-	full := free < e.opts.MinFreeDisk
-	if e.diskFull.Swap(full) != full {
-		e.opts.Logger.Warn("free disk space crossed the limit", "free", free, "limit", e.opts.MinFreeDisk, "accepting", !full)
-	}
+	return nil
 }
 
 // matchParked looks in SQLite for the parts of parked receipts, once for each: for those
@@ -110,6 +113,7 @@ func (m *materialiser) unsettled(t *table) (open bool, err error) {
 
 func (m *materialiser) drop(cat *catalog) error {
 	m.cat = cat.clone()
+	st := m.st
 	err := transaction(m.conn, func() error {
 		m.st.version++
 		if err := m.cat.dropTable(m.conn); err != nil {
@@ -118,6 +122,7 @@ func (m *materialiser) drop(cat *catalog) error {
 		return m.saveState()
 	})
 	if err != nil {
+		m.st = st
 		return err
 	}
 	m.cat.version = m.st.version
@@ -127,7 +132,8 @@ func (m *materialiser) drop(cat *catalog) error {
 }
 
 // checkpoint moves pages from the write-ahead log into the database when there are
-// many: a passive step of this goroutine, which nobody waits for.
+// many: a passive step of this goroutine, which nobody waits for. Without room for them they stay
+// in the log until after the next transaction.
 func (m *materialiser) checkpoint() error {
 	for i := range m.images {
 		m.walBytes += int64(m.images[i].to-m.images[i].from) + 64
@@ -135,8 +141,11 @@ func (m *materialiser) checkpoint() error {
 	if m.walBytes < checkpointPages*pageSize {
 		return nil
 	}
-	m.walBytes = 0
-	if err := query1(m.conn, "PRAGMA wal_checkpoint(PASSIVE)", nil); err != nil {
+	err := query1(m.conn, "PRAGMA wal_checkpoint(PASSIVE)", nil)
+	if err == nil {
+		m.walBytes = 0
+	}
+	if err := m.patient(&m.unchecked, "checkpoint", err); err != nil {
 		return fmt.Errorf("checkpoint: %w", err)
 	}
 	return nil

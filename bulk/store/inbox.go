@@ -76,11 +76,11 @@ func (b *inbox) size() int {
 	return b.fresh.len() + b.writing.len()
 }
 
-// take returns what a transaction writes.
+// take returns what a transaction writes, the same again when it is tried again.
 func (b *inbox) take() *inboxPage {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.fresh.len() > 0 {
+	if b.fresh.len() > 0 && b.writing.len() == 0 {
 		b.fresh, b.writing = newInboxPage(), b.fresh
 	}
 	return &b.writing
@@ -155,9 +155,9 @@ func (o *overlay) merge(rows []*message.Inbound, want func(*message.Inbound) boo
 // forgotten in the same record. ErrBusy and ErrDiskFull refuse it; m must not be written
 // any more.
 func (e *Embedded) RecordInbound(m *message.Inbound, done func(error)) {
-	switch {
-	case e.diskFull.Load():
-		done(ErrDiskFull)
+	switch full := e.full(); {
+	case full != nil:
+		done(full)
 	case e.inbox.size() >= maxInbox:
 		done(ErrBusy)
 	default:

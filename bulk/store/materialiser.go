@@ -2,6 +2,7 @@ package store
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -44,14 +45,20 @@ type materialiser struct {
 	filters []entry
 	waiting []entry // receipt index entries
 	runs    runWriter
-	maxID   message.ID // highest id with a row
-	newest  uint64     // number of the last record that the images show
+	moved   []move               // movements
+	put     []message.Receipt    // parked
+	forget  []message.ReceiptKey // parked no more
+	later   []op                 // of the next transaction
+	maxID   message.ID           // highest id with a row
+	newest  uint64               // number of the last record that the images show
 
 	lanesSaved  map[message.Lane][2]uint64 // horizon and next, as stored
 	walBytes    int64                      // written since the last checkpoint, about
 	nextKeep    time.Time                  // of housekeeping
 	nextPurge   time.Time                  // of inbound messages past retention
 	purgedUsage int32                      // days since 1970 before which there is no usage
+	unswept     bool                       // housekeeping waits for room
+	unchecked   bool                       // the checkpoint waits for room
 }
 
 // image is a message's row, copied under its shard's lock.
@@ -85,9 +92,10 @@ func (e *Embedded) materialise(m *materialiser) {
 			ops = e.drainOps()
 		}
 		if err := m.cycle(ops, final); err != nil {
-			if e.abandoned() {
+			if e.abandoned() || errors.Is(err, errLeft) {
+				e.opts.Logger.Warn("the store stops before all is in the database: the next start replays it", "error", err)
 				m.refuseOps()
-				return // the rest is in the journal
+				return
 			}
 			e.fail(fmt.Errorf("%w: database: %w", ErrFailed, err))
 			m.refuseOps()
@@ -103,6 +111,8 @@ func (e *Embedded) materialise(m *materialiser) {
 // up has always more that is due: writes that came meanwhile ride in each transaction, and the
 // housekeeping is done between them.
 func (m *materialiser) cycle(ops []op, final bool) error {
+	ops = append(m.later, ops...)
+	m.later = nil
 	for {
 		cutoff := m.e.opts.Now().Add(-m.e.opts.Settle)
 		if final || m.e.dirty.len() > m.e.opts.MaxBacklog/2 {
@@ -121,7 +131,7 @@ func (m *materialiser) cycle(ops []op, final bool) error {
 		if err := m.keep(); err != nil {
 			return err
 		}
-		ops = m.e.drainOps()
+		ops = m.drain()
 	}
 }
 
@@ -131,29 +141,33 @@ func (m *materialiser) idle(b batch, ops []op) bool {
 }
 
 // transact writes one batch with its position in the journal, then lets go of what is
-// not needed any more.
+// not needed any more. What it writes is gathered once; how often it is tried is up to the disk.
 func (m *materialiser) transact(b batch, ops []op) error {
 	started := time.Now()
-	m.probe("begin")
-	m.cat = m.e.catalog.Load().clone()
+	_ = m.probe("begin")
 	m.snapshot(b)
-	m.probe("copied")
+	m.bookMoves()
+	m.put, m.forget = m.e.parked.changes()
+	_ = m.probe("copied")
 	if f := m.e.opts.Follower; f != nil {
 		if err := f.Keep(m.e.stop, max(b.upTo.record, m.newest)); err != nil {
 			return fmt.Errorf("follower: %w", err)
 		}
 	}
 	version := m.st.version
-	err := transaction(m.conn, func() error { return m.write(b, ops) })
+	ops, err := m.commit(b, ops)
 	if err != nil {
 		return err
 	}
-	m.probe("committed")
+	_ = m.probe("committed")
 	m.cat.version = m.st.version
 	m.e.commits.Add(1)
 	if m.st.version != version {
 		m.e.catalog.Store(m.cat)
 	}
+	m.counts.written(func(c *counts) *bool { return &c.dirty })
+	m.days.written(func(u *usage) *bool { return &u.dirty })
+	m.purses.written(func(p *embeddedPurse) *bool { return &p.dirty })
 	m.e.dirty.written(b)
 	m.e.inbox.written()
 	m.e.answers.done()
@@ -162,7 +176,7 @@ func (m *materialiser) transact(b batch, ops []op) error {
 	m.e.released.Store(b.upTo.record)
 	m.release()
 	m.e.log.Release(b.upTo.pos)
-	m.probe("released")
+	_ = m.probe("released")
 	for _, op := range ops {
 		op.done <- op.err
 	}
@@ -172,15 +186,48 @@ func (m *materialiser) transact(b batch, ops []op) error {
 	return err
 }
 
-func (m *materialiser) probe(point string) {
-	if m.e.opts.probe != nil {
-		m.e.opts.probe(point)
+func (m *materialiser) probe(point string) error {
+	if m.e.opts.probe == nil {
+		return nil
+	}
+	return m.e.opts.probe(point, m.conn)
+}
+
+// commit writes the transaction, again and again while the disk has no room: all of it is in memory
+// and in the journal. Ops are refused then, and those that were not are returned.
+func (m *materialiser) commit(b batch, ops []op) ([]op, error) {
+	st, maxID := m.st, m.maxID
+	for {
+		_ = m.probe("try")
+		m.cat = m.e.catalog.Load().clone()
+		err := transaction(m.conn, func() error { return m.write(b, ops) })
+		if err == nil {
+			m.e.has(&m.e.room.database, "database")
+			return ops, nil
+		}
+		if !m.e.noRoom(err) {
+			return ops, err
+		}
+		m.st, m.maxID = st, maxID
+		clear(m.lanesSaved)
+		m.e.lacks(&m.e.room.database, "database", err)
+		ops = m.refuse(ops)
+		_ = m.probe("no room")
+		if err := m.awaitRoom(); err != nil {
+			m.later = append(ops, m.later...)
+			return nil, err
+		}
 	}
 }
 
+// write makes one try at the transaction. It changes nothing but what commit puts back.
 func (m *materialiser) write(b batch, ops []op) error {
 	for i := range ops {
 		ops[i].run(m.conn)
+		// With the whole transaction undone, or no room for it, nothing else has to be tried.
+		if err := ops[i].err; err != nil && (m.conn.AutocommitEnabled() || m.e.noRoom(err)) {
+			return err
+		}
 	}
 	if err := m.messages(); err != nil {
 		return err
@@ -210,7 +257,10 @@ func (m *materialiser) write(b batch, ops []op) error {
 		return err
 	}
 	m.st.at = b.upTo
-	return m.saveState()
+	if err := m.saveState(); err != nil {
+		return err
+	}
+	return m.probe("written")
 }
 
 func (m *materialiser) saveState() error {
@@ -494,7 +544,7 @@ func (h hasher) appendFilters(dst []entry, m *message.Message) []entry {
 }
 
 func (m *materialiser) ledgers() error {
-	for _, c := range m.counts.take() {
+	for _, c := range m.counts {
 		var b []byte
 		for _, n := range c.rows {
 			b = binary.AppendVarint(b, n)
@@ -505,7 +555,6 @@ func (m *materialiser) ledgers() error {
 		if err != nil {
 			return fmt.Errorf("save ledger of account %d: %w", c.key.account, err)
 		}
-		c.dirty = false
 	}
 	return nil
 }
@@ -527,16 +576,15 @@ func (m *materialiser) lanes() (err error) {
 }
 
 func (m *materialiser) parked() error {
-	put, forget := m.e.parked.changes()
-	for i := range put {
-		r := &put[i]
+	for i := range m.put {
+		r := &m.put[i]
 		err := exec(m.conn, "INSERT OR REPLACE INTO parked VALUES (?,?,?,?,?,?)",
 			int64(r.Key.Group), r.Key.SMSCID, r.Dest, int64(r.Status), int64(r.Error), r.At)
 		if err != nil {
 			return fmt.Errorf("save parked receipt %s: %w", r.Key.SMSCID, err)
 		}
 	}
-	for _, key := range forget {
+	for _, key := range m.forget {
 		if err := exec(m.conn, "DELETE FROM parked WHERE grp = ? AND smsc_id = ?", int64(key.Group), key.SMSCID); err != nil {
 			return fmt.Errorf("forget parked receipt %s: %w", key.SMSCID, err)
 		}

@@ -45,7 +45,7 @@ func TestRandomEventsAgainstModel(t *testing.T) {
 		actions := map[string]func(*rapid.T){
 			"accept": md.accept, "event": md.event, "event 2": md.event, "event 3": md.event,
 			"park": md.park, "horizon": md.setHorizon, "flush": md.flush,
-			"crash": md.crash, "reopen": md.reopen, "": md.check,
+			"crash": md.crash, "full disk": md.full, "reopen": md.reopen, "": md.check,
 		}
 		rt.Repeat(actions)
 		md.checkAll()
@@ -253,6 +253,26 @@ func (md *model) crash(rt *rapid.T) {
 		rt.Fatal(err)
 	}
 	clear(md.handles)
+	md.checkAll()
+}
+
+// full lets events come while the disk has no room for them, or for some only, and the machine crash now and
+// then.
+func (md *model) full(rt *rapid.T) {
+	room := rapid.Int64Range(0, 8).Draw(rt, "room")
+	if rapid.IntRange(0, 3).Draw(rt, "crash") == 0 {
+		md.m.room.Store(room)
+		if err := md.m.crashAt("no room"); err != nil {
+			rt.Fatal(err)
+		}
+		clear(md.handles)
+	} else {
+		md.m.whileFull(room, func() {
+			for range rapid.IntRange(0, 5).Draw(rt, "events") {
+				md.event(rt)
+			}
+		})
+	}
 	md.checkAll()
 }
 

@@ -60,7 +60,7 @@ func TestMoneyAgainstModel(t *testing.T) {
 		}
 		defer func() { md.m.s.Stop(context.Background()) }()
 		rt.Repeat(map[string]func(*rapid.T){
-			"buy": md.buy, "buy 2": md.buy, "settle": md.settle, "settle 2": md.settle, "move": md.move, "crash": md.crash, "": md.check,
+			"buy": md.buy, "buy 2": md.buy, "settle": md.settle, "settle 2": md.settle, "move": md.move, "crash": md.crash, "full disk": md.full, "": md.check,
 		})
 	})
 }
@@ -170,6 +170,11 @@ func (md *moneyModel) crash(rt *rapid.T) {
 	if err := md.m.crashAt(rapid.SampledFrom([]string{"begin", "copied", "committed", "released"}).Draw(rt, "point")); err != nil {
 		rt.Fatal(err)
 	}
+	md.listed(rt)
+}
+
+// listed wants the movements to add up.
+func (md *moneyModel) listed(rt *rapid.T) {
 	for account := uint32(1); account <= 3; account++ {
 		list, err := md.m.s.Movements(context.Background(), account, 0, 1000)
 		sum := money.Amount(0)
@@ -180,6 +185,24 @@ func (md *moneyModel) crash(rt *rapid.T) {
 			rt.Fatalf("the movements of account %d add up to %d, want %d, %v", account, sum, md.moves[account], err)
 		}
 	}
+}
+
+// full lets the disk be full while movements and messages wait to be written.
+func (md *moneyModel) full(rt *rapid.T) {
+	room := rapid.Int64Range(0, 8).Draw(rt, "room")
+	if rapid.IntRange(0, 3).Draw(rt, "crash") == 0 {
+		md.m.room.Store(room)
+		if err := md.m.crashAt("no room"); err != nil {
+			rt.Fatal(err)
+		}
+	} else {
+		md.m.whileFull(room, func() {
+			for range rapid.IntRange(0, 3).Draw(rt, "events") {
+				md.settle(rt)
+			}
+		})
+	}
+	md.listed(rt)
 }
 
 func (md *moneyModel) check(rt *rapid.T) {

@@ -59,6 +59,9 @@ func (e *Embedded) applyMove(mv *move, live bool) {
 // returns that one and repeated. The account that loses money keeps floor at least, or the
 // error is money.ErrInsufficient. The movement can be listed when Move returns.
 func (e *Embedded) Move(ctx context.Context, mv money.Movement, floor money.Amount) (done money.Movement, repeated bool, err error) {
+	if full := e.full(); full != nil {
+		return mv, false, full
+	}
 	desk := &e.moves.desks[mv.Account%uint32(len(e.moves.desks))]
 	desk.Lock()
 	defer desk.Unlock()
@@ -107,7 +110,7 @@ func (e *Embedded) roomFor(account uint32, amount money.Amount) bool {
 }
 
 // listed returns when the movements applied so far are in SQLite: if any is not, it is in the
-// next transaction, as is this empty write.
+// next transaction, as is what rides here.
 func (e *Embedded) listed(ctx context.Context) error {
 	e.moves.mu.Lock()
 	behind := len(e.moves.fresh)+len(e.moves.writing) > 0
@@ -115,7 +118,7 @@ func (e *Embedded) listed(ctx context.Context) error {
 	if !behind {
 		return nil
 	}
-	return e.write1(ctx, func(*database) error { return nil })
+	return e.ride(ctx, nil)
 }
 
 // movementOf returns the account's movement with a reference, or nil.
@@ -172,9 +175,27 @@ func (s *moves) written() {
 	s.writing = nil
 }
 
-// moveRows writes the movements into SQLite and counts them as its rows do.
+// bookMoves takes the movements that the transaction writes and counts them as its rows do.
+func (m *materialiser) bookMoves() {
+	m.moved = m.e.moves.take()
+	book := func(account uint32, amount money.Amount) {
+		p := m.e.purses.Get(account, newPurse)
+		p.rows.Credits += amount
+		p.rows.Left += amount
+		m.purses.add(p, &p.dirty)
+	}
+	for i := range m.moved {
+		mv := &m.moved[i]
+		book(mv.Account, mv.Amount)
+		if mv.Peer != 0 {
+			book(mv.Peer, -mv.Amount)
+		}
+	}
+}
+
+// moveRows writes the movements into SQLite.
 func (m *materialiser) moveRows() error {
-	list := m.e.moves.take()
+	list := m.moved
 	for i := range list {
 		mv := &list[i]
 		if err := m.moveRow(mv, mv.Account, mv.Amount, mv.Peer, 0); err != nil {
@@ -197,10 +218,6 @@ func (m *materialiser) moveRows() error {
 }
 
 func (m *materialiser) moveRow(mv *move, account uint32, amount money.Amount, peer uint32, mirror int64) error {
-	p := m.e.purses.Get(account, newPurse)
-	p.rows.Credits += amount
-	p.rows.Left += amount
-	m.purses.add(p, &p.dirty)
 	err := exec(m.conn, "INSERT INTO movements (account, id, mirror, kind, amount, peer, by_account, at, reference, note) VALUES (?,?,?,?,?,?,?,?,?,?)",
 		int64(account), int64(mv.ID), mirror, int64(mv.Kind), int64(amount), int64(peer), int64(mv.By), mv.At, mv.Reference, mv.Note)
 	if err != nil {

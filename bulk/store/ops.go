@@ -11,15 +11,18 @@ import (
 )
 
 // op is a write of something other than messages. It rides in the materialiser's next
-// transaction and is answered after its sync.
+// transaction and is answered after its sync, or with ErrDiskFull.
 type op struct {
-	do   func(*database) error
+	do   func(*database) error // nil: nothing, the transaction is waited for
 	done chan error
 	err  error
 }
 
 // run executes the op so that its failure undoes only itself.
 func (o *op) run(conn *database) {
+	if o.do == nil {
+		return
+	}
 	release := sqlitex.Save(conn.Conn)
 	o.err = o.do(conn)
 	release(&o.err)
@@ -30,6 +33,12 @@ func (e *Embedded) write1(ctx context.Context, do func(*database) error) error {
 	if a, ok := ctx.Value(alongsideKey{}).(*alongside); ok {
 		do = a.with(do)
 	}
+	return e.ride(ctx, do)
+}
+
+// ride is write1 without what goes along with a write. With nil it waits for the next transaction,
+// however long that takes on a full disk.
+func (e *Embedded) ride(ctx context.Context, do func(*database) error) error {
 	o := op{do: do, done: make(chan error, 1)}
 	select {
 	case e.ops <- o:
@@ -55,7 +64,7 @@ func (e *Embedded) write1(ctx context.Context, do func(*database) error) error {
 
 // reason says why the store takes nothing more.
 func (e *Embedded) reason() error {
-	if err := e.Err(); err != nil {
+	if err := e.failed(); err != nil {
 		return err
 	}
 	return ErrStopped
@@ -77,7 +86,13 @@ func (e *Embedded) collect(first op) []op {
 	return ops
 }
 
-// drainOps takes the ops that wait already.
+// drain takes the ops that wait already.
+func (m *materialiser) drain() []op {
+	ops := append(m.later, m.e.drainOps()...)
+	m.later = nil
+	return ops
+}
+
 func (e *Embedded) drainOps() (ops []op) {
 	for {
 		select {
@@ -91,7 +106,7 @@ func (e *Embedded) drainOps() (ops []op) {
 
 // refuseOps answers what waits after the store failed.
 func (m *materialiser) refuseOps() {
-	for _, o := range m.e.drainOps() {
+	for _, o := range m.drain() {
 		o.done <- m.e.reason()
 	}
 }

@@ -23,10 +23,11 @@ var (
 	ErrNotFound = errors.New("not found")
 	// ErrBusy: too many changes wait for SQLite; try again in a moment.
 	ErrBusy = errors.New("store: backlog is full")
-	// ErrDiskFull: less than Options.MinFreeDisk is free.
-	ErrDiskFull = errors.New("store: disk is nearly full")
-	// ErrFailed: a write to the journal or to SQLite went wrong. Nothing more is
-	// accepted until the process starts again.
+	// ErrDiskFull: less than Options.MinFreeDisk is free, or what was taken already waits for room.
+	// It is syscall.ENOSPC for errors.Is.
+	ErrDiskFull error = noRoomError{}
+	// ErrFailed: a write to the journal or to SQLite went wrong, not for want of room. Nothing
+	// more is accepted until the process starts again.
 	ErrFailed = errors.New("store: failed")
 	// ErrStopped: Stop was called.
 	ErrStopped = errors.New("store: stopped")
@@ -72,9 +73,11 @@ type Options struct {
 
 	SegmentBytes int64 // size of a journal segment; 0: 64 MiB
 
+	// roomPause is how long what the disk has no room for waits until it is tried again; 0: 250 ms.
+	roomPause time.Duration
 	// probe, when set by a test, is called on the materialiser's goroutine at the named
-	// points of a transaction.
-	probe func(point string)
+	// points of a transaction, with its connection. Its error at "written" is the transaction's.
+	probe func(point string, conn *database) error
 
 	Logger *slog.Logger
 	FS     journal.FS       // file layer of the journal; nil: the operating system's
@@ -104,6 +107,7 @@ func (o Options) withDefaults() Options {
 	setDefault(&o.OutboxCache, 200_000)
 	setDefault(&o.ParkedMax, 1_000_000)
 	setDefault(&o.Settle, time.Second)
+	setDefault(&o.roomPause, 250*time.Millisecond)
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}

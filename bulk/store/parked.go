@@ -130,7 +130,8 @@ func (p *parked) dropOldest() {
 }
 
 // changes returns what changed since the last call: the receipts to store and the keys
-// to forget. A transaction that fails ends the store, so nothing has to be undone.
+// to forget. The transaction that gets them is tried until it succeeds, or the store ends, so nothing
+// has to be undone.
 func (p *parked) changes() (put []message.Receipt, forget []message.ReceiptKey) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

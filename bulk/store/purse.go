@@ -137,14 +137,13 @@ func (m *materialiser) bill(msg *message.Message, fresh bool) {
 
 // purseRows writes the purses that changed.
 func (m *materialiser) purseRows() error {
-	for _, p := range m.purses.take() {
+	for _, p := range m.purses {
 		r := &p.rows
 		err := exec(m.conn, "INSERT OR REPLACE INTO purses (account, credits, charged, refunded, reserved, remaining) VALUES (?,?,?,?,?,?)",
 			int64(p.account), int64(r.Credits), int64(r.Charged), int64(r.Refunded), int64(r.Reserved), int64(r.Left))
 		if err != nil {
 			return fmt.Errorf("save balance of account %d: %w", p.account, err)
 		}
-		p.dirty = false
 	}
 	return nil
 }

@@ -165,9 +165,9 @@ func (e *Embedded) AcceptAsync(msgs []*message.Message, extra AcceptExtra, done 
 
 // admit says whether n more messages may come in.
 func (e *Embedded) admit(n int) error {
-	switch {
-	case e.diskFull.Load():
-		return ErrDiskFull
+	switch full := e.full(); {
+	case full != nil:
+		return full
 	case e.queue.size.Load() > maxQueued, e.dirty.len()+n > e.opts.MaxBacklog:
 		return ErrBusy
 	}

@@ -66,9 +66,10 @@ func (t *touched[V]) add(v *V, dirty *bool) {
 	}
 }
 
-// take returns what was noted and begins anew, in the same memory: it is valid until the next add.
-func (t *touched[V]) take() []*V {
-	noted := *t
-	*t = noted[:0]
-	return noted
+// written begins anew, in the same memory, and gives the mark of each value to clear.
+func (t *touched[V]) written(dirty func(*V) *bool) {
+	for _, v := range *t {
+		*dirty(v) = false
+	}
+	*t = (*t)[:0]
 }

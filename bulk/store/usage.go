@@ -75,7 +75,7 @@ func (e *Embedded) Parts(account uint32, from, to int64) (sum int64) {
 // usageRows writes the days that changed.
 func (m *materialiser) usageRows() error {
 	var b []byte
-	for _, u := range m.days.take() {
+	for _, u := range m.days {
 		b = b[:0]
 		for _, n := range u.rows {
 			b = binary.AppendUvarint(b, uint64(n))
@@ -83,7 +83,6 @@ func (m *materialiser) usageRows() error {
 		if err := exec(m.conn, "INSERT OR REPLACE INTO usage VALUES (?,?,?)", int64(u.key.account), int64(u.key.day), b); err != nil {
 			return fmt.Errorf("save usage of account %d: %w", u.key.account, err)
 		}
-		u.dirty = false
 	}
 	return nil
 }
@@ -94,10 +93,10 @@ func (m *materialiser) purgeUsage(now time.Time) error {
 	if oldest <= m.purgedUsage {
 		return nil
 	}
-	m.purgedUsage = oldest
 	if err := exec(m.conn, "DELETE FROM usage WHERE day < ?", int64(oldest)); err != nil {
 		return fmt.Errorf("delete old usage: %w", err)
 	}
+	m.purgedUsage = oldest
 	m.e.usages.Drop(func(key usageKey) bool { return key.day < oldest })
 	return nil
 }

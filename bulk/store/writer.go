@@ -7,6 +7,7 @@ import (
 
 	"protei-bulk/bulk/journal"
 	"protei-bulk/bulk/message"
+	"protei-bulk/internal/pause"
 )
 
 const (
@@ -15,7 +16,7 @@ const (
 	maxGroupBytes = 8 << 20
 	// groupsAhead is how many durable groups may wait for the applier.
 	groupsAhead = 4
-	// segmentTries and segmentWait bound the wait for room for a journal segment.
+	// segmentTries and segmentWait bound the wait for a journal segment that has room and cannot be made.
 	segmentTries = 50
 	segmentWait  = 100 * time.Millisecond
 )
@@ -162,19 +163,30 @@ func (w *writer) append(g *group) {
 	w.e.groups <- g
 }
 
-// sync writes the buffer to the journal. A full disk gets some time to recover; any
-// other fault is the end of the store.
+// sync writes the buffer to the journal. On a full disk it waits for room, while nothing new is taken; a
+// segment that cannot be made for another reason gets some time; any other fault is the end of the store.
 func (w *writer) sync() (journal.Pos, error) {
 	started := time.Now()
 	var end journal.Pos
 	var err error
-	for range segmentTries {
-		if end, err = w.e.log.Append(&w.buf); !errors.Is(err, journal.ErrNoSegment) {
+	for tries := 1; ; tries++ {
+		end, err = w.e.log.Append(&w.buf)
+		if err == nil || errors.Is(err, journal.ErrFailed) {
 			break
 		}
-		w.e.diskFull.Store(true)
-		w.e.opts.Logger.Error("no room for the journal", "error", err)
-		time.Sleep(segmentWait)
+		if journal.NoRoom(err) {
+			w.e.lacks(&w.e.room.journal, "journal", err)
+		} else if !errors.Is(err, journal.ErrNoSegment) || tries == segmentTries {
+			break
+		} else {
+			w.e.opts.Logger.Error("the journal cannot go on: tried again", "error", err)
+		}
+		if pause.For(w.e.stop, segmentWait) != nil {
+			break
+		}
+	}
+	if err == nil {
+		w.e.has(&w.e.room.journal, "journal")
 	}
 	took := time.Since(started)
 	w.e.syncTime.Add(int64(took))
