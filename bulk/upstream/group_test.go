@@ -271,6 +271,22 @@ func TestBackSoonAfterTheSMSCListens(t *testing.T) {
 	}
 }
 
+// TestCutsBetweenMessages cuts each bind as soon as it took a message: the pauses do not grow.
+func TestCutsBetweenMessages(t *testing.T) {
+	p := newPeer(t, "127.0.0.1:0", nil)
+	g := start(t, p, "binds=1", func(o *upstream.Options) { o.BackoffMin, o.BackoffMax = 20*time.Millisecond, time.Minute })
+	var done results
+	for i := range 20 {
+		eventually(t, "bind", g.Up)
+		if _, err := g.Submit(pdu(), 0, new(upstream.Call), &done); err != nil {
+			t.Fatal(err)
+		}
+		eventually(t, "answer", func() bool { return done.len() == i+1 })
+		p.bound()[i].Close()
+		eventually(t, "its end", func() bool { return g.States()[0].Binds > uint64(i+1) || !g.Up() })
+	}
+}
+
 func TestRefusedBindIsShownAndTriedAgain(t *testing.T) {
 	p := newPeer(t, "127.0.0.1:0", nil)
 	p.refuse.Store(uint32(smpp.RINVPASWD))

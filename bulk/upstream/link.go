@@ -23,6 +23,7 @@ type link struct {
 	window int32
 
 	session  atomic.Pointer[smpp.Session] // nil: not bound
+	took     atomic.Bool                  // the SMSC took a message over this bind
 	inFlight atomic.Int32
 	throttle *Throttle // its own, or that of all binds
 
@@ -86,9 +87,10 @@ func (l *link) once(ctx context.Context, r *reconnect) (wait time.Duration, err 
 		return r.failed(time.Now(), err), err
 	}
 	began := time.Now()
+	l.took.Store(false)
 	l.bound(s)
 	err = l.serve(ctx, s)
-	return r.ended(time.Now(), time.Since(began)), err
+	return r.ended(time.Now(), time.Since(began), l.took.Load()), err
 }
 
 func (l *link) dial(ctx context.Context) (*smpp.Session, error) {
@@ -175,6 +177,9 @@ func (l *link) finished(r *smpp.Result) {
 	case r.Err != nil:
 	case r.Status == smpp.ROK:
 		l.throttle.Accepted(r.Sent, r.Done)
+		if !l.took.Load() {
+			l.took.Store(true)
+		}
 	case l.g.o.Throttled(r.Status):
 		l.throttle.Slow(r.Sent, 0)
 	}

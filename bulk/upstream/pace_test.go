@@ -112,6 +112,9 @@ func newThrottle() *Throttle {
 // TestPace lets SMSCs throttle all the time: they get at least 90 % of what they take, and
 // less than 1.5 % of the answers are throttled.
 func TestPace(t *testing.T) {
+	if testing.Short() {
+		t.Skip("a model on one goroutine")
+	}
 	for _, rate := range []float64{10, 50, 500, 5000} {
 		for _, burst := range []float64{0.02, 0.1, 1} {
 			t.Run(fmt.Sprintf("%v a second and %v s of it at once", rate, burst), func(t *testing.T) {
@@ -176,6 +179,9 @@ func TestPaceFollowsTheLimit(t *testing.T) {
 // What is delivered is compared with what the SMSC would take, and what is throttled beyond
 // chance with all answers.
 func TestPaceTable(t *testing.T) {
+	if testing.Short() {
+		t.Skip("a model on one goroutine")
+	}
 	const run = 2 * time.Minute
 	chance := func(of float64) *share { return &share{rand.New(rand.NewPCG(1, 2)), of} }
 	changing := &limited{}

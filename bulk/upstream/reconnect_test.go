@@ -32,7 +32,7 @@ func (c *clock) waits(d time.Duration) {
 
 func (c *clock) binds(r *reconnect, lives time.Duration) {
 	c.now = c.now.Add(lives)
-	c.waits(r.ended(c.now, lives))
+	c.waits(r.ended(c.now, lives, false))
 }
 
 // fails tries for so long, and returns how often and the longest pause of that time.
@@ -107,5 +107,12 @@ func TestCutsInARowAreForgiven(t *testing.T) {
 	}
 	if c.longest > time.Second {
 		t.Errorf("waited %v although each bind held longer than the pause, want 1s at most", c.longest)
+	}
+	for range 100 {
+		c.now = c.now.Add(50 * time.Millisecond)
+		c.waits(r.ended(c.now, 50*time.Millisecond, true))
+	}
+	if c.longest > time.Second {
+		t.Errorf("waited %v although messages were taken over each bind, want 1s at most", c.longest)
 	}
 }
