@@ -23,6 +23,8 @@ type sent struct {
 	Parts                    int
 	Duplicate                bool
 	DLR                      string `json:"dlr"`
+
+	gone <-chan struct{} // closed when nobody waits for the answer any more
 }
 
 // aggregatorServer stands in for an aggregator: a real HTTP server, with faults on demand.
@@ -52,7 +54,7 @@ func (a *aggregatorServer) serve(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	body, _ := io.ReadAll(r.Body)
-	var s sent
+	s := sent{gone: r.Context().Done()}
 	if err := json.Unmarshal(body, &s); err != nil {
 		a.t.Errorf("body %q: %v", body, err)
 		w.WriteHeader(400)
@@ -172,7 +174,7 @@ func TestAggregatorOnABadDay(t *testing.T) {
 			a.mu.Lock()
 			lost[s.Ref] = true
 			a.mu.Unlock()
-			time.Sleep(400 * time.Millisecond)
+			<-s.gone
 			return false
 		case 11:
 			fmt.Fprint(w, `{"messages":[{"status":{"code":5}}]}`)
@@ -287,7 +289,7 @@ func TestAggregatorThatRefusesUs(t *testing.T) {
 func TestUnknownOutcomeOfAnAggregator(t *testing.T) {
 	for policy, want := range map[string]string{"hold": "HELD", "fail": "FAILED"} {
 		a := newAggregator(t)
-		a.fault = func(_ int, _ *sent, w http.ResponseWriter) bool { time.Sleep(400 * time.Millisecond); return false }
+		a.fault = func(_ int, s *sent, _ http.ResponseWriter) bool { <-s.gone; return false }
 		a.quiet = true
 		s := openSite(t, t.TempDir(), nil)
 		s.addGateway("agg", a.URL, "", fmt.Sprintf(`"unknown":%q,`, policy))
