@@ -432,6 +432,7 @@ func (s *Store) bring(o *owner, list []found) (held []found) {
 	c := committed{}
 	for i := range list {
 		f := &list[i]
+		status := f.m.Status // once it is in the live table, others change it
 		e := s.live.adopt(f)
 		if e.m != f.m {
 			held = append(held, *f)
@@ -441,7 +442,7 @@ func (s *Store) bring(o *owner, list []found) (held []found) {
 		o.lanes[f.m.Priority].coming++
 		o.mu.Unlock()
 		c.comes = append(c.comes, arrival{o: o, e: e, event: len(c.evs), coming: true})
-		c.evs = append(c.evs, message.Event{Kind: message.Requeue, Msg: f.m, Part: message.AllParts, Changed: true, Was: f.m.Status, Now: f.m.Status})
+		c.evs = append(c.evs, message.Event{Kind: message.Requeue, Msg: f.m, Part: message.AllParts, Changed: true, Was: status, Now: status})
 	}
 	if len(c.evs) > 0 {
 		s.commits <- c
