@@ -50,6 +50,9 @@ type platform struct {
 	key       string // of the customer "acme"
 	admin     string // of the account "admin"
 	acme      *account.Account
+
+	described   sync.Once // then description is what the API says of itself
+	description document
 }
 
 type options struct {
