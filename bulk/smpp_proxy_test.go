@@ -158,6 +158,8 @@ func TestWhoseHeaderIsRead(t *testing.T) {
 	const balancer, other = "127.0.0.1", "127.0.0.2"
 	header := proxyVersions["version 2"]("203.0.113.9")
 	for _, overTLS := range []bool{false, true} {
+		on := openBalanced(t, overTLS, nil)
+		off := openBalanced(t, overTLS, func(cfg *Config) { cfg.SMPPProxyProtocol = false })
 		for _, c := range []struct {
 			name, from, header, allow string
 			off, binds, answered      bool
@@ -176,7 +178,10 @@ func TestWhoseHeaderIsRead(t *testing.T) {
 			{"the setting is off, with a header", balancer, header, balancer, true, false, false},
 		} {
 			t.Run(fmt.Sprintf("%s, TLS %t", c.name, overTLS), func(t *testing.T) {
-				b := openBalanced(t, overTLS, func(cfg *Config) { cfg.SMPPProxyProtocol = !c.off })
+				b := on
+				if c.off {
+					b = off
+				}
 				b.allow(c.allow)
 				err := b.bindFrom(c.from, c.header, "dev", "devpass1")
 				if c.binds != (err == nil) || !c.binds && c.answered != refused(err) {
