@@ -12,6 +12,7 @@ import (
 	"hash"
 	"io"
 	"io/fs"
+	"math"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -36,6 +37,10 @@ const (
 	copyFolder   = "backup.tmp"
 	backupFormat = 1
 	maxChecksums = 1 << 20
+	maxInfo      = 64 << 10
+	maxSegment   = 1 << 30 // of the journal, and its header says no more
+	// restoreReserve is what a restore leaves free on the disk.
+	restoreReserve = 64 << 20
 )
 
 // backupFiles are the names that an archive may hold.
@@ -46,6 +51,7 @@ type BackupInfo struct {
 	Format  int       `json:"format"`
 	Version string    `json:"version"` // of the program that made it
 	Made    time.Time `json:"made"`
+	Bytes   int64     `json:"bytes,omitempty"` // of all files but this one and the checksums; 0: made before it was noted
 }
 
 // Backup writes a copy of everything that the store holds to w while the platform works.
@@ -72,6 +78,10 @@ func (p *Platform) Backup(ctx context.Context, w io.Writer) error {
 		}
 		return err
 	}
+	var err error
+	if info.Bytes, err = bytesOf(dir, filepath.Join(p.cfg.Data, vaultFile)); err != nil {
+		return fmt.Errorf("write backup: %w", err)
+	}
 	a := newArchive(w)
 	text, err := json.Marshal(info)
 	if err == nil {
@@ -90,6 +100,31 @@ func (p *Platform) Backup(ctx context.Context, w io.Writer) error {
 		return fmt.Errorf("write backup: %w", err)
 	}
 	return nil
+}
+
+// bytesOf adds up what a backup of a copied store and its key holds.
+func bytesOf(dir, key string) (sum int64, err error) {
+	err = filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		if name, err := filepath.Rel(dir, path); err != nil || !backupFiles.MatchString(filepath.ToSlash(name)) {
+			return err
+		}
+		info, err := d.Info()
+		if err == nil {
+			sum += info.Size()
+		}
+		return err
+	})
+	if err != nil {
+		return 0, err
+	}
+	info, err := os.Stat(key)
+	if err != nil {
+		return 0, err
+	}
+	return sum + info.Size(), nil
 }
 
 // archive writes a backup and notes the checksum of each file.
@@ -174,7 +209,8 @@ type Restored struct {
 
 // Restore unpacks a backup into dir, which must be missing or empty, and checks all of it:
 // checksums, the database, the journal, and that both are of one store. When it fails dir is
-// as it was.
+// as it was. What is larger than a backup's file can be, than the backup says of itself, or than the free
+// disk is refused before it is written.
 func Restore(r io.Reader, dir string) (done Restored, err error) {
 	if err := emptyFolder(dir); err != nil {
 		return done, err
@@ -191,12 +227,8 @@ func Restore(r io.Reader, dir string) (done Restored, err error) {
 	if done.Bytes, err = unpack(r, dir); err != nil {
 		return done, fmt.Errorf("restore: %w", err)
 	}
-	text, err := os.ReadFile(filepath.Join(dir, backupInfoFile))
-	if err == nil {
-		err = json.Unmarshal(text, &done.Info)
-	}
-	if err != nil {
-		return done, fmt.Errorf("restore: %s: %w", backupInfoFile, err)
+	if done.Info, err = readInfo(dir); err != nil {
+		return done, fmt.Errorf("restore: %w", err)
 	}
 	if done.Info.Format > backupFormat {
 		return done, fmt.Errorf("restore: the backup was made by %s in format %d, this program knows up to %d", done.Info.Version, done.Info.Format, backupFormat)
@@ -241,6 +273,7 @@ func unpack(r io.Reader, dir string) (size int64, err error) {
 		return 0, fmt.Errorf("this is not a backup: %w", err)
 	}
 	var sums strings.Builder
+	most := int64(math.MaxInt64) // the files have, by backup.json
 	for in := tar.NewReader(zip); ; {
 		head, err := in.Next()
 		if errors.Is(err, io.EOF) {
@@ -259,6 +292,9 @@ func unpack(r io.Reader, dir string) (size int64, err error) {
 		if head.Typeflag != tar.TypeReg || !backupFiles.MatchString(head.Name) {
 			return size, fmt.Errorf("%q does not belong into a backup", head.Name)
 		}
+		if err := fits(head, dir, most); err != nil {
+			return size, err
+		}
 		sum := sha256.New()
 		n, err := writeDurable(filepath.Join(dir, filepath.FromSlash(head.Name)), io.TeeReader(in, sum))
 		if errors.Is(err, io.ErrUnexpectedEOF) {
@@ -268,8 +304,52 @@ func unpack(r io.Reader, dir string) (size int64, err error) {
 			return size, err
 		}
 		size += n
+		if head.Name != backupInfoFile {
+			most -= n
+		} else if info, err := readInfo(dir); err != nil {
+			return size, err
+		} else if info.Bytes > 0 {
+			most = info.Bytes - (size - n)
+		}
+		if most < 0 {
+			return size, fmt.Errorf("the backup holds more than the size in its %s", backupInfoFile)
+		}
 		sums.WriteString(sumLine(sum, head.Name))
 	}
+}
+
+// fits refuses a file that is larger than one of its kind can be, than what is left of the size that
+// the backup says of itself, or than the free disk.
+func fits(head *tar.Header, dir string, left int64) error {
+	most := left
+	switch {
+	case head.Name == backupInfoFile:
+		most = maxInfo
+	case head.Name == vaultFile:
+		most = min(left, maxInfo)
+	case head.Name != store.DatabaseName:
+		most = min(left, maxSegment)
+	}
+	if head.Size > most {
+		return fmt.Errorf("%q of %d bytes is larger than it can be (%d) in this backup: it is damaged, or no backup", head.Name, head.Size, most)
+	}
+	free, _, err := diskOf(dir)
+	if err == nil && head.Size > free-restoreReserve {
+		err = fmt.Errorf("%q needs %d MiB on the disk of %s, and %d MiB shall stay free: there are %d MiB", head.Name, head.Size>>20, dir, restoreReserve>>20, free>>20)
+	}
+	return err
+}
+
+// readInfo reads what an unpacked backup says of itself.
+func readInfo(dir string) (info BackupInfo, err error) {
+	text, err := os.ReadFile(filepath.Join(dir, backupInfoFile))
+	if err == nil {
+		err = json.Unmarshal(text, &info)
+	}
+	if err != nil {
+		return info, fmt.Errorf("%s: %w", backupInfoFile, err)
+	}
+	return info, nil
 }
 
 func compareSums(want, got string) error {

@@ -4,6 +4,8 @@ import (
 	"archive/tar"
 	"bytes"
 	"compress/gzip"
+	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -51,7 +53,8 @@ func pack(t *testing.T, files map[string][]byte) []byte {
 }
 
 func TestRestore(t *testing.T) {
-	whole := pack(t, madeArchive(t))
+	files := madeArchive(t)
+	whole := inOrder(t, files, sizeOf(files))
 	dir := filepath.Join(t.TempDir(), "data")
 	done, err := Restore(bytes.NewReader(whole), dir)
 	if err != nil || done.Info.Version != "test" {
@@ -93,6 +96,12 @@ func TestRestoreRefusesHarm(t *testing.T) {
 		{"no database", "database", pack(t, map[string][]byte{backupInfoFile: files[backupInfoFile]})},
 		{"a newer format", "format 2", with(backupInfoFile, `{"format":2,"version":"v9"}`)},
 		{"a database that is none", "database", with(store.DatabaseName, "SQLite format 4")},
+		{"a database larger than any disk", "shall stay free", claims(t, store.DatabaseName, 1<<50)},
+		{"a sparse claim of a segment", "larger than it can be", claims(t, "journal/000000000001.seg", 1<<31)},
+		{"a bomb of a description", "larger than it can be", with(backupInfoFile, strings.Repeat(" ", maxInfo+1))},
+		{"a bomb of a key", "larger than it can be", with(vaultFile, strings.Repeat("k", maxInfo+1))},
+		{"more than it says of itself", "in this backup", inOrder(t, files, 4096)},
+		{"a file too many for its size", "in this backup", inOrder(t, files, sizeOf(files)-1)},
 	} {
 		parent := t.TempDir()
 		dir := filepath.Join(parent, "data")
@@ -104,6 +113,51 @@ func TestRestoreRefusesHarm(t *testing.T) {
 			t.Errorf("%s: left %v", c.name, left)
 		}
 	}
+}
+
+// sizeOf adds up the files as a backup says it of itself.
+func sizeOf(files map[string][]byte) (size int64) {
+	for name, text := range files {
+		if name != backupInfoFile {
+			size += int64(len(text))
+		}
+	}
+	return size
+}
+
+// claims is an archive whose file is said to have so many bytes, and has a few.
+func claims(t *testing.T, name string, size int64) []byte {
+	t.Helper()
+	var out bytes.Buffer
+	zip := gzip.NewWriter(&out)
+	w := tar.NewWriter(zip)
+	if err := w.WriteHeader(&tar.Header{Name: name, Size: size, Mode: 0o600, Typeflag: tar.TypeReg}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.Write(make([]byte, 1<<20)); err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(w.Flush(), zip.Close()); err != nil && !strings.Contains(err.Error(), "missed writing") {
+		t.Fatal(err)
+	}
+	return out.Bytes()
+}
+
+// inOrder is the backup as the platform writes it, and says that its files have so many bytes.
+func inOrder(t *testing.T, files map[string][]byte, size int64) []byte {
+	t.Helper()
+	var out bytes.Buffer
+	a := newArchive(&out)
+	err := a.content(backupInfoFile, fmt.Appendf(nil, `{"format":1,"version":"test","bytes":%d}`, size))
+	for name, text := range files {
+		if name != backupInfoFile {
+			err = errors.Join(err, a.content(name, text))
+		}
+	}
+	if err = errors.Join(err, a.close()); err != nil {
+		t.Fatal(err)
+	}
+	return out.Bytes()
 }
 
 // rewrite copies an archive with each file passed through change, the checksums as they are.

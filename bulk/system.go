@@ -40,14 +40,20 @@ func (p *Platform) disk() (api.Disk, error) {
 	if err != nil {
 		return api.Disk{}, err
 	}
+	free, total, err := diskOf(folder)
+	if err != nil {
+		return api.Disk{}, err
+	}
+	return api.Disk{Folder: folder, Free: free, Total: total, Least: int64(p.cfg.MinFreeDisk)}, nil
+}
+
+// diskOf returns the bytes of a folder's disk that an unprivileged process may still write, and all of them.
+func diskOf(folder string) (free, total int64, err error) {
 	var st syscall.Statfs_t
 	if err := syscall.Statfs(folder, &st); err != nil {
-		return api.Disk{}, fmt.Errorf("free space of %s: %w", folder, err)
+		return 0, 0, fmt.Errorf("free space of %s: %w", folder, err)
 	}
-	return api.Disk{
-		Folder: folder, Free: int64(st.Bavail) * int64(st.Bsize), Total: int64(st.Blocks) * int64(st.Bsize), //nolint:unconvert // Bsize has other types on other systems
-		Least: int64(p.cfg.MinFreeDisk),
-	}, nil
+	return int64(st.Bavail) * int64(st.Bsize), int64(st.Blocks) * int64(st.Bsize), nil //nolint:unconvert // Bsize has other types on other systems
 }
 
 func (d systemDesk) SetLogLevel(level string) error {
