@@ -6,11 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"slices"
 	"strconv"
 	"time"
 
 	"protei-bulk/bulk/alert"
 	"protei-bulk/bulk/callback"
+	"protei-bulk/bulk/cluster"
 	"protei-bulk/bulk/message"
 	"protei-bulk/bulk/money"
 	"protei-bulk/bulk/store"
@@ -173,8 +175,10 @@ type outcome struct {
 const (
 	deliveryWindow = 5 * time.Minute
 	// deliveryLeast is the volume below which the rate of a window says nothing.
-	deliveryLeast   = 100
+	deliveryLeast = 100
+	// alertsEndpoints is how many failing endpoints a node watches, toldEndpoints how many it tells the others of.
 	alertsEndpoints = 1000
+	toldEndpoints   = 20
 )
 
 func (g *alertGauge) measure(now time.Time) []alert.Sample {
@@ -191,12 +195,6 @@ func (g *alertGauge) measure(now time.Time) []alert.Sample {
 			all = append(all, alert.Sample{Rule: alert.BalanceLow, Subject: a.Name, Value: float64(b.Left) / float64(money.Unit)})
 		}
 	}
-	for _, e := range p.webhooks.Endpoints(0, alertsEndpoints) {
-		if e.Failures > 0 {
-			subject := strconv.FormatUint(uint64(e.Account), 10) + " " + withoutQuery(e.URL)
-			all = append(all, alert.Sample{Rule: alert.WebhookFailing, Subject: subject, Value: float64(e.Failures)})
-		}
-	}
 	if rate, ok := g.delivery(now); ok {
 		all = append(all, alert.Sample{Rule: alert.DeliveryLow, Value: rate})
 	}
@@ -207,15 +205,31 @@ func (g *alertGauge) measure(now time.Time) []alert.Sample {
 type nodeCondition struct {
 	CDRTrouble bool     `json:"cdr_trouble,omitempty"`
 	DiskFree   *float64 `json:"disk_free_percent,omitempty"` // nil: not known
+	// Webhooks has the failures in a row of endpoints that fail, by account and URL.
+	Webhooks map[string]int `json:"failing_webhooks,omitempty"`
 }
 
-func (p *Platform) condition() nodeCondition {
+// condition has at most so many endpoints, those that fail most.
+func (p *Platform) condition(endpoints int) nodeCondition {
 	c := nodeCondition{CDRTrouble: p.cdrFault.Load() != nil}
+	for _, e := range p.webhooks.Endpoints(0, endpoints) {
+		if e.Failures > 0 {
+			c.fails(strconv.FormatUint(uint64(e.Account), 10)+" "+withoutQuery(e.URL), e.Failures)
+		}
+	}
 	if d, err := p.disk(); err == nil && d.Total > 0 {
 		free := 100 * float64(d.Free) / float64(d.Total)
 		c.DiskFree = &free
 	}
 	return c
+}
+
+// fails notes an endpoint. Of several on one address, and of several nodes, the worst counts.
+func (c *nodeCondition) fails(endpoint string, failures int) {
+	if c.Webhooks == nil {
+		c.Webhooks = make(map[string]int)
+	}
+	c.Webhooks[endpoint] = max(c.Webhooks[endpoint], failures)
 }
 
 func (c *nodeCondition) samples(subject string, accepts bool) []alert.Sample {
@@ -230,27 +244,40 @@ func (c *nodeCondition) samples(subject string, accepts bool) []alert.Sample {
 }
 
 // nodes measures what each node has of its own: this one now, the others as they said last. One that is gone
-// without a word is missed for a day, as long as it is listed.
-func (g *alertGauge) nodes() []alert.Sample {
+// without a word is missed for a day, as long as it is listed. A customer's endpoint is one, whichever nodes call it.
+func (g *alertGauge) nodes() (all []alert.Sample) {
 	p := g.p
-	here := p.condition()
-	accepts := insight{p}.Ready() == nil
-	if p.node == nil {
-		return here.samples("", accepts)
+	here := p.condition(alertsEndpoints)
+	subject := ""
+	if p.node != nil {
+		subject = nodeSubject(p.node.member.Number())
 	}
-	member := p.node.member
-	all := here.samples(nodeSubject(member.Number()), accepts)
-	for _, m := range member.Nodes() {
+	all = here.samples(subject, insight{p}.Ready() == nil)
+	for _, m := range p.otherNodes() {
 		var h nodeHealth
 		switch state := nodeState(&m); {
-		case m.Node == member.Number():
 		case state == nodeLost:
 			all = append(all, alert.Sample{Rule: alert.NotAccepting, Subject: nodeSubject(m.Node), Value: 1})
 		case state == nodeUp && json.Unmarshal(m.Health, &h) == nil:
 			all = append(all, h.samples(nodeSubject(m.Node), h.Ready)...)
+			for endpoint, n := range h.Webhooks {
+				here.fails(endpoint, n)
+			}
 		}
 	}
+	for endpoint, n := range here.Webhooks {
+		all = append(all, alert.Sample{Rule: alert.WebhookFailing, Subject: endpoint, Value: float64(n)})
+	}
 	return all
+}
+
+// otherNodes returns the nodes that are listed beside this one.
+func (p *Platform) otherNodes() []cluster.Node {
+	if p.node == nil {
+		return nil
+	}
+	member := p.node.member
+	return slices.DeleteFunc(slices.Clone(member.Nodes()), func(m cluster.Node) bool { return m.Node == member.Number() })
 }
 
 func nodeSubject(number uint16) string { return "node " + strconv.Itoa(int(number)) }

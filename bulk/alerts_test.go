@@ -6,11 +6,14 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
 
+	"protei-bulk/bulk/alert"
+	"protei-bulk/bulk/callback"
 	"protei-bulk/smsc"
 )
 
@@ -72,6 +75,7 @@ func TestAlertsOfAllNodes(t *testing.T) {
 	one, two := openNode(t, url, "one", nil), openNode(t, url, "two", nil)
 	fault := errors.New("no room")
 	two.cdrFault.Store(&fault)
+	two.tell(7, &callback.Request{Method: http.MethodGet, URL: "http://127.0.0.1:1/dlr?token=secret"})
 	conn, err := pgx.Connect(t.Context(), url)
 	if err != nil {
 		t.Fatal(err)
@@ -92,6 +96,11 @@ func TestAlertsOfAllNodes(t *testing.T) {
 		_, old := got["not_accepting of node 41"]
 		return got["cdr_trouble of "+second] == 1 && got["cdr_trouble of "+first] == 0 && got["disk_low of "+first] > 0 && got["disk_low of "+second] > 0 &&
 			got["not_accepting of node 40"] == 1 && !old
+	})
+	eventually(t, "an endpoint fails at the other node", func() bool {
+		return slices.ContainsFunc(g.nodes(), func(s alert.Sample) bool {
+			return s.Rule == alert.WebhookFailing && s.Subject == "7 http://127.0.0.1:1" && s.Value >= 1
+		})
 	})
 	if err := two.Stop(t.Context()); err != nil {
 		t.Fatal(err)

@@ -302,7 +302,7 @@ func (n *node) health() any {
 	if err := (insight{p}).Ready(); err != nil {
 		h.Ready, h.Reason = false, err.Error()
 	}
-	h.nodeCondition = p.condition()
+	h.nodeCondition = p.condition(toldEndpoints)
 	for _, c := range (insight{p}).Connectors() {
 		if p.fleet.mine(c.ID) {
 			c.Links = nil // an announcement is short
