@@ -72,7 +72,7 @@ const DatabaseName = "messages.db"
 
 // OpenEmbedded locks the data folder, opens the database, replays the journal and
 // starts the store's goroutines. ErrLocked names the pid of the owner, ErrNewerSchema
-// refuses a folder of a newer version.
+// refuses a folder of a newer version, ErrDiskFull is for a disk that has no room for a start.
 func OpenEmbedded(opts Options) (*Embedded, error) {
 	if err := opts.Validate(); err != nil {
 		return nil, fmt.Errorf("store options: %w", err)
@@ -88,7 +88,7 @@ func OpenEmbedded(opts Options) (*Embedded, error) {
 	e.lock = lock
 	m, err := e.load()
 	if err != nil {
-		return nil, errors.Join(err, e.closeFiles(nil))
+		return nil, errors.Join(e.sayFull(err), e.closeFiles(nil))
 	}
 	e.joined.Add(3)
 	go e.write()

@@ -98,6 +98,17 @@ func (e *Embedded) noRoom(err error) bool {
 	}
 }
 
+// sayFull makes an error of the start ErrDiskFull when that is behind it. SQLite does not always say so.
+func (e *Embedded) sayFull(err error) error {
+	switch sqlite.ErrCode(err).ToPrimary() {
+	case sqlite.ResultIOErr, sqlite.ResultCantOpen, sqlite.ResultFull:
+		if journal.NoRoom(probe(e.opts.Dir)) {
+			return fmt.Errorf("%w: %w", ErrDiskFull, err)
+		}
+	}
+	return err
+}
+
 // probe writes something to dir, and removes it.
 func probe(dir string) error {
 	path := filepath.Join(dir, "room.probe")

@@ -343,6 +343,13 @@ func TestSmallDisk(t *testing.T) {
 	flush(t, s)
 	check()
 	stop(t, s)
+	other.fill()
+	if _, err := store.OpenEmbedded(store.Options{Dir: filepath.Join(dir, "data")}); !errors.Is(err, store.ErrDiskFull) {
+		t.Fatalf("a start on a full disk: %v", err)
+	}
+	if err := os.Remove(other.path); err != nil {
+		t.Fatal(err)
+	}
 	sound(t, filepath.Join(dir, "data", store.DatabaseName))
 	s = open(t, store.Options{Dir: filepath.Join(dir, "data")})
 	check()

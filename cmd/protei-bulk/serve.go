@@ -11,6 +11,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -132,7 +133,11 @@ func serve(ctx context.Context, env *environment, cfg bulk.Config, opts *serveOp
 			logger.Info("stopping", "reason", context.Cause(ctx))
 			return nil
 		}
-		return &exitError{code: 2, err: err}
+		code := 2
+		if errors.Is(err, syscall.ENOSPC) { // passes by itself: systemd tries again
+			code = 1
+		}
+		return &exitError{code: code, err: err}
 	}
 	defer func() {
 		timeout := stopTimeout + time.Duration(cfg.Drain)
