@@ -16,6 +16,8 @@ TOOLS := bin/tools
 
 # Packages that are tested at a time: more than there are cores, as tests wait more than they work.
 PACKAGES := $(shell expr $$(nproc) \* 3 / 2)
+# Parallel tests of one package at a time: they wait for time-outs and processes.
+PARALLEL := $(shell expr $$(nproc) \* 2)
 
 # What releases are built with: the newest patch of Go, so that they have the mended standard
 # library whatever Go the machine has. make vuln judges the code with it.
@@ -41,7 +43,7 @@ demo: build ## carry real messages end to end and print the verdict (about 100 s
 test: ## run every test
 	@./test/deps.sh
 	$(GO) vet ./...
-	$(GO) test -p $(PACKAGES) -timeout 20m ./test ./... # the longest first
+	$(GO) test -p $(PACKAGES) -parallel $(PARALLEL) -timeout 20m ./test ./... # the longest first
 
 .PHONY: race
 race: ## run the tests of the concurrent packages under the race detector; -short leaves out what has nothing to race
