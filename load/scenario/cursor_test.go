@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"protei-bulk/load"
 	"protei-bulk/load/stats"
@@ -72,7 +73,7 @@ func FuzzWebhook(f *testing.F) {
 	f.Fuzz(func(t *testing.T, b []byte) {
 		var got []string
 		err := eachReceipt(b, func(r receipt) { got = append(got, string(r.id)) })
-		if !json.Valid(b) || bytes.ContainsAny(b, `\`) {
+		if !json.Valid(b) || !utf8.Valid(b) || bytes.ContainsAny(b, `\`) { // encoding/json changes what is not UTF-8
 			return
 		}
 		var top map[string]json.RawMessage
