@@ -78,6 +78,7 @@ func weight(c *change) int { return len(c.evs) + 1 }
 // sent is a part that an SMSC took and nothing else is known of yet.
 type sent struct {
 	c  *change
+	id message.ID // of its event, which belongs to a writer once c is ripe
 	at time.Time
 }
 
@@ -104,7 +105,7 @@ func (q *settleQueue) grow(c *change, now time.Time) {
 		q.ripe(c.evs[i].Msg.ID)
 	}
 	for len(q.ages) > 0 && (now.Sub(q.ages[0].at) >= receiptLinger || q.closed) {
-		q.ripe(q.ages[0].c.evs[0].Msg.ID)
+		q.ripe(q.ages[0].id)
 		q.ages = q.ages[1:]
 	}
 }
@@ -141,8 +142,8 @@ func (q *settleQueue) put(c *change) {
 	q.grow(c, now)
 	q.size.Add(int64(len(c.evs)))
 	if c.alone() {
-		s := &sent{c, now}
-		q.young[c.evs[0].Msg.ID] = s
+		s := &sent{c, c.evs[0].Msg.ID, now}
+		q.young[s.id] = s
 		q.ages = append(q.ages, s)
 		q.mu.Unlock()
 		return
