@@ -238,6 +238,9 @@ func (q *Queue) release() {
 
 // applied needs mu. It returns the due time of a message that the store keeps until then.
 func (q *Queue) applied(ev *message.Event) (scheduled int64) {
+	if q.closed {
+		return 0 // nothing is handed out any more, and a store that gives the connector up changes its messages
+	}
 	m := ev.Msg
 	if ev.Kind == message.Settle {
 		q.unbury(m.Priority, m.ID)

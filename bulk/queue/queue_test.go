@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -411,6 +412,11 @@ func TestCloseReturnsTheHorizon(t *testing.T) {
 	}
 	if _, err := q.Take(context.Background(), items, nil); !errors.Is(err, queue.ErrClosed) {
 		t.Errorf("take after close: %v", err)
+	}
+	was := q.Depths(nil)
+	accept(t, s, messages(51, 5, message.Normal)) // a store that gives the connector up changes these
+	if now := q.Depths(nil); !slices.Equal(was, now) {
+		t.Errorf("a closed queue took what came: %+v, before %+v", now, was)
 	}
 }
 
