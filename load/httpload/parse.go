@@ -208,13 +208,17 @@ func (c *chunks) decode(b []byte) (done bool, err error) {
 			c.crlf = true
 		}
 		line, _, found := cutLine(b[c.r:])
+		size := len(b) - c.r // of the line so far
+		if found {
+			size = bytes.IndexByte(b[c.r:], '\n')
+		}
+		if size > maxChunkLine { // also of one that comes all at once
+			return false, errChunk
+		}
 		if !found {
-			if len(b)-c.r > maxChunkLine {
-				return false, errChunk
-			}
 			return false, nil
 		}
-		c.r += bytes.IndexByte(b[c.r:], '\n') + 1
+		c.r += size + 1
 		switch {
 		case c.tail:
 			if len(line) == 0 {
