@@ -29,15 +29,28 @@ func (p *Platform) webhookSecret(id uint32) string {
 	return ""
 }
 
-// notify offers a final state to whoever tells the customer. What is not taken stays
-// open in the store and is read again from there.
+// notify offers a state to whoever tells the customer, if he is to be told. What is not taken stays open in the store
+// and is read again from there. The message may have gone on: the store's writers do not wait for those who are told.
 func (p *Platform) notify(m *message.Message) {
-	if m.Flags&message.ViaSMPP != 0 {
-		p.tellSMPP(esme.NoticeOf(m))
-		return
-	}
-	if n, ok := p.notice(m); ok {
-		p.webhooks.Push(n)
+	viaSMPP := m.Flags&message.ViaSMPP != 0
+	var receipt esme.Notice
+	var event callback.Notice
+	tell := false
+	p.store.View(m, func(m *message.Message) {
+		switch {
+		case m.Notify != message.NotifyOpen:
+		case viaSMPP:
+			receipt, tell = esme.NoticeOf(m), true
+		default:
+			event, tell = p.notice(m)
+		}
+	})
+	switch {
+	case !tell:
+	case viaSMPP:
+		p.tellSMPP(receipt)
+	default:
+		p.webhooks.Push(event)
 	}
 }
 

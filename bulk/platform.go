@@ -457,7 +457,8 @@ func (p *Platform) applied(evs []message.Event) {
 		if ev := &evs[i]; ev.Kind == message.Submitted && ev.Changed && ev.Msg.Callback.Tells&message.TellSent != 0 && ev.Now == message.Sent {
 			p.tellNow(ev.Msg, message.TellSent)
 		}
-		if ev := &evs[i]; ev.Changed && ev.Msg.Notify == message.NotifyOpen && (ev.Kind != message.Notified || ev.Part == message.Reopen) {
+		if ev := &evs[i]; ev.Changed && (ev.Now.Final() || ev.Now == message.Sent && ev.Msg.Callback.Tells&message.TellSent != 0) &&
+			(ev.Kind != message.Notified || ev.Part == message.Reopen) {
 			p.notify(ev.Msg)
 		}
 	}

@@ -42,7 +42,7 @@ func NoticeOfInbound(m *message.Inbound) Notice {
 }
 
 // NoticeOf makes the notice of a message in a final state. It reads the message's state: call
-// it where that is allowed, such as the store's hook.
+// it where that cannot change, as in the store's View.
 func NoticeOf(m *message.Message) Notice {
 	n := Notice{
 		MessageID: m.ID, Call: m.Batch, Account: m.Account, Source: m.Source, Dest: m.Dest, ClientRef: m.ClientRef,
