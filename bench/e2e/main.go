@@ -51,6 +51,7 @@ type options struct {
 	store      string
 	queue      string
 	nodes      int
+	apart      bool
 	gobench    bool
 	out        string
 	late       string
@@ -75,6 +76,7 @@ func main() {
 	flag.StringVar(&o.store, "store", "", "postgres: the platform's store is a private PostgreSQL with fsync, not the embedded one")
 	flag.StringVar(&o.queue, "queue", "", "redis: and a private Redis tells the nodes of each other's messages")
 	flag.IntVar(&o.nodes, "nodes", 1, "nodes of the platform over that store; the load goes to all of them in turn")
+	flag.BoolVar(&o.apart, "apart", false, "each node has a database of its own and so shares nothing but the machine and the servers: what is left of the difference to one node is not coordination")
 	flag.StringVar(&o.out, "out", "", "mode soak: write its figures there, with .csv and .svg at the end of the name")
 	flag.StringVar(&o.late, "receipt-delay", "", "how long after its answer the simulator sends a receipt, as of `smsc --receipt-delay`: 2s, 1s-5s (default: at once)")
 	flag.BoolVar(&o.gobench, "gobench", false, "print the result of modes single, bulk and smpp as a Go benchmark")
@@ -223,7 +225,7 @@ func (b *bench) startServe() (err error) {
 			"serve", "--dev", "--http", "127.0.0.1:0", "--smpp", "127.0.0.1:0",
 			"--data", filepath.Join(b.dir, "data"+strconv.Itoa(i)), "--durability", b.opts.durability,
 			"--upstream", "smpp://x:y@" + b.far.SMPP + "?binds=2&window=1000&trace_tlv=1", "--pprof", "127.0.0.1:0", "--parent-death", "--ready-file", ready,
-		}, b.shared.args...)
+		}, b.shared.args(i)...)
 		cmd, err := b.launch(name, ready, at, args...)
 		if i == 0 {
 			b.serve = cmd

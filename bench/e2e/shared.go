@@ -16,7 +16,7 @@ import (
 type shared struct {
 	postgres *servers.Postgres
 	redis    *servers.Redis
-	args     []string // of each node
+	urls     []string // of the database of each node, or of all
 }
 
 // startShared starts PostgreSQL, with fsync, and Redis, as the options say.
@@ -29,18 +29,33 @@ func startShared(o *options, dir string) (*shared, error) {
 	if s.postgres, err = servers.NewPostgres(dir, "shared_buffers = 512MB", "wal_compression = on", "checkpoint_timeout = 15min"); err != nil {
 		return s, err
 	}
-	url, err := s.postgres.NewDatabase()
-	if err != nil {
-		return s, err
+	databases := 1
+	if o.apart {
+		databases = o.nodes
 	}
-	s.args = []string{"--store", url}
-	if o.queue != "" {
-		if s.redis, err = servers.NewRedis(dir); err != nil {
+	for range databases {
+		url, err := s.postgres.NewDatabase()
+		if err != nil {
 			return s, err
 		}
-		s.args = append(s.args, "--queue", s.redis.URL())
+		s.urls = append(s.urls, url)
 	}
-	return s, nil
+	if o.queue != "" {
+		s.redis, err = servers.NewRedis(dir)
+	}
+	return s, err
+}
+
+// args are those of a node.
+func (s *shared) args(node int) (args []string) {
+	database := node % max(1, len(s.urls))
+	if s.postgres != nil {
+		args = append(args, "--store", s.urls[database])
+	}
+	if s.redis != nil {
+		args = append(args, "--queue", strings.TrimSuffix(s.redis.URL(), "/0")+"/"+strconv.Itoa(database))
+	}
+	return args
 }
 
 func (s *shared) stop() error {
