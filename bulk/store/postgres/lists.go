@@ -300,8 +300,8 @@ func (s *Store) listsAfter(ctx context.Context, connectors []int16, after messag
 	return ids, last, err
 }
 
-// eachListed calls f with each message of lists of these connectors, which are this node's, that no lane here has,
-// as its row is.
+// eachListed calls f with each message of lists of these connectors, which are this node's, as its row is. Some stand in
+// a lane: they may come into it while the caller looks.
 // It begins above a list and ends after most messages, and returns what to go on above; 0: there is nothing.
 func (s *Store) eachListed(ctx context.Context, connectors []int16, after message.ID, most int, f func(*found)) (message.ID, error) {
 	for n := 0; n < most; {
@@ -310,7 +310,6 @@ func (s *Store) eachListed(ctx context.Context, connectors []int16, after messag
 			return after, fmt.Errorf("read the lists of what waits: %w", err)
 		}
 		n += len(ids)
-		ids = slices.DeleteFunc(ids, s.inLane)
 		for page := range slices.Chunk(ids, waitingPage) {
 			list, err := s.queryIDs(ctx, page)
 			if err != nil {
@@ -325,13 +324,4 @@ func (s *Store) eachListed(ctx context.Context, connectors []int16, after messag
 		}
 	}
 	return after, nil
-}
-
-// inLane reports whether a message stands in a lane of this node.
-func (s *Store) inLane(id message.ID) bool {
-	sh := s.live.shard(id)
-	sh.mu.Lock()
-	defer sh.mu.Unlock()
-	e := sh.m[id]
-	return e != nil && e.m.LaneSeq != 0
 }

@@ -294,12 +294,17 @@ func (s *Store) EachWaiting(ctx context.Context, want func(*message.Message) boo
 			})
 		}
 	}
+	lanes := func() {
+		for _, o := range s.owners.list() {
+			for _, m := range o.held() {
+				look(m)
+			}
+		}
+	}
+	lanes()
 	var connectors []int16
 	for _, o := range s.owners.list() {
 		connectors = append(connectors, int16(o.connector))
-		for _, m := range o.held() {
-			look(m)
-		}
 		for p := range o.lanes {
 			for after := int64(0); ; {
 				list, err := s.query(ctx, joinWaiting+"WHERE w.connector = $1 AND w.priority = $2 AND w.id > $3 ORDER BY w.id LIMIT $4", int16(o.connector), int16(p), after, waitingPage)
@@ -317,5 +322,6 @@ func (s *Store) EachWaiting(ctx context.Context, want func(*message.Message) boo
 		}
 	}
 	_, err := s.eachListed(ctx, connectors, 0, math.MaxInt, func(f *found) { look(s.current(f)) })
+	lanes() // what came into one meanwhile may have left its list
 	return err
 }
