@@ -175,7 +175,7 @@ func (q *settleQueue) take(writer int) (b batch, closed bool) {
 	q.fill(&b, 0)
 	switch {
 	case second.busy:
-	case second.size < splitAbove:
+	case second.size < splitAbove, q.closed: // its own writer may have ended
 		q.fill(&b, 1)
 	default:
 		signal(second.wake)
