@@ -48,15 +48,19 @@ func (p *purse) Reserve(amount, floor money.Amount) bool {
 // lookAgain is how long a row that was read says that there is too little.
 const lookAgain = 100 * time.Millisecond
 
-// look reads the row, and reports whether that is news.
+// look reads the row, unless that was done within lookAgain, and reports whether it is known. While
+// PostgreSQL is away nobody waits for it here: nothing is accepted then.
 func (p *purse) look() bool {
+	if p.s.away.Load() != nil {
+		return false
+	}
 	p.looking.Lock()
 	defer p.looking.Unlock()
 	p.mu.Lock()
-	news := time.Since(p.seen) > lookAgain
+	known := time.Since(p.seen) <= lookAgain // somebody may have looked while this one waited for it
 	p.mu.Unlock()
-	if !news {
-		return true // somebody looked while this one waited for it
+	if known {
+		return true
 	}
 	ctx, cancel := context.WithTimeout(p.s.working, time.Second)
 	defer cancel()
