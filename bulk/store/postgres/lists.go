@@ -68,9 +68,10 @@ func (o *owner) unfinished(p int) (all []*list) {
 }
 
 // known returns the lists of a lane that are known and do not begin below an id.
-func (o *owner) known(p int, from message.ID) (firsts []int64) {
+func (o *owner) known(p int, from message.ID) []int64 {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	firsts := []int64{} // nil would be NULL
 	for first := range o.lists[p] {
 		if first >= from {
 			firsts = append(firsts, int64(first))
@@ -144,7 +145,7 @@ func (s *Store) unknownLists(ctx context.Context, o *owner, p int, from message.
 	var first int64
 	var ids []int64
 	err = s.each(ctx, "SELECT first, ids FROM waiting_lists WHERE connector = $1 AND priority = $2 AND first >= $3 AND first <> ALL($4) ORDER BY first LIMIT $5",
-		[]any{int16(o.connector), int16(p), int64(from), notNilIDs(o.known(p, from)), listsPage}, []any{&first, &ids}, func() error {
+		[]any{int16(o.connector), int16(p), int64(from), o.known(p, from), listsPage}, []any{&first, &ids}, func() error {
 			l := &list{o: o, priority: message.Priority(p), first: message.ID(first), todo: make([]message.ID, len(ids))}
 			for i, id := range ids {
 				l.todo[i] = message.ID(id)
@@ -156,13 +157,6 @@ func (s *Store) unknownLists(ctx context.Context, o *owner, p int, from message.
 			return nil
 		})
 	return fresh, err
-}
-
-func notNilIDs(ids []int64) []int64 {
-	if ids == nil {
-		return []int64{}
-	}
-	return ids
 }
 
 // member is a message of a list.

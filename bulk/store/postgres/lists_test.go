@@ -37,6 +37,20 @@ func (n *node) horizon(lane message.Lane, to uint64) {
 	}
 }
 
+// routed lets the second of two nodes accept messages for connector 1, which the first one has and is hinted at
+// them.
+func routed(t *testing.T, count int, options ...func(*Options)) (a, b *node, msgs []*message.Message) {
+	t.Helper()
+	url := database(t)
+	a, b = open(t, url, 1, options...), open(t, url, 2)
+	a.own(1)
+	a.looked(1)
+	msgs = b.make(count, 1)
+	b.accept(msgs)
+	a.Hinted(msgs[0].Lane(), idsOf(msgs), func(error) {})
+	return a, b, msgs
+}
+
 // TestListOfAnotherNode: what a node accepts for another one's connector is one row for all of it, which goes
 // when the last of them is claimed; none has a row of its own.
 func TestListOfAnotherNode(t *testing.T) {
@@ -81,13 +95,7 @@ func TestListOfAnotherNode(t *testing.T) {
 func TestListOutlivesItsOwner(t *testing.T) {
 	for _, clean := range []bool{true, false} {
 		t.Run(fmt.Sprintf("clean=%v", clean), func(t *testing.T) {
-			url := database(t)
-			a, b := open(t, url, 1), open(t, url, 2)
-			a.own(1)
-			a.looked(1)
-			msgs := b.make(6, 1)
-			b.accept(msgs)
-			a.Hinted(msgs[0].Lane(), idsOf(msgs), func(error) {})
+			a, b, msgs := routed(t, 6)
 			a.until("all are in the lane", func() bool { return len(a.lane) == 6 })
 			a.horizon(msgs[0].Lane(), 3)
 			a.must(submitted(msgs[0], "x"))
@@ -123,18 +131,10 @@ func (n *node) standingIn(connector uint16) (ids []message.ID) {
 // emptied waits until no claim, row or list is left. They go with a transaction about any message.
 func (n *node) emptied(m *message.Message) {
 	n.t.Helper()
-	deadline := time.Now().Add(15 * time.Second)
-	for {
+	n.eventually("claims, rows and lists are gone, as nothing waits", func() bool {
 		n.must(message.Event{Kind: message.Notified, Part: message.Reopen, Msg: m})
-		claims, rows, lists := n.rows("claims"), n.rows("waiting"), n.rows("waiting_lists")
-		if claims+rows+lists == 0 {
-			return
-		}
-		if time.Now().After(deadline) {
-			n.t.Fatalf("nothing waits, and %d claims, %d rows and %d lists are left", claims, rows, lists)
-		}
-		time.Sleep(20 * time.Millisecond)
-	}
+		return n.rows("claims")+n.rows("waiting")+n.rows("waiting_lists") == 0
+	})
 }
 
 // TestListOfAFullLane: a lane takes of a list what it has room for, and the rest later, each message once.
@@ -169,13 +169,7 @@ func TestListOfAFullLane(t *testing.T) {
 // TestRowBesideAList: a message of a list that was held and let go waits by a row of its own. Its list goes without
 // it; and the row goes when a successor found the message by the list.
 func TestRowBesideAList(t *testing.T) {
-	url := database(t)
-	a, b := open(t, url, 1), open(t, url, 2)
-	a.own(1)
-	a.looked(1)
-	msgs := b.make(3, 1)
-	b.accept(msgs)
-	a.Hinted(msgs[0].Lane(), idsOf(msgs), func(error) {})
+	a, b, msgs := routed(t, 3)
 	a.until("all are in the lane", func() bool { return len(a.lane) == 3 })
 	a.must(message.Event{Kind: message.Hold, Part: message.AllParts, Msg: msgs[1]})
 	a.must(message.Event{Kind: message.Requeue, Part: message.AllParts, Msg: msgs[1]})
@@ -290,17 +284,16 @@ func forgetNothing(t *testing.T, seed uint64) {
 			owner.change(r, connector, slices.Collect(maps.Values(all)))
 		}
 	}
-	deadline := time.Now().Add(20 * time.Second)
-	for {
-		lost := missing(nodes, owners, all)
-		if len(lost) == 0 {
-			break
+	var lost []message.ID
+	defer func() {
+		if t.Failed() {
+			t.Logf("of %d messages these stand in no lane, or twice: %v", len(all), lost)
 		}
-		if time.Now().After(deadline) {
-			t.Fatalf("of %d messages these stand in no lane, or twice: %v", len(all), lost)
-		}
-		time.Sleep(20 * time.Millisecond)
-	}
+	}()
+	nodes[0].eventually("what waits stands in a lane", func() bool {
+		lost = missing(nodes, owners, all)
+		return len(lost) == 0
+	})
 	var any *message.Message
 	for id := range all {
 		any = nodes[0].row(id)

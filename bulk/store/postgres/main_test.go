@@ -102,14 +102,18 @@ func (n *node) applied(evs []message.Event) {
 // until waits until what is true, under mu.
 func (n *node) until(what string, ok func() bool) {
 	n.t.Helper()
-	deadline := time.After(15 * time.Second)
-	for {
+	n.eventually(what, func() bool {
 		n.mu.Lock()
-		done := ok()
-		n.mu.Unlock()
-		if done {
-			return
-		}
+		defer n.mu.Unlock()
+		return ok()
+	})
+}
+
+// eventually waits until what is true. It looks when the node is told something, and now and then.
+func (n *node) eventually(what string, ok func() bool) {
+	n.t.Helper()
+	deadline := time.After(15 * time.Second)
+	for !ok() {
 		select {
 		case <-n.wake:
 		case <-time.After(50 * time.Millisecond):
