@@ -7,8 +7,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/jackc/pgx/v5/stdlib"
-
 	"protei-bulk/bulk/message"
 	"protei-bulk/bulk/store"
 )
@@ -18,7 +16,7 @@ import (
 func TestAwaiting(t *testing.T) {
 	n := open(t, database(t), 1)
 	n.own(1)
-	n.until("the feeder has looked", func() bool { return !n.owners.of(1).behind(int(message.Normal)) })
+	n.looked(1)
 	msgs := n.make(3, 1, func(m *message.Message) { m.SetParts(2) })
 	plain := n.make(1, 1, func(m *message.Message) { m.Flags &^= message.WantReceipt })
 	n.accept(slices.Concat(msgs, plain))
@@ -87,7 +85,7 @@ func TestAwaiting(t *testing.T) {
 func TestAwaitingMigrates(t *testing.T) {
 	n := open(t, database(t), 1)
 	n.own(1)
-	n.until("the feeder has looked", func() bool { return !n.owners.of(1).behind(int(message.Normal)) })
+	n.looked(1)
 	msgs := n.make(3, 1)
 	msgs[2].Flags &^= message.WantReceipt
 	n.accept(msgs)
@@ -95,12 +93,7 @@ func TestAwaitingMigrates(t *testing.T) {
 		n.must(submitted(m, m.ID.String()))
 	}
 	n.must(message.Event{Kind: message.Settle, Msg: msgs[0], Part: message.AllParts, Status: message.Unknown, At: msgs[0].SubmittedAt + 10})
-	db := stdlib.OpenDBFromPool(n.pool)
-	defer db.Close()
-	p, err := schema(db)
-	if err != nil {
-		t.Fatal(err)
-	}
+	p := n.schema()
 	if _, err := p.DownTo(t.Context(), 8); err != nil {
 		t.Fatal(err)
 	}
@@ -123,7 +116,7 @@ func TestAwaitingMigrates(t *testing.T) {
 func TestReceiptsChangeNoIndex(t *testing.T) {
 	n := open(t, database(t), 1)
 	n.own(1)
-	n.until("the feeder has looked", func() bool { return !n.owners.of(1).behind(int(message.Normal)) })
+	n.looked(1)
 	const count = 200
 	msgs := n.make(count, 1)
 	n.accept(msgs)
@@ -149,7 +142,7 @@ func TestReceiptsChangeNoIndex(t *testing.T) {
 func TestListOfWhatIsSent(t *testing.T) {
 	n := open(t, database(t), 1)
 	n.own(1)
-	n.until("the feeder has looked", func() bool { return !n.owners.of(1).behind(int(message.Normal)) })
+	n.looked(1)
 	var all, sevens []message.ID
 	for i := range 12 {
 		msgs := n.make(2, 1, func(m *message.Message) {
@@ -228,7 +221,7 @@ func TestListOfWhatWasSentBefore(t *testing.T) {
 	var ahead atomic.Int64
 	n := open(t, database(t), 1, func(o *Options) { o.Now = func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) } })
 	n.own(1)
-	n.until("the feeder has looked", func() bool { return !n.owners.of(1).behind(int(message.Normal)) })
+	n.looked(1)
 	var want []message.ID
 	for _, hours := range []time.Duration{0, 25, 49, 70} {
 		ahead.Store(int64(hours * time.Hour))

@@ -18,7 +18,7 @@ import (
 func BenchmarkMessages(b *testing.B) {
 	n := open(b, database(b), 1)
 	n.own(1)
-	n.until("the feeder has looked", func() bool { return !n.owners.of(1).behind(int(message.Normal)) })
+	n.looked(1)
 	const bulk, ahead = 100, 16
 	all := make([][]*message.Message, (b.N+bulk-1)/bulk)
 	for i := range all {

@@ -23,7 +23,7 @@ func TestFeederOfAFullLane(t *testing.T) {
 	})
 	b := open(t, db, 4)
 	a.own(1)
-	a.until("the feeder has looked", func() bool { return !a.owners.of(1).behind(int(message.Normal)) })
+	a.looked(1)
 	// Older than a walk that goes on would look, and in today's partition.
 	old := b.make(30, 1)
 	before := time.Now().Add(-3 * lateCommit)

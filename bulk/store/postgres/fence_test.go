@@ -17,7 +17,7 @@ func TestFencedClaimHoldsUpNobody(t *testing.T) {
 	a.own(1)
 	a.own(2)
 	for _, connector := range []uint16{1, 2} {
-		a.until("the feeder has looked", func() bool { return !a.owners.of(connector).behind(int(message.Normal)) })
+		a.looked(connector)
 	}
 	waiting := a.make(claimAhead+10, 1) // the last ten are not claimed as they come
 	a.accept(waiting)
@@ -48,7 +48,7 @@ func TestFencedClaimHoldsUpNobody(t *testing.T) {
 func TestRefusedChangeLeavesNoTrace(t *testing.T) {
 	a := open(t, database(t), 1)
 	a.own(1)
-	a.until("the feeder has looked", func() bool { return !a.owners.of(1).behind(int(message.Normal)) })
+	a.looked(1)
 	m := a.make(1, 1)[0]
 	a.accept([]*message.Message{m})
 	a.until("it is in its lane", func() bool { return len(a.lane) == 1 })

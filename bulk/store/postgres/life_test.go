@@ -14,7 +14,7 @@ import (
 func TestLifeOfAMessage(t *testing.T) {
 	n := open(t, database(t), 3)
 	n.own(1)
-	n.until("the feeder has looked", func() bool { return !n.owners.of(1).behind(int(message.Normal)) })
+	n.looked(1)
 	msgs := n.make(3, 1)
 	n.accept(msgs)
 	n.until("all are in the lane", func() bool { return len(n.lane) == 3 })
@@ -76,7 +76,7 @@ func TestTakeover(t *testing.T) {
 	url := database(t)
 	a := open(t, url, 1)
 	a.own(1)
-	a.until("the feeder has looked", func() bool { return !a.owners.of(1).behind(int(message.Normal)) })
+	a.looked(1)
 	claimed := a.make(4, 1)
 	a.accept(claimed)
 	a.until("all are in the lane", func() bool { return len(a.lane) == 4 })
@@ -121,7 +121,7 @@ func TestTakeover(t *testing.T) {
 func TestHorizon(t *testing.T) {
 	n := open(t, database(t), 1)
 	n.own(1)
-	n.until("the feeder has looked", func() bool { return !n.owners.of(1).behind(int(message.Normal)) })
+	n.looked(1)
 	msgs := n.make(claimAhead+500, 1)
 	n.accept(msgs)
 	n.until("all are in the lane", func() bool { return len(n.lane) == len(msgs) })
@@ -160,7 +160,7 @@ func TestLaneForgetsWhoLeft(t *testing.T) {
 	n := open(t, database(t), 1)
 	n.own(1)
 	o := n.owners.of(1)
-	n.until("the feeder has looked", func() bool { return !o.behind(int(message.Normal)) })
+	n.looked(1)
 	const bulk, rounds = 500, 20
 	for i := range rounds {
 		msgs := n.make(bulk, 1)

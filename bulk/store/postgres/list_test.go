@@ -13,7 +13,7 @@ import (
 func TestListOfWhatWaits(t *testing.T) {
 	n := open(t, database(t), 1)
 	n.own(1)
-	n.until("the feeder has looked", func() bool { return !n.owners.of(1).behind(int(message.Normal)) })
+	n.looked(1)
 	var want []message.ID
 	for i, connector := range []uint16{1, 2, 1, 2} { // 1: claimed; 2: nobody's
 		msgs := n.make(3, connector, func(m *message.Message) { m.Account = uint32(7 + i%2) })

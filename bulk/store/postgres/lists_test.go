@@ -10,16 +10,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/jackc/pgx/v5/stdlib"
-
 	"protei-bulk/bulk/message"
 	"protei-bulk/bulk/store"
 )
-
-func (n *node) looked(connector uint16) {
-	n.t.Helper()
-	n.until("the feeder has looked", func() bool { return !n.owners.of(connector).behind(int(message.Normal)) })
-}
 
 // rows returns how many rows a table has.
 func (n *node) rows(table string) int {
@@ -214,12 +207,7 @@ func TestListsMigrate(t *testing.T) {
 	n := open(t, database(t), 1)
 	msgs := n.make(3, 1)
 	n.accept(msgs)
-	db := stdlib.OpenDBFromPool(n.pool)
-	defer db.Close()
-	p, err := schema(db)
-	if err != nil {
-		t.Fatal(err)
-	}
+	p := n.schema()
 	if _, err := p.DownTo(t.Context(), 9); err != nil {
 		t.Fatal(err)
 	}

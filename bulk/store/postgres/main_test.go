@@ -9,6 +9,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5/stdlib"
+	"github.com/pressly/goose/v3"
+
 	"protei-bulk/bulk/message"
 	"protei-bulk/bulk/store"
 	"protei-bulk/internal/servers"
@@ -123,6 +126,18 @@ func (n *node) eventually(what string, ok func() bool) {
 	}
 }
 
+// schema returns what takes the database to other versions of the schema.
+func (n *node) schema() *goose.Provider {
+	n.t.Helper()
+	db := stdlib.OpenDBFromPool(n.pool)
+	n.t.Cleanup(func() { _ = db.Close() })
+	p, err := schema(db)
+	if err != nil {
+		n.t.Fatal(err)
+	}
+	return p
+}
+
 // lease makes the node the holder of a connector's lease under a higher epoch than before.
 func (n *node) lease(connector uint16) int64 {
 	n.t.Helper()
@@ -142,6 +157,12 @@ func (n *node) own(connector uint16) []store.LaneState {
 		n.t.Fatal(err)
 	}
 	return states
+}
+
+// looked waits until the feeder of a connector's lanes has looked at all that waited when it began.
+func (n *node) looked(connector uint16) {
+	n.t.Helper()
+	n.until("the feeder has looked", func() bool { return !n.owners.of(connector).behind(int(message.Normal)) })
 }
 
 // make makes messages for a connector that are not accepted yet.
