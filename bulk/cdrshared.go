@@ -86,14 +86,25 @@ func (p *Platform) cdrBook(known bool) (string, error) {
 // cdrSeq is the number of the last transaction whose records the files have.
 func cdrSeq(pos cdr.Position) int64 { return int64(binary.BigEndian.Uint64(pos[8:])) }
 
+// cdrOutbox brings records from the store into the files. What the files have durably is forgotten in
+// the store with the page after it, at the latest, and before the node ends: what stays there longer
+// looks as if nobody had written it, and is written again by another node one day.
+type cdrOutbox struct {
+	store *postgres.Store
+	files *cdr.Writer
+	// forgotten is what the store does not have any more.
+	forgotten cdr.Position
+}
+
 // startCDR begins to bring records from the store into the files.
 func (p *Platform) startCDR(s *postgres.Store) {
+	o := cdrOutbox{store: s, files: p.cdr}
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
 		for ctx.Err() == nil {
-			more, err := p.bringCDR(ctx, s)
+			more, err := o.bring(ctx)
 			wait := cdrLook
 			switch {
 			case err != nil && ctx.Err() == nil:
@@ -109,27 +120,40 @@ func (p *Platform) startCDR(s *postgres.Store) {
 		cancel()
 		<-done
 		for { // what came since; the rest is in the store
-			if more, err := p.bringCDR(ctx, s); err != nil || !more {
+			if more, err := o.bring(ctx); err != nil || !more {
 				return err
 			}
 		}
 	})
 }
 
-// bringCDR moves one page of records, and reports whether there may be more.
-func (p *Platform) bringCDR(ctx context.Context, s *postgres.Store) (more bool, err error) {
-	list, err := s.LoadRecords(ctx, cdrSeq(p.cdr.Position()), cdrPage)
-	if err != nil || len(list) == 0 {
+// bring moves one page of records, and reports whether there may be more.
+func (o *cdrOutbox) bring(ctx context.Context) (more bool, err error) {
+	list, err := o.store.LoadRecords(ctx, cdrSeq(o.files.Position()), cdrPage)
+	if err != nil {
 		return false, err
 	}
 	for _, r := range list {
-		if err := p.cdr.AppendEncoded(r.Text, cdrPosition(uint64(r.Seq))); err != nil {
+		if err := o.files.AppendEncoded(r.Text, cdrPosition(uint64(r.Seq))); err != nil {
 			return false, err
 		}
 	}
-	last := list[len(list)-1].Seq
-	if err := p.cdr.SyncTo(ctx, cdrPosition(uint64(last))); err != nil {
-		return false, err
+	return len(list) == cdrPage, o.forget(ctx)
+}
+
+// forget drops from the store what the files have, those of a step before included that was cut off
+// in between.
+func (o *cdrOutbox) forget(ctx context.Context) error {
+	pos := o.files.Position()
+	if pos == o.forgotten {
+		return nil
 	}
-	return len(list) == cdrPage, s.DropRecords(ctx, last)
+	if err := o.files.SyncTo(ctx, pos); err != nil {
+		return err
+	}
+	if err := o.store.DropRecords(ctx, cdrSeq(pos)); err != nil {
+		return err
+	}
+	o.forgotten = pos
+	return nil
 }

@@ -156,7 +156,8 @@ func TestClusterCDRsAdopted(t *testing.T) {
 		}
 	}
 	if rest := ask("SELECT count(*) FROM cdr_outbox"); rest != "0" {
-		t.Errorf("the records of %s transactions are in no file", rest)
+		t.Errorf("the records of %s transactions are in the database still, of node, book and number, the book's last one claimed:\n%s", rest,
+			ask("SELECT node, book, seq, writing FROM cdr_outbox JOIN cdr_books USING (book) ORDER BY seq LIMIT 50"))
 	}
 	assertCDRs(t, r.led, filepath.Join(data[0], "cdr"), filepath.Join(data[1], "cdr"))
 }
