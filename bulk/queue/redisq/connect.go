@@ -49,12 +49,13 @@ func ParseURL(text string) (rueidis.ClientOption, error) {
 		port = "26379"
 	}
 	for address := range strings.SplitSeq(u.Host, ",") {
-		host, _, err := net.SplitHostPort(address)
-		if err != nil {
-			host = strings.Trim(address, "[]")
-			address = net.JoinHostPort(host, port)
+		if _, _, err := net.SplitHostPort(address); err != nil {
+			address = net.JoinHostPort(strings.Trim(address, "[]"), port)
 		}
-		if host == "" {
+		switch host, _, err := net.SplitHostPort(address); {
+		case err != nil: // a bracket without its other one
+			return o, fmt.Errorf("%s names a server that is none: %w", shown, err)
+		case host == "":
 			return o, fmt.Errorf("%s names a server without a host", shown)
 		}
 		o.InitAddress = append(o.InitAddress, address)

@@ -54,6 +54,7 @@ func TestRefusals(t *testing.T) {
 		{"with a wrong password", "redis://:hush@" + locked.Addr, "WRONGPASS"},
 		{"nobody there", "redis://127.0.0.1:1", "reach Redis at 127.0.0.1:1"},
 		{"no Redis", "http://127.0.0.1", "is none of redis://"},
+		{"half a bracket", "redis://a]b", "names a server that is none"},
 		{"two servers", "redis://a:1,b:2", "use redis+sentinel"},
 		{"a database by name", "redis://a/main", "is no number"},
 		{"Sentinel without a name", "redis+sentinel://a", "add ?master=NAME"},

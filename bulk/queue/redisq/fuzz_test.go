@@ -15,7 +15,7 @@ import (
 func FuzzURL(f *testing.F) {
 	for _, seed := range []string{
 		"redis://:%s@h:6379/0", "rediss://u:%s@[::1]", "redis+sentinel://u:%s@h:1,h2/3?sentinel_user=a&sentinel_password=x", "redis+sentinel://h,/0?sentinel_password=%s",
-		"redis://u:%s@h/x", "redis://a,b/%s", "http://u:%s@h/", "redis://u:%s@h/%zz",
+		"redis://u:%s@h/x", "redis://a,b/%s", "http://u:%s@h/", "redis://u:%s@h/%zz", "redis://h]x",
 	} {
 		f.Add(seed)
 	}
