@@ -33,7 +33,7 @@ for name in "${@:-$known}"; do for name in $name; do
   grep -qxF "$name" <<<"$known" || { echo "no fuzz target $name; they are: $known"; exit 2; }
   dir=${name%/*} target=${name##*/}
   binary=$built/${dir//\//_}.test
-  [ -x "$binary" ] || go test -c -fuzz . -o "$binary" "./$dir"
+  [ -x "$binary" ] || go test -c -gcflags="$(go list -m)/...=-d=libfuzzer" -o "$binary" "./$dir"
   log=$built/log begin=$SECONDS
   echo "fuzz $name: $cases cases"
   # SIGINT ends a target as the end of its cases does. Each new input is made smaller with at most 100 tries: the 60 s that

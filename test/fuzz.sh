@@ -11,7 +11,7 @@ export each work cache
 package() {
   local dir=$1 binary=$work/${1//\//_} target cases
   shift
-  go test -c -fuzz . -o "$binary" "./$dir" || exit 255
+  go test -c -gcflags="$(go list -m)/...=-d=libfuzzer" -o "$binary" "./$dir" || exit 255
   cd "$dir"
   for target; do
     # Each new input is made smaller with at most 100 tries: the 60 s that are usual would take all the time.
