@@ -329,7 +329,7 @@ func (b *bench) measure(ctx context.Context, d *drive.Driver, c *drive.Counters)
 	if b.opts.profile != "" {
 		go b.saveProfile()
 	}
-	cycles, _, err := gcPauses(b.at.Pprof)
+	before, err := gcStops(b.at.HTTP)
 	if err != nil {
 		return err
 	}
@@ -340,7 +340,7 @@ func (b *bench) measure(ctx context.Context, d *drive.Driver, c *drive.Counters)
 	}
 	end, wall := b.look(c), time.Since(at)
 	latency := c.Latency.Sorted()
-	cyclesNow, pauses, err := gcPauses(b.at.Pprof)
+	stopped, err := gcStops(b.at.HTTP)
 	if err != nil {
 		return err
 	}
@@ -352,7 +352,7 @@ func (b *bench) measure(ctx context.Context, d *drive.Driver, c *drive.Counters)
 	if b.opts.gobench {
 		return err
 	}
-	printPauses(pauses[:min(len(pauses), cyclesNow-cycles)], cyclesNow-cycles)
+	stopped.since(before).print()
 	fmt.Printf("  drain        %v until the last receipt; %d accepted in all, %d receipts, %d refused, %d errors\n",
 		time.Since(drainFrom).Round(time.Millisecond), c.Accepted.Load(), c.Receipts.Load(), c.Refused.Load(), c.Errors.Load())
 	fmt.Printf("  in all       %.0f messages/s from the first request to the last receipt\n", float64(c.Receipts.Load())/time.Since(began).Seconds())

@@ -1,56 +1,92 @@
 package main
 
 import (
+	"bufio"
+	"errors"
 	"fmt"
-	"io"
 	"net/http"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
 )
 
-// gcPauses asks a process for how many garbage collections it has had and how long all goroutines stood
-// still in each of the last 256 of them, newest first.
-func gcPauses(pprof string) (cycles int, pauses []time.Duration, err error) {
-	resp, err := http.Get("http://" + pprof + "/debug/pprof/heap?debug=1")
-	if err != nil {
-		return 0, nil, fmt.Errorf("ask for the pauses of the garbage collector: %w", err)
-	}
-	defer resp.Body.Close()
-	text, err := io.ReadAll(resp.Body)
-	if err != nil {
-		return 0, nil, fmt.Errorf("read the pauses of the garbage collector: %w", err)
-	}
-	var ring []string
-	for line := range strings.Lines(string(text)) {
-		name, value, _ := strings.Cut(strings.TrimPrefix(strings.TrimSpace(line), "# "), " = ")
-		switch name {
-		case "PauseNs":
-			ring = strings.Fields(strings.Trim(value, "[]"))
-		case "NumGC":
-			if cycles, err = strconv.Atoi(value); err != nil {
-				return 0, nil, fmt.Errorf("number of garbage collections: %w", err)
-			}
-		}
-	}
-	// The last is at (NumGC+255) % 256: runtime.MemStats.
-	for i := range min(len(ring), cycles) {
-		ns, err := strconv.ParseInt(ring[(cycles-1-i+len(ring))%len(ring)], 10, 64)
-		if err != nil {
-			return 0, nil, fmt.Errorf("pause of a garbage collection: %w", err)
-		}
-		pauses = append(pauses, time.Duration(ns))
-	}
-	return cycles, pauses, nil
+// stops counts for how long the garbage collector of a process stopped all goroutines, at each of its
+// stops: two in a cycle.
+type stops []stopBucket
+
+// stopBucket counts the stops up to a length, those of shorter buckets included.
+type stopBucket struct {
+	upTo float64 // seconds; +Inf: all
+	n    int64
 }
 
-// printPauses prints the pauses of the measured time's last cycles, of so many.
-func printPauses(pauses []time.Duration, cycles int) {
-	n := len(pauses)
-	if n == 0 {
+const stopMetric = "protei_bulk_gc_pause_seconds_bucket{le=\""
+
+// gcStops asks the platform at an address for all stops since its start. An older one tells none.
+func gcStops(address string) (stops, error) {
+	resp, err := http.Get("http://" + address + "/metrics")
+	if err != nil {
+		return nil, fmt.Errorf("ask for the pauses of the garbage collector: %w", err)
+	}
+	defer resp.Body.Close()
+	var all stops
+	lines := bufio.NewScanner(resp.Body)
+	for lines.Scan() {
+		text, ok := strings.CutPrefix(lines.Text(), stopMetric)
+		if !ok {
+			continue
+		}
+		le, n, _ := strings.Cut(text, "\"} ")
+		upTo, err := strconv.ParseFloat(le, 64)
+		count, err2 := strconv.ParseFloat(n, 64)
+		if err = errors.Join(err, err2); err != nil {
+			return nil, fmt.Errorf("%s: %w", lines.Text(), err)
+		}
+		all = append(all, stopBucket{upTo, int64(count)})
+	}
+	if err := lines.Err(); err != nil {
+		return nil, fmt.Errorf("read the pauses of the garbage collector: %w", err)
+	}
+	return all, nil
+}
+
+// since takes off those of an earlier look.
+func (s stops) since(before stops) stops {
+	rest := make(stops, len(s))
+	for i := range s {
+		rest[i] = s[i]
+		if i < len(before) {
+			rest[i].n -= before[i].n
+		}
+	}
+	return rest
+}
+
+// within returns a time that so many of a thousand stops were not longer than: the end of a bucket, or 0
+// when it is in the last one.
+func (s stops) within(mille int64) time.Duration {
+	all := s[len(s)-1].n
+	for _, b := range s[:len(s)-1] {
+		if b.n*1000 >= all*mille {
+			return time.Duration(b.upTo * float64(time.Second))
+		}
+	}
+	return 0
+}
+
+// goal is what a stop should not take longer than.
+const goal = 2 * time.Millisecond
+
+func (s stops) print() {
+	if len(s) == 0 || s[len(s)-1].n == 0 {
 		return
 	}
-	slices.Sort(pauses)
-	fmt.Printf("  GC pauses    p50 %v  p99 %v  max %v in %d of %d cycles\n", round(pauses[n/2]), round(pauses[n*99/100]), round(pauses[n-1]), n, cycles)
+	all, short := s[len(s)-1].n, int64(0)
+	for _, b := range s {
+		if b.upTo <= goal.Seconds() {
+			short = b.n
+		}
+	}
+	fmt.Printf("  GC pauses    half ≤ %v, 99 %% ≤ %v, the longest ≤ %v; %.2f %% of %d are shorter than %v\n",
+		round(s.within(500)), round(s.within(990)), round(s.within(1000)), 100*float64(short)/float64(all), all, goal)
 }

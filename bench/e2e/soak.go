@@ -130,12 +130,10 @@ func (b *bench) watch(ctx context.Context, c *drive.Counters) ([]soakSample, err
 	each := b.opts.duration / soakLooks
 	c.Latency.Reset()
 	before, at := c.Accepted.Load(), began
-	cycles, _, err := gcPauses(b.at.Pprof)
+	stopped, err := gcStops(b.at.HTTP)
 	if err != nil {
 		return nil, err
 	}
-	from := cycles
-	var pauses []time.Duration
 	for i := 1; i <= soakLooks; i++ {
 		if err := pause.For(ctx, time.Until(began.Add(time.Duration(i)*each))); err != nil {
 			return samples, err
@@ -152,12 +150,6 @@ func (b *bench) watch(ctx context.Context, c *drive.Counters) ([]soakSample, err
 			return samples, err
 		}
 		samples = append(samples, s)
-		cyclesNow, ring, err := gcPauses(b.at.Pprof)
-		if err != nil {
-			return samples, err
-		}
-		pauses = append(pauses, ring[:min(len(ring), cyclesNow-cycles)]...)
-		cycles = cyclesNow
 		if i%10 == 0 {
 			fmt.Printf("  %6s", s.at.Round(time.Second))
 			for _, v := range vitals {
@@ -166,7 +158,11 @@ func (b *bench) watch(ctx context.Context, c *drive.Counters) ([]soakSample, err
 			fmt.Println()
 		}
 	}
-	printPauses(pauses, cycles-from)
+	now, err := gcStops(b.at.HTTP)
+	if err != nil {
+		return samples, err
+	}
+	now.since(stopped).print()
 	return samples, nil
 }
 

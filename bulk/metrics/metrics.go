@@ -47,7 +47,7 @@ func New(opts Options) (*Metrics, error) {
 	})
 	build.Set(1)
 	for _, c := range []prometheus.Collector{
-		build, newProcess(opts.Root),
+		build, newProcess(opts.Root), newGCPauses(),
 		collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 	} {
