@@ -249,6 +249,9 @@ func (b *bench) launch(name, ready string, v any, args ...string) (*exec.Cmd, er
 	defer log.Close()
 	cmd := exec.Command(b.opts.binary, args...)
 	cmd.Stdout, cmd.Stderr = log, log
+	if b.opts.mode == "soak" {
+		cmd.Env = append(os.Environ(), soakSettings(b.opts.duration)...)
+	}
 	if err := cmd.Start(); err != nil {
 		return nil, err
 	}

@@ -26,7 +26,28 @@ const (
 	soakLooks  = 180 // figures of a run
 	soakWarmup = 0.2 // of a run: caches fill
 	soakBytes  = 450 // that a message takes at most, CDR and indexes included
+	// soakKept is the part of a run for which messages and CDRs are kept: as after a month, old ones go all
+	// the time while new ones come. Where that is less than soakMin none goes.
+	soakKept = 6
+	soakMin  = time.Minute
 )
+
+// soakRetention returns for how long a run keeps messages and CDRs, or 0: to its end.
+func soakRetention(run time.Duration) time.Duration {
+	if keep := run / soakKept; keep >= soakMin {
+		return keep
+	}
+	return 0
+}
+
+// soakSettings are environment variables of the platform.
+func soakSettings(run time.Duration) []string {
+	keep := soakRetention(run)
+	if keep == 0 {
+		return nil
+	}
+	return []string{"PROTEI_BULK_RETENTION=" + keep.String(), "PROTEI_BULK_CDR_KEEP=" + keep.String()}
+}
 
 // vital is one figure that has to stay flat.
 type vital struct {
@@ -51,10 +72,11 @@ type soakSample struct {
 	at         time.Duration // since the start
 	p99        time.Duration // since the look before
 	rate       float64       // accepted since the look before
+	accepted   int64         // since the platform began
 	rss        int64
 	goroutines int
 	files      int
-	perMessage float64 // bytes of disk, without journal and WAL
+	perMessage float64 // bytes of disk for each message that is kept, without journal and WAL
 	logs       int64   // bytes of journal and WAL
 }
 
@@ -120,8 +142,12 @@ func (b *bench) fits() (rate int, err error) {
 	if err := syscall.Statfs(b.dir, &disk); err != nil {
 		return 0, err
 	}
+	kept := b.opts.duration
+	if keep := soakRetention(b.opts.duration); keep > 0 {
+		kept = 2 * keep // files and tables go as a whole
+	}
 	free := float64(disk.Bavail) * float64(disk.Bsize)
-	return int(free * 0.8 / soakBytes / b.opts.duration.Seconds()), nil
+	return int(free * 0.8 / soakBytes / kept.Seconds()), nil
 }
 
 func (b *bench) watch(ctx context.Context, c *drive.Counters) ([]soakSample, error) {
@@ -146,7 +172,8 @@ func (b *bench) watch(ctx context.Context, c *drive.Counters) ([]soakSample, err
 		n, now := c.Accepted.Load(), time.Now()
 		s.rate = float64(n-before) / now.Sub(at).Seconds()
 		before, at = n, now
-		if err := b.vitals(ctx, &s, n); err != nil {
+		s.accepted = n
+		if err := b.vitals(ctx, &s, n-gone(samples, s.at, soakRetention(b.opts.duration))); err != nil {
 			return samples, err
 		}
 		samples = append(samples, s)
@@ -166,7 +193,20 @@ func (b *bench) watch(ctx context.Context, c *drive.Counters) ([]soakSample, err
 	return samples, nil
 }
 
-// vitals looks at the process and its files.
+// gone returns how many messages are past retention at a time of the run.
+func gone(samples []soakSample, at, keep time.Duration) (n int64) {
+	if keep == 0 {
+		return 0
+	}
+	for i := range samples {
+		if samples[i].at <= at-keep {
+			n = samples[i].accepted
+		}
+	}
+	return n
+}
+
+// vitals looks at the process and its files, which keep so many messages.
 func (b *bench) vitals(ctx context.Context, s *soakSample, messages int64) error {
 	pid := b.serve.Process.Pid
 	s.rss = drive.RSS(pid)

@@ -58,3 +58,19 @@ func TestSoakDrawing(t *testing.T) {
 		t.Errorf("%d lines, want %d", n, len(vitals))
 	}
 }
+
+// TestGone: what was accepted longer ago than messages are kept.
+func TestGone(t *testing.T) {
+	samples := []soakSample{{at: 10 * time.Second, accepted: 100}, {at: 20 * time.Second, accepted: 200}, {at: 30 * time.Second, accepted: 300}}
+	for _, c := range []struct {
+		at, keep time.Duration
+		want     int64
+	}{{40 * time.Second, 0, 0}, {40 * time.Second, 35 * time.Second, 0}, {40 * time.Second, 20 * time.Second, 200}, {45 * time.Second, 20 * time.Second, 200}} {
+		if n := gone(samples, c.at, c.keep); n != c.want {
+			t.Errorf("kept for %v, at %v: %d, want %d", c.keep, c.at, n, c.want)
+		}
+	}
+	if soakRetention(30*time.Minute) != 5*time.Minute || soakRetention(5*time.Minute) != 0 {
+		t.Error("a run of half an hour keeps messages for 5 minutes, a short one all")
+	}
+}
