@@ -55,7 +55,8 @@ func (s Stages) At(elapsed time.Duration) (int, float64, bool) {
 	for _, to := range s {
 		if elapsed < to.At {
 			share := float64(elapsed-from.At) / float64(to.At-from.At)
-			return from.Users + int(math.Round(share*float64(to.Users-from.Users))), 0, false
+			n := from.Users + int(math.Round(share*float64(to.Users-from.Users)))
+			return min(max(n, min(from.Users, to.Users)), max(from.Users, to.Users)), 0, false // large ones are rounded
 		}
 		from = to
 	}

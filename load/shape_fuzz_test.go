@@ -12,7 +12,7 @@ import (
 // FuzzParseShape: a shape that can be read has users and an end, goes from corner to corner,
 // and an error says which stage it is about.
 func FuzzParseShape(f *testing.F) {
-	for _, seed := range []string{"0s:0,60s:100,120s:0", "Spike", " soak ", "1h30m:5", "0:1,,", "1:9223372036854775807", "1e8:1,1e-9:2", ":", "inf:1", "0x1p4:3"} {
+	for _, seed := range []string{"0s:0,60s:100,120s:0", "Spike", " soak ", "1h30m:5", "0:1,,", "1:9223372036854775807", "1e8:1,1e-9:2", ":", "inf:1", "0x1p4:3", "9233721:9223372036854775"} {
 		f.Add(seed, 0, int64(0))
 		f.Add(seed, 1000, int64(time.Minute))
 	}
