@@ -79,10 +79,15 @@ func OpenBook(ctx context.Context, opts BookOptions) (*Book, error) {
 // Rows returns the rules by number. The caller must not change them.
 func (b *Book) Rows() []Row { return *b.rows.Load() }
 
-// Ordered returns the rules in the order in which they decide, by priority.
+// Ordered returns the rules in the order in which they decide; one with several prefixes
+// stands where the longest of them does.
 func (b *Book) Ordered() []Row {
 	rows := slices.Clone(b.Rows())
-	slices.SortStableFunc(rows, func(x, y Row) int { return y.Priority - x.Priority })
+	first := make(map[uint32]place, len(rows))
+	for i := range rows {
+		first[rows[i].ID] = slices.MinFunc(placesOf(&rows[i], i), before)
+	}
+	slices.SortFunc(rows, func(x, y Row) int { return before(first[x.ID], first[y.ID]) })
 	return rows
 }
 

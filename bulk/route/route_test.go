@@ -462,6 +462,27 @@ func (s *tables) ReplaceRoutes(_ context.Context, rows []route.Row) error {
 	return s.fail
 }
 
+func TestListedInTheOrderInWhichTheyDecide(t *testing.T) {
+	prefixed := func(id uint32, priority int, prefixes ...string) route.Row {
+		return route.Row{ID: id, Rule: route.Rule{Name: strings.Join(prefixes, "+"), Priority: priority, Match: route.Match{Prefixes: prefixes}}}
+	}
+	store := &tables{rows: []route.Row{
+		prefixed(1, 0), prefixed(2, 0, "993"), prefixed(3, 0, "7", "99361"), prefixed(4, -1, "993612"), prefixed(5, 3),
+		{ID: 6, Rule: route.Rule{Name: "sender", Match: route.Match{Senders: []string{"VIP"}}}},
+	}}
+	b, err := route.OpenBook(context.Background(), route.BookOptions{Store: store})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []uint32
+	for _, r := range b.Ordered() {
+		got = append(got, r.ID)
+	}
+	if want := []uint32{5, 3, 2, 6, 1, 4}; !slices.Equal(got, want) {
+		t.Errorf("%d, want %d", got, want)
+	}
+}
+
 func TestReplaceIsAllOrNothing(t *testing.T) {
 	ctx, store, published := context.Background(), &tables{}, 0
 	b, err := route.OpenBook(ctx, route.BookOptions{
