@@ -175,6 +175,7 @@ func (b visitor) rules(url string) {
 	b.Has("#ruleform .field.wrong .error", "97x")
 	b.Fill("#r-prefixes", "971, 973")
 	b.Fill("#r-priority", "20")
+	b.Fill("#r-price", "0.035")
 	b.Click("#addwindow")
 	b.Fill("#r-windows-0-days", "someday")
 	b.Click("#save")
@@ -182,6 +183,7 @@ func (b visitor) rules(url string) {
 	b.Fill("#r-windows-0-days", "mon-fri")
 	b.Click("#save")
 	b.Has("#routes td", "+971, 973")
+	b.Has("#routes td", "0.035")
 	add("rest", "", "second")
 	b.Until("two rules in order", `[...document.querySelectorAll('#routes tbody tr td:nth-child(2)')].map(e => e.textContent).join() === 'gulf,rest'`)
 

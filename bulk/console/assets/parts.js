@@ -1,5 +1,5 @@
 // What several pages of the console use: fields, badges, times, lists, and a GSM counter.
-import { html, Empty, count, none, useLayoutEffect, useRef, useState } from './ui.js';
+import { html, Empty, none, useLayoutEffect, useRef, useState } from './ui.js';
 import { Table } from './table.js';
 import { named, t } from './strings.js';
 import { session } from './net.js';
@@ -123,4 +123,5 @@ export function measure(text, encoding = 'AUTO') {
 // seesAll says whether the role sees what belongs to other accounts.
 export const seesAll = () => session.now?.role !== 'customer';
 
-export const amount = v => v == null ? none : typeof v === 'number' ? count(v) : v;
+// amount is money, to the last of its six digits.
+export const amount = v => typeof v === 'number' ? v.toLocaleString('en', { maximumFractionDigits: 6 }) : v ?? none;

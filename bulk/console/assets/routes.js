@@ -3,7 +3,7 @@ import { html, Ask, none, useState } from './ui.js';
 import { Table } from './table.js';
 import { named, t } from './strings.js';
 import { ask, useAsked } from './net.js';
-import { Badge, Field, Loading, Nothing, Wrong, may, restOf, useForm } from './parts.js';
+import { Badge, Field, Loading, Nothing, Wrong, amount, may, restOf, useForm } from './parts.js';
 import { RuleForm } from './ruleform.js';
 import { RuleOrder } from './ruleorder.js';
 
@@ -22,6 +22,7 @@ const ruleColumns = (edit, remove) => [
   ...(may('routes') ? [{ key: 'act', label: '', width: 17, get: () => '', show: (v, r) => html`<span class="row"><button class="small" data-act="edit" onClick=${() => edit(r)}>${t('edit')}</button><button class="small danger" data-act="delete" onClick=${() => remove(r)}>${t('delete')}</button></span>` }] : []),
   { key: 'match', label: t('matches'), width: 24, grow: true, get: r => takes(r.match), show: v => html`<bdi>${v}</bdi>` },
   { key: 'strategy', label: t('strategy'), width: 22, get: r => t('strategy_' + r.strategy) }, { key: 'targets', label: t('targets'), width: 16, get: r => r.targets.map(a => a.connector).join(', '), show: v => html`<bdi dir="ltr">${v}</bdi>` },
+  { key: 'price', label: t('price'), num: true, width: 11, get: r => r.price, show: v => amount(v) },
   { key: 'state', label: t('state'), width: 13, get: r => t(r.disabled ? 'disabled' : 'active'), show: (v, r) => html`<${Badge} state=${r.disabled ? 'disabled' : 'active'}/>` },
 ];
 const judgedColumns = [
