@@ -88,11 +88,15 @@ func renew(into reflect.Value, object string) {
 func valueFault(name string, err error) intake.Refusal {
 	var wrong *json.UnmarshalTypeError
 	if errors.As(err, &wrong) {
-		place := name
+		place, what := name, "is a JSON "+wrong.Value
+		if number, ok := strings.CutPrefix(wrong.Value, "number "); ok {
+			what = "is " + number
+		}
 		if wrong.Field != "" {
 			place += "/" + strings.ReplaceAll(wrong.Field, ".", "/")
+			what = wrong.Field + " " + what
 		}
-		return intake.Refusal{Code: intake.WrongType, Field: name, Pointer: "/" + place, Detail: fmt.Sprintf("is a JSON %s where %s is needed", wrong.Value, typeWord(wrong.Type))}
+		return intake.Refusal{Code: intake.WrongType, Field: name, Pointer: "/" + place, Detail: fmt.Sprintf("%s where %s is needed", what, typeWord(wrong.Type))}
 	}
 	return intake.Refusal{Code: "invalid_" + intake.Code(name), Field: name, Detail: strings.TrimPrefix(err.Error(), "json: ")}
 }
@@ -108,8 +112,10 @@ func typeWord(t reflect.Type) string {
 		return "an array"
 	case reflect.Map, reflect.Struct:
 		return "an object"
-	default:
+	case reflect.Float32, reflect.Float64:
 		return "a number"
+	default:
+		return "a whole number"
 	}
 }
 

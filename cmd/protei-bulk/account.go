@@ -1,7 +1,10 @@
 package main
 
 import (
+	"context"
+	"encoding/json"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -19,17 +22,36 @@ type accountReply struct {
 	TPS      float64 `json:"tps"`
 	Disabled bool    `json:"disabled"`
 	DLRURL   string  `json:"dlr_url"`
-	APIKey   string  `json:"api_key"`
-	Password string  `json:"password"`
-	Secret   string  `json:"webhook_secret"`
+
+	Burst         int         `json:"burst"`
+	DailyQuota    int64       `json:"daily_quota"`
+	MonthlyQuota  int64       `json:"monthly_quota"`
+	TimeZone      string      `json:"time_zone"`
+	MaxBinds      int         `json:"max_binds"`
+	Window        int         `json:"window"`
+	Sender        string      `json:"default_sender"`
+	Senders       []string    `json:"senders"`
+	SMPPAllow     []string    `json:"smpp_allow"`
+	Billing       string      `json:"billing"`
+	Currency      string      `json:"currency"`
+	Price         json.Number `json:"price"`
+	CreditLimit   json.Number `json:"credit_limit"`
+	Parent        uint32      `json:"parent"`
+	SharedBalance bool        `json:"shared_balance"`
+
+	APIKey   string `json:"api_key"`
+	Password string `json:"password"`
+	Secret   string `json:"webhook_secret"`
 }
 
 func newAccountCommand(env *environment) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "account",
 		Short: "Manage accounts, API keys and passwords",
+		Long:  "Manages accounts, API keys and passwords. ID is an account's number, its name, or me.",
 		Example: `  protei-bulk account list
   protei-bulk account create acme --system-id acme --tps 500
+  protei-bulk account set acme --tps 200 --price 0.045
   protei-bulk account key create 3 --name laptop
   protei-bulk account reset-admin --data ./data      (offline: the platform is stopped)`,
 	}
@@ -147,8 +169,57 @@ func accountCreate(c *restClient) *cobra.Command {
 	return cmd
 }
 
+// onAccount sends one call about an account, which is named by its number, its name or me.
+func (c *restClient) onAccount(cmd *cobra.Command, method, account, path string, body, into any) error {
+	if account != "me" {
+		ids, err := c.accountIDs(cmd.Context(), account)
+		if err != nil {
+			return err
+		}
+		account = strconv.FormatUint(uint64(ids[0]), 10)
+	}
+	return c.do(cmd.Context(), method, "/api/v1/accounts/"+account+path, body, into)
+}
+
+// accountIDs turns names into numbers, and leaves numbers as they are.
+func (c *restClient) accountIDs(ctx context.Context, names ...string) (ids []uint32, err error) {
+	var reply struct{ Accounts []accountReply }
+	for _, name := range names {
+		if id, err := strconv.ParseUint(name, 10, 32); err == nil {
+			ids = append(ids, uint32(id))
+			continue
+		}
+		if reply.Accounts == nil {
+			text, err := c.fetch(ctx, "GET", "/api/v1/accounts", nil)
+			if err != nil {
+				return nil, err
+			}
+			if err := c.decode(text, &reply); err != nil {
+				return nil, err
+			}
+		}
+		i := slices.IndexFunc(reply.Accounts, func(a accountReply) bool { return a.Name == name })
+		if i < 0 {
+			return nil, usageError("there is no account of the name %q: protei-bulk account list shows them", name)
+		}
+		ids = append(ids, reply.Accounts[i].ID)
+	}
+	return ids, nil
+}
+
 func (c *restClient) showAccount(a accountReply) error {
+	quotaZone, shared := "", ""
+	if a.DailyQuota+a.MonthlyQuota > 0 {
+		quotaZone = a.TimeZone
+	}
+	if a.SharedBalance {
+		shared = "yes"
+	}
 	return c.fields("account", strconv.Itoa(int(a.ID)), "name", a.Name, "role", a.Role, "state", stateText(a.Disabled), "tps", limitText(a.TPS),
+		"burst", orEmpty(int64(a.Burst)), "daily quota", orEmpty(a.DailyQuota), "monthly quota", orEmpty(a.MonthlyQuota), "time zone", quotaZone,
+		"max binds", orEmpty(int64(a.MaxBinds)), "window", orEmpty(int64(a.Window)), "smpp allow", strings.Join(a.SMPPAllow, ","),
+		"sender", a.Sender, "senders", strings.Join(a.Senders, ","), "billing", a.Billing, "currency", a.Currency, "price", a.Price.String(),
+		"credit limit", a.CreditLimit.String(), "parent", orEmpty(int64(a.Parent)), "shared balance", shared,
 		"system_id", a.SystemID, "password", a.Password, "api key", a.APIKey, "dlr_url", a.DLRURL, "webhook secret", a.Secret)
 }
 
@@ -159,7 +230,7 @@ func accountShow(c *restClient) *cobra.Command {
   protei-bulk account show me`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			var a accountReply
-			if err := c.do(cmd.Context(), "GET", "/api/v1/accounts/"+pathEscape(args[0]), nil, &a); err != nil {
+			if err := c.onAccount(cmd, "GET", args[0], "", nil, &a); err != nil {
 				return err
 			}
 			return c.showAccount(a)
@@ -177,7 +248,7 @@ func accountDisable(c *restClient, disable bool) *cobra.Command {
 		Example: "  protei-bulk account " + strings.Replace(use, "ID", "3", 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			var a accountReply
-			err := c.do(cmd.Context(), "PATCH", "/api/v1/accounts/"+pathEscape(args[0]), map[string]any{"disabled": disable}, &a)
+			err := c.onAccount(cmd, "PATCH", args[0], "", map[string]any{"disabled": disable}, &a)
 			if err != nil {
 				return err
 			}
@@ -193,7 +264,7 @@ func accountPassword(c *restClient) *cobra.Command {
 		Example: "  protei-bulk account password 3",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			var a accountReply
-			err := c.do(cmd.Context(), "POST", "/api/v1/accounts/"+pathEscape(args[0])+"/password", map[string]any{"password": password}, &a)
+			err := c.onAccount(cmd, "POST", args[0], "/password", map[string]any{"password": password}, &a)
 			if err != nil {
 				return err
 			}

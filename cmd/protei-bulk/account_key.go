@@ -32,7 +32,7 @@ func accountKey(c *restClient) *cobra.Command {
 		Example: "  protei-bulk account key list 3",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			var reply struct{ Keys []keyReply }
-			if err := c.do(cmd.Context(), "GET", "/api/v1/accounts/"+pathEscape(args[0])+"/keys", nil, &reply); err != nil {
+			if err := c.onAccount(cmd, "GET", args[0], "/keys", nil, &reply); err != nil {
 				return err
 			}
 			var rows [][]string
@@ -52,7 +52,7 @@ func accountKey(c *restClient) *cobra.Command {
 		Use: "revoke ID PREFIX", Short: "Delete the key with this prefix", Args: wants("ID", "PREFIX"),
 		Example: "  protei-bulk account key revoke 3 pb_thwfqb",
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return c.do(cmd.Context(), "DELETE", "/api/v1/accounts/"+pathEscape(args[0])+"/keys/"+pathEscape(args[1]), nil, nil)
+			return c.onAccount(cmd, "DELETE", args[0], "/keys/"+pathEscape(args[1]), nil, nil)
 		},
 	}
 	cmd.AddCommand(list, accountKeyCreate(c), revoke)
@@ -86,7 +86,7 @@ keys, webhooks, admin (which holds all others).`,
 				body["expires_at"] = at.UTC().Format(time.RFC3339)
 			}
 			var k keyReply
-			if err := c.do(cmd.Context(), "POST", "/api/v1/accounts/"+pathEscape(args[0])+"/keys", body, &k); err != nil {
+			if err := c.onAccount(cmd, "POST", args[0], "/keys", body, &k); err != nil {
 				return err
 			}
 			return c.fields("api key", k.APIKey, "prefix", k.Prefix, "name", k.Name, "scopes", strings.Join(k.Scopes, ","),

@@ -66,7 +66,7 @@ func accountUsage(c *restClient) *cobra.Command {
 				TimeZone   string `json:"time_zone"`
 				Day, Month period
 			}
-			if err := c.do(cmd.Context(), "GET", "/api/v1/accounts/"+pathEscape(args[0])+"/usage", nil, &u); err != nil {
+			if err := c.onAccount(cmd, "GET", args[0], "/usage", nil, &u); err != nil {
 				return err
 			}
 			row := func(name string, p period) []string {

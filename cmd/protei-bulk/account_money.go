@@ -55,7 +55,7 @@ func accountBalance(c *restClient) *cobra.Command {
 				CreditLimit                                              json.Number `json:"credit_limit"`
 				Unlimited                                                bool
 			}
-			if err := c.do(cmd.Context(), "GET", "/api/v1/accounts/"+pathEscape(args[0])+"/balance", nil, &b); err != nil {
+			if err := c.onAccount(cmd, "GET", args[0], "/balance", nil, &b); err != nil {
 				return err
 			}
 			available := b.Available.String()
@@ -112,7 +112,7 @@ func accountMove(c *restClient, use, short, path, example string) *cobra.Command
 				}
 			}
 			var m movementReply
-			if err := c.do(cmd.Context(), "POST", "/api/v1/accounts/"+pathEscape(args[0])+"/"+path, body, &m); err != nil {
+			if err := c.onAccount(cmd, "POST", args[0], "/"+path, body, &m); err != nil {
 				return err
 			}
 			repeated := ""
@@ -144,7 +144,7 @@ func accountMovements(c *restClient) *cobra.Command {
 			var reply struct {
 				Movements []movementReply
 			}
-			if err := c.do(cmd.Context(), "GET", "/api/v1/accounts/"+pathEscape(args[0])+"/movements?"+q.Encode(), nil, &reply); err != nil {
+			if err := c.onAccount(cmd, "GET", args[0], "/movements?"+q.Encode(), nil, &reply); err != nil {
 				return err
 			}
 			var rows [][]string
@@ -172,22 +172,41 @@ func accountMoney(c *restClient) []*cobra.Command {
 // accountSet changes what an account pays and its limits.
 func accountSet(c *restClient) *cobra.Command {
 	money, limits := new(moneyFlags), newLimitFlags()
+	var tps float64
+	var binds int
+	var sender, dlrURL string
+	var allow []string
 	cmd := &cobra.Command{
 		Use: "set ID", Short: "Change an account's limits, senders and billing", Args: wants("ID"),
 		Example: `  protei-bulk account set 3 --billing prepaid --credit-limit 50
+  protei-bulk account set acme --tps 200 --max-binds 4
   protei-bulk account set 3 --price 0.045 --refunds REJECTED,FAILED,CANCELLED`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			body := map[string]any{}
 			money.addTo(body, cmd)
 			limits.addTo(body, cmd)
+			for flag, value := range map[string]any{"tps": tps, "max-binds": binds, "default-sender": sender, "dlr-url": dlrURL, "smpp-allow": allow} {
+				if cmd.Flags().Changed(flag) {
+					body[underscored(flag)] = value
+				}
+			}
+			if len(body) == 0 {
+				return usageError("what shall change? see protei-bulk account set --help")
+			}
 			var a accountReply
-			if err := c.do(cmd.Context(), "PATCH", "/api/v1/accounts/"+pathEscape(args[0]), body, &a); err != nil {
+			if err := c.onAccount(cmd, "PATCH", args[0], "", body, &a); err != nil {
 				return err
 			}
 			return c.showAccount(a)
 		},
 	}
-	money.register(cmd.Flags())
-	limits.register(cmd.Flags())
+	f := cmd.Flags()
+	money.register(f)
+	limits.register(f)
+	f.Float64Var(&tps, "tps", 0, "`messages` a second; 0: no limit")
+	f.IntVar(&binds, "max-binds", 0, "`count` of SMPP binds at once; 0: 100")
+	f.StringVar(&sender, "default-sender", "", "`sender` of messages that name none")
+	f.StringVar(&dlrURL, "dlr-url", "", "webhook `URL` for final states")
+	f.StringSliceVar(&allow, "smpp-allow", nil, "`addresses` and networks that SMPP binds may come from; none: any")
 	return cmd
 }

@@ -194,7 +194,33 @@ func TestAccountCommands(t *testing.T) {
 	if out := c.ok("account", "key", "create", "2", "--name", "laptop", "--scope", "messages:send,messages:read", "--allow", "127.0.0.0/8", "--expires", "720h"); !strings.Contains(out, "pb_") {
 		t.Errorf("key create printed\n%s", out)
 	}
-	if out := c.ok("account", "usage", "2"); !strings.Contains(out, "no limit") {
+	for _, id := range []string{"2", "acme"} {
+		if out := c.ok("account", "set", id, "--tps", "20", "--max-binds", "3", "--price", "0.045", "--daily-quota", "1000", "--smpp-allow", "192.0.2.0/24"); !regexp.MustCompile(`(?s)tps +20\n.*daily quota +1000\n.*max binds +3\n.*smpp allow +192.0.2.0/24\n.*price +0.045\n`).MatchString(out) {
+			t.Errorf("set %s printed\n%s", id, out)
+		}
+		c.ok("account", "set", id, "--smpp-allow", "")
+		if out := c.ok("account", "show", id); !strings.Contains(out, "0.045") || strings.Contains(out, "192.0.2.0") {
+			t.Errorf("show %s printed\n%s", id, out)
+		}
+		if out := c.ok("account", "key", "list", id); !strings.Contains(out, key[:9]) {
+			t.Errorf("key list %s printed\n%s", id, out)
+		}
+	}
+	c.fails(2, `no account of the name "nobody"`, "account", "show", "nobody")
+	c.fails(2, "what shall change", "account", "set", "acme")
+
+	c.ok("route", "add", "cheap", "--strategy", "least_cost", "--to", "default:0.004", "--price", "0.07")
+	if out := c.ok("route", "edit", "cheap", "--to", "default:0.005"); !strings.Contains(out, "default:0.005") || !strings.Contains(out, "0.07") {
+		t.Errorf("a cost that was changed:\n%s", out)
+	}
+	if out := c.ok("route", "list"); !strings.Contains(out, "default:0.005") || !strings.Contains(out, "0.07") {
+		t.Errorf("route list printed\n%s", out)
+	}
+	c.fails(1, "weight is 1.5 where a whole number is needed", "route", "edit", "cheap", "--strategy", "split", "--to", "default:1.5")
+	c.fails(1, "no such route", "route", "edit", "dear", "--to", "default:1")
+	c.ok("route", "delete", "cheap")
+
+	if out := c.ok("account", "usage", "2"); !strings.Contains(out, "1000") {
 		t.Errorf("usage printed\n%s", out)
 	}
 	numbers := filepath.Join(t.TempDir(), "numbers.csv")

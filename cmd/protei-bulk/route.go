@@ -25,7 +25,8 @@ type routeReply struct {
 		Weight    int     `json:"weight"`
 		Cost      float64 `json:"cost"`
 	} `json:"targets"`
-	Warnings []string `json:"warnings"`
+	Price    json.Number `json:"price"`
+	Warnings []string    `json:"warnings"`
 }
 
 func newRouteCommand(env *environment) *cobra.Command {
@@ -61,13 +62,13 @@ func routeList(c *restClient) *cobra.Command {
 			var rows [][]string
 			for _, r := range reply.Routes {
 				rows = append(rows, []string{
-					strconv.Itoa(int(r.ID)), r.Name, strconv.Itoa(r.Priority), stateText(r.Disabled), string(r.Match), r.Strategy, r.targets(),
+					strconv.Itoa(int(r.ID)), r.Name, strconv.Itoa(r.Priority), stateText(r.Disabled), string(r.Match), r.Strategy, r.targets(), dash(r.Price.String()),
 				})
 			}
 			if reply.Implied != "" {
 				fmt.Fprintln(c.env.Stderr, reply.Implied)
 			}
-			return c.table("ID NAME PRIORITY STATE MATCH STRATEGY TARGETS", rows)
+			return c.table("ID NAME PRIORITY STATE MATCH STRATEGY TARGETS PRICE", rows)
 		},
 	}
 }
@@ -94,7 +95,7 @@ func (c *restClient) showRoute(r *routeReply) error {
 	}
 	c.warn(r.Warnings)
 	return c.fields("route", strconv.Itoa(int(r.ID)), "name", r.Name, "priority", strconv.Itoa(r.Priority), "state", stateText(r.Disabled),
-		"match", string(r.Match), "strategy", r.Strategy, "targets", r.targets())
+		"match", string(r.Match), "strategy", r.Strategy, "targets", r.targets(), "price", r.Price.String())
 }
 
 func routeShow(c *restClient) *cobra.Command {
@@ -136,8 +137,8 @@ func (f *ruleFlags) register(cmd *cobra.Command) {
 	flags.BoolVar(&f.disabled, "disabled", false, "the rule decides nothing")
 }
 
-// body returns the members that the flags set.
-func (f *ruleFlags) body(cmd *cobra.Command, c *restClient) (map[string]any, error) {
+// body returns the members that the flags set; strategy says what the numbers of --to are.
+func (f *ruleFlags) body(cmd *cobra.Command, c *restClient, strategy string) (map[string]any, error) {
 	body := map[string]any{}
 	set := cmd.Flags().Changed
 	if set("priority") {
@@ -153,7 +154,7 @@ func (f *ruleFlags) body(cmd *cobra.Command, c *restClient) (map[string]any, err
 		body["disabled"] = f.disabled
 	}
 	if set("to") {
-		targets, err := parseTargets(f.to, f.strategy)
+		targets, err := parseTargets(f.to, strategy)
 		if err != nil {
 			return nil, err
 		}
@@ -167,6 +168,20 @@ func (f *ruleFlags) body(cmd *cobra.Command, c *restClient) (map[string]any, err
 		body["match"] = match
 	}
 	return body, nil
+}
+
+// strategyOf is the one that the flags set, else that of the rule when its targets change.
+func (f *ruleFlags) strategyOf(cmd *cobra.Command, c *restClient, rule string) (string, error) {
+	if f.strategy != "" || !cmd.Flags().Changed("to") {
+		return f.strategy, nil
+	}
+	text, err := c.fetch(cmd.Context(), "GET", routePath(rule), nil)
+	if err != nil {
+		return "", err
+	}
+	var r routeReply
+	err = c.decode(text, &r)
+	return r.Strategy, err
 }
 
 // conditions returns the match, nil when no flag is about it.
@@ -195,7 +210,7 @@ func (f *ruleFlags) conditions(cmd *cobra.Command, c *restClient) (map[string]an
 		match["text"] = f.text
 	}
 	if len(f.accounts) > 0 {
-		ids, err := c.accountIDs(cmd, f.accounts)
+		ids, err := c.accountIDs(cmd.Context(), f.accounts...)
 		if err != nil {
 			return nil, err
 		}
@@ -212,36 +227,6 @@ func readInput(env *environment, name string) ([]byte, error) {
 		return io.ReadAll(io.LimitReader(env.Stdin, maxRESTReply))
 	}
 	return os.ReadFile(name)
-}
-
-// accountIDs turns names into numbers.
-func (c *restClient) accountIDs(cmd *cobra.Command, names []string) (ids []uint32, err error) {
-	var reply struct{ Accounts []accountReply }
-	for _, name := range names {
-		if id, err := strconv.ParseUint(name, 10, 32); err == nil {
-			ids = append(ids, uint32(id))
-			continue
-		}
-		if reply.Accounts == nil {
-			text, err := c.fetch(cmd.Context(), "GET", "/api/v1/accounts", nil)
-			if err != nil {
-				return nil, err
-			}
-			if err := c.decode(text, &reply); err != nil {
-				return nil, err
-			}
-		}
-		found := false
-		for _, a := range reply.Accounts {
-			if a.Name == name {
-				ids, found = append(ids, a.ID), true
-			}
-		}
-		if !found {
-			return nil, usageError("--account %q: there is no account of that name", name)
-		}
-	}
-	return ids, nil
 }
 
 // parseTargets reads op1 or op1:70; the number is a cost with strategy least_cost, else a weight.
@@ -275,7 +260,7 @@ func routeAdd(c *restClient) *cobra.Command {
   protei-bulk route add otp --priority 10 --tag otp --to fast
   protei-bulk route add cheap --strategy least_cost --to op1:0.004,op2:0.0035`,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			body, err := f.body(cmd, c)
+			body, err := f.body(cmd, c, f.strategy)
 			if err != nil {
 				return err
 			}
@@ -298,7 +283,11 @@ func routeEdit(c *restClient) *cobra.Command {
 		Example: `  protei-bulk route edit tm --to op2,op1
   protei-bulk route edit otp --disabled`,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			body, err := f.body(cmd, c)
+			strategy, err := f.strategyOf(cmd, c, args[0])
+			if err != nil {
+				return err
+			}
+			body, err := f.body(cmd, c, strategy)
 			if err != nil {
 				return err
 			}
