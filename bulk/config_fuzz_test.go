@@ -75,7 +75,7 @@ func FuzzConfigFile(f *testing.F) {
 // FuzzSettings: durations, sizes, shares and prices that can be read are not below zero, and
 // the same when they are written and read again.
 func FuzzSettings(f *testing.F) {
-	for _, seed := range []string{"30d", "1d12h", "36500d2562047h", "90s", "0", "1GiB", "500 MiB", "4611686018427387904", "0.5", "1e-9", "NaN", "-0", "12.5"} {
+	for _, seed := range []string{"30d", "1d12h", "36500d2562047h", "36500d257h247h", "106751d", "106752d", "90s", "0", "1GiB", "500 MiB", "4611686018427387904", "0.5", "1e-9", "NaN", "-0", "12.5"} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, text string) {

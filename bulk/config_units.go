@@ -3,6 +3,7 @@ package bulk
 import (
 	"errors"
 	"fmt"
+	"math"
 	"strconv"
 	"strings"
 	"time"
@@ -29,8 +30,11 @@ func (d *Duration) UnmarshalText(b []byte) error {
 	var days time.Duration
 	if head, rest, ok := strings.Cut(text, "d"); ok {
 		n, err := strconv.Atoi(head)
-		if err != nil || n < 0 || n > 36500 {
+		if err != nil || n < 0 {
 			return fmt.Errorf("%q is not a duration such as 30d, 12h or 90s", text)
+		}
+		if n > int(math.MaxInt64/(24*time.Hour)) {
+			return fmt.Errorf("%q is longer than 292 years", b)
 		}
 		days, text = time.Duration(n)*24*time.Hour, rest
 	}
