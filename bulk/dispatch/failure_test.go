@@ -61,7 +61,7 @@ func TestPermanentErrorRejects(t *testing.T) {
 	msgs := r.send(10)
 	r.expect(message.Sent, 9)
 	r.expect(message.Rejected, 1)
-	if got := r.get(msgs[3].ID); got.Status != message.Rejected || got.Parts[0].Error != uint32(smpp.RINVDSTADR) {
+	if got := r.get(msgs[3].ID); got.Status != message.Rejected || got.Parts[0].Error != uint32(smpp.RINVDSTADR) || got.Parts[0].Attempts != 1 {
 		t.Errorf("message 3 is %v with error %#x", got.Status, got.Parts[0].Error)
 	}
 	if len(m.all()) != 10 {
@@ -118,8 +118,8 @@ func TestRetriesEndWithTheValidity(t *testing.T) {
 	msg.ValidUntil = time.Now().Add(300 * time.Millisecond).UnixMilli()
 	r.accept(msg)
 	r.expect(message.Expired, 1)
-	if got := r.get(msg.ID).Parts[0]; got.Error != uint32(smpp.RXTAPPN) {
-		t.Errorf("error %#x, want that of the last try", got.Error)
+	if got := r.get(msg.ID).Parts[0]; got.Error != uint32(smpp.RXTAPPN) || int(got.Attempts) != len(m.all()) {
+		t.Errorf("error %#x, want that of the last try; %d attempts of %d", got.Error, got.Attempts, len(m.all()))
 	}
 }
 
@@ -127,10 +127,10 @@ func TestTooManyTriesFail(t *testing.T) {
 	m := newSMSC(t, 100)
 	m.onSubmit(func(s *smpp.Session, r *smpp.Request, _ *smpp.SubmitSM) { s.Respond(r.Seq, r.ID, smpp.RSYSERR, nil) })
 	r := newRig(t, m, settings{dispatch: dispatch.Options{RetryMin: time.Millisecond, RetryMax: 2 * time.Millisecond, MaxAttempts: 3}})
-	r.send(1)
+	msgs := r.send(1)
 	r.expect(message.Failed, 1)
-	if n := len(m.all()); n != 3 {
-		t.Errorf("%d tries, want 3", n)
+	if n, got := len(m.all()), r.get(msgs[0].ID).Parts[0]; n != 3 || got.Attempts != 3 {
+		t.Errorf("%d tries, %d of them counted, want 3", n, got.Attempts)
 	}
 }
 

@@ -141,8 +141,12 @@ func (m *Message) submitted(e *Event) bool {
 
 func (m *Message) settle(e *Event) bool {
 	changed := m.each(e.Part, func(p *Part) bool {
+		tried := p.Status == Pending && p.SentAt == 0 && e.Error != 0 // it ends by the answer to a try, not by a receipt
 		if !move(p, e.Status) {
 			return false
+		}
+		if tried {
+			p.Attempts++
 		}
 		p.DoneAt = e.At
 		if e.Error != 0 || e.Status != Expired { // what expired in a lane says why its last try failed
