@@ -9,6 +9,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"io"
+	"log/slog"
 	"math/big"
 	"net"
 	"strings"
@@ -300,6 +301,49 @@ func TestRefusedBindIsShownAndTriedAgain(t *testing.T) {
 	}
 	p.refuse.Store(0)
 	eventually(t, "bind", g.Up)
+}
+
+// lines counts those of a log by message and level.
+type lines struct {
+	slog.Handler
+	mu sync.Mutex
+	n  map[string]int
+}
+
+func (l *lines) Enabled(context.Context, slog.Level) bool { return true }
+
+func (l *lines) Handle(_ context.Context, r slog.Record) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.n[r.Level.String()+" "+r.Message]++
+	return nil
+}
+
+func (l *lines) of(line string) int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.n[line]
+}
+
+// TestBindThatStaysDownSaysSoOnce: a night without the SMSC is no log of the same line.
+func TestBindThatStaysDownSaysSoOnce(t *testing.T) {
+	p := newPeer(t, "127.0.0.1:0", nil)
+	p.refuse.Store(uint32(smpp.RINVPASWD))
+	log := &lines{n: map[string]int{}}
+	g := start(t, p, "binds=1", func(o *upstream.Options) {
+		o.BackoffMin, o.BackoffMax, o.Logger = time.Millisecond, 2*time.Millisecond, slog.New(log)
+	})
+	eventually(t, "tries", func() bool { return log.of("DEBUG bind down") > 20 })
+	if n := log.of("WARN bind down"); n != 1 {
+		t.Errorf("%d warnings about one password", n)
+	}
+	p.refuse.Store(uint32(smpp.RBINDFAIL))
+	eventually(t, "another reason", func() bool { return log.of("WARN bind down") == 2 })
+	p.refuse.Store(0)
+	eventually(t, "bind", g.Up)
+	p.refuse.Store(uint32(smpp.RBINDFAIL))
+	p.bound()[0].Close()
+	eventually(t, "the end of the bind, and the same reason after it", func() bool { return log.of("WARN bind down") == 4 })
 }
 
 func TestTransmittersAndReceivers(t *testing.T) {

@@ -2,7 +2,7 @@ package upstream
 
 import (
 	"context"
-	"fmt"
+	"log/slog"
 	"net"
 	"sync"
 	"sync/atomic"
@@ -31,6 +31,8 @@ type link struct {
 	other  atomic.Uint64             // of a status above
 	lost   atomic.Uint64             // submit_sm without an answer
 	late   atomic.Uint64             // answers after the timeout
+
+	told told // of run alone
 
 	mu    sync.Mutex // guards what follows
 	state State
@@ -74,10 +76,28 @@ func (l *link) run(ctx context.Context) {
 			break
 		}
 		l.set(Waiting, err)
-		o.Logger.Warn("bind down", "connector", o.Name, "bind", l.index, "type", l.bind, "err", err, "retry_in", wait.Round(time.Millisecond))
+		o.Logger.Log(ctx, l.told.level(err, time.Now()), "bind down", "connector", o.Name, "bind", l.index, "type", l.bind, "err", err, "retry_in", wait.Round(time.Millisecond))
 		_ = pause.For(ctx, wait)
 	}
 	l.set(Stopped, nil)
+}
+
+// tellAgain is how often a bind that stays down for the same reason says so.
+const tellAgain = time.Minute
+
+// told is what a bind said last about why it is down.
+type told struct {
+	err string
+	at  time.Time
+}
+
+// level is that of the line about err: news are warnings, a try that fails as the one before is for debugging.
+func (t *told) level(err error, now time.Time) slog.Level {
+	if err.Error() == t.err && now.Sub(t.at) < tellAgain {
+		return slog.LevelDebug
+	}
+	t.err, t.at = err.Error(), now
+	return slog.LevelWarn
 }
 
 // once binds, and returns when that has failed or the bind has ended: why, and how long to wait.
@@ -87,6 +107,7 @@ func (l *link) once(ctx context.Context, r *reconnect) (wait time.Duration, err 
 		return r.failed(time.Now(), err), err
 	}
 	began := time.Now()
+	l.told = told{}
 	l.took.Store(false)
 	l.bound(s)
 	err = l.serve(ctx, s)
@@ -100,7 +121,7 @@ func (l *link) dial(ctx context.Context) (*smpp.Session, error) {
 	}
 	s, err := smpp.Dial(ctx, l.options())
 	if err != nil {
-		return nil, fmt.Errorf("bind %s as %s: %w", o.Addr, o.SystemID, err)
+		return nil, err // it names the address, and the system_id where that matters
 	}
 	return s, nil
 }
