@@ -105,6 +105,7 @@ var badInput = []struct {
 
 	{"campaign-nothing", "POST", "/api/v1/campaigns", `{}`, nil, 422, "validation_failed"},
 	{"campaign-faults", "POST", "/api/v1/campaigns", `{"name":"` + strings.Repeat("n", 200) + `","message_content":"x","recipient_type":"ALL","schedule_type":"SCHEDULED","max_tps":-5}`, nil, 422, "out_of_range"},
+	{"campaign-name", "POST", "/api/v1/campaigns", `{"name":"a\u001b[2J","message_content":"x"}`, nil, 422, "validation_failed"},
 	{"campaign-types", "POST", "/api/v1/campaigns", `{"name":"a","message_content":"x","total_recipients":"many","recipients":["1512345678",5,{"to":7}]}`, nil, 422, "validation_failed"},
 }
 

@@ -67,6 +67,8 @@ func (s *Spec) apply(row *Row, set *Settings, now time.Time) error {
 		bad("name", "missing_name", "is needed")
 	} else if n := utf8.RuneCountInString(s.Name); n > MaxName {
 		bad("name", "invalid_name", "has %d characters, at most %d are allowed", n, MaxName)
+	} else if c, ok := message.Steering(s.Name); ok {
+		bad("name", "invalid_name", "has the character %U, which cannot be shown", c)
 	}
 	if s.MessageContent == "" {
 		bad("message_content", "missing_text", "is needed")

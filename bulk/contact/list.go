@@ -96,6 +96,9 @@ func (l *Lists) Create(ctx context.Context, account uint32, name string) (List, 
 	if n := utf8.RuneCountInString(name); n == 0 || n > MaxListName {
 		return List{}, &ImportError{"invalid_name", fmt.Sprintf("name: has 1 to %d characters", MaxListName)}
 	}
+	if c, ok := message.Steering(name); ok {
+		return List{}, &ImportError{"invalid_name", fmt.Sprintf("name: has the character %U, which cannot be shown", c)}
+	}
 	now := l.opts.Now().UnixMilli()
 	row := List{ID: l.opts.IDs.Next(), Account: account, Name: name, CreatedAt: now, UpdatedAt: now}
 	l.mu.Lock()

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
 	"unicode"
@@ -353,6 +354,8 @@ func (in *Intake) CheckWebhook(raw string) *Refusal {
 		return bad(quote(raw) + " is not an http or https URL")
 	case u.Hostname() == "":
 		return bad(quote(raw) + " names no host")
+	case !validPort(u.Port()):
+		return bad(quote(raw) + " has a port that does not exist")
 	case u.User != nil:
 		return bad("carries a user name or password, which is not allowed")
 	}
@@ -362,6 +365,12 @@ func (in *Intake) CheckWebhook(raw string) *Refusal {
 		}
 	}
 	return nil
+}
+
+// validPort takes none, too.
+func validPort(port string) bool {
+	n, err := strconv.ParseUint(port, 10, 16)
+	return port == "" || err == nil && n != 0
 }
 
 // route gives m its connector.

@@ -121,6 +121,8 @@ func TestRefusals(t *testing.T) {
 		"dlr_url scheme":            {func(r *intake.Request) { r.DLRURL = "ftp://example.com/" }, intake.InvalidDLRURL, "dlr_url"},
 		"dlr_url relative":          {func(r *intake.Request) { r.DLRURL = "/dlr" }, intake.InvalidDLRURL, "dlr_url"},
 		"dlr_url without host":      {func(r *intake.Request) { r.DLRURL = "http:///dlr" }, intake.InvalidDLRURL, "dlr_url"},
+		"dlr_url port":              {func(r *intake.Request) { r.DLRURL = "http://example.com:65536/" }, intake.InvalidDLRURL, "dlr_url"},
+		"dlr_url port 0":            {func(r *intake.Request) { r.DLRURL = "http://example.com:0/" }, intake.InvalidDLRURL, "dlr_url"},
 		"dlr_url broken":            {func(r *intake.Request) { r.DLRURL = "http://[::1/" }, intake.InvalidDLRURL, "dlr_url"},
 		"dlr_url password":          {func(r *intake.Request) { r.DLRURL = "http://a:b@example.com/" }, intake.InvalidDLRURL, "dlr_url"},
 		"dlr_url too long":          {func(r *intake.Request) { r.DLRURL = "http://example.com/" + strings.Repeat("a", 2048) }, intake.InvalidDLRURL, "dlr_url"},

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"syscall"
 	"text/tabwriter"
@@ -15,6 +16,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"protei-bulk/bulk/message"
 	"protei-bulk/client"
 )
 
@@ -220,6 +222,23 @@ func stamp(t time.Time) string {
 	return t.UTC().Format("2006-01-02T15:04:05.000Z")
 }
 
+// harmless writes out what a terminal would obey or turn rather than show: texts and names come from customers
+// and mobiles.
+func harmless(s string) string {
+	if strings.IndexFunc(s, message.Steers) < 0 {
+		return s
+	}
+	var b strings.Builder
+	for _, r := range s {
+		if message.Steers(r) {
+			b.WriteString(strings.Trim(strconv.QuoteRuneToASCII(r), "'"))
+		} else {
+			b.WriteRune(r)
+		}
+	}
+	return b.String()
+}
+
 // table prints rows under a heading, unless the answer was printed as JSON already.
 func (c *restClient) table(heading string, rows [][]string) error {
 	if c.output == "json" {
@@ -228,6 +247,9 @@ func (c *restClient) table(heading string, rows [][]string) error {
 	w := tabwriter.NewWriter(c.env.Stdout, 0, 8, 2, ' ', 0)
 	fmt.Fprintln(w, strings.ReplaceAll(heading, " ", "\t"))
 	for _, row := range rows {
+		for i := range row {
+			row[i] = harmless(row[i])
+		}
 		fmt.Fprintln(w, strings.Join(row, "\t"))
 	}
 	return w.Flush()
@@ -241,7 +263,7 @@ func (c *restClient) fields(pairs ...string) error {
 	w := tabwriter.NewWriter(c.env.Stdout, 0, 8, 2, ' ', 0)
 	for i := 0; i+1 < len(pairs); i += 2 {
 		if pairs[i+1] != "" {
-			fmt.Fprintf(w, "%s\t%s\n", pairs[i], pairs[i+1])
+			fmt.Fprintf(w, "%s\t%s\n", pairs[i], harmless(pairs[i+1]))
 		}
 	}
 	return w.Flush()

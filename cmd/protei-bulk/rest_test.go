@@ -82,6 +82,11 @@ func TestMessageAndCampaignCommands(t *testing.T) {
 	if err := json.Unmarshal([]byte(c.ok("message", "status", id, "--output", "json")), &m); err != nil || m.ID != id {
 		t.Errorf("status as JSON: %+v, %v", m, err)
 	}
+	c.fails(1, "has the character U+001B, which cannot be shown", "contacts", "create", "a\x1b[2J")
+	evil := regexp.MustCompile(`[0-9a-f]{16}`).FindString(c.ok("message", "send", "--from", "ACME", "--to", "+4915112345678", "--text", "\x1b[2Ja\tb\nc\u202ed\u009bm سلام\u200f 👩‍👧"))
+	if out := c.ok("message", "status", evil); !strings.Contains(out, `\x1b[2Ja\tb\nc\u202ed\u009bm سلام`+"\u200f 👩‍👧\n") {
+		t.Errorf("a text that a terminal obeys:\n%q", out)
+	}
 	if out := c.ok("message", "cancel", id); !strings.Contains(out, "CANCELLED") {
 		t.Errorf("cancel printed\n%s", out)
 	}
