@@ -55,6 +55,7 @@ type options struct {
 	gobench    bool
 	out        string
 	late       string
+	cpus       string
 }
 
 func main() {
@@ -79,6 +80,7 @@ func main() {
 	flag.BoolVar(&o.apart, "apart", false, "each node has a database of its own and so shares nothing but the machine and the servers: what is left of the difference to one node is not coordination")
 	flag.StringVar(&o.out, "out", "", "mode soak: write its figures there, with .csv and .svg at the end of the name")
 	flag.StringVar(&o.late, "receipt-delay", "", "how long after its answer the simulator sends a receipt, as of `smsc --receipt-delay`: 2s, 1s-5s (default: at once)")
+	flag.StringVar(&o.cpus, "cpus", "", "cores of the platform, as taskset takes them: 0 or 0-3. `taskset -c 1 go run ./bench/e2e -cpus 0` gives it one for itself")
 	flag.BoolVar(&o.gobench, "gobench", false, "print the result of modes single, bulk and smpp as a Go benchmark")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -247,7 +249,11 @@ func (b *bench) launch(name, ready string, v any, args ...string) (*exec.Cmd, er
 		return nil, err
 	}
 	defer log.Close()
-	cmd := exec.Command(b.opts.binary, args...)
+	program := b.opts.binary
+	if b.opts.cpus != "" && name != "smsc" {
+		program, args = "taskset", append([]string{"-c", b.opts.cpus, program}, args...) // which becomes it
+	}
+	cmd := exec.Command(program, args...)
 	cmd.Stdout, cmd.Stderr = log, log
 	if b.opts.mode == "soak" {
 		cmd.Env = append(os.Environ(), soakSettings(b.opts.duration)...)
