@@ -99,7 +99,7 @@ const defaultConnector = "default"
 func (p *Platform) openConnectors(ctx context.Context) error {
 	o := connector.Options{Store: connectorStore{p.store, p.vault}, InUse: p.usedBy, Logger: p.log}
 	if p.node != nil {
-		o.Alone, o.Mode = p.node.creating, modeStore{p.store}
+		o.Alone, o.Mode = p.node.alone, modeStore{p.store}
 	}
 	if p.cfg.Upstream != "" {
 		spec, err := connector.FromURL(defaultConnector, p.cfg.Upstream)

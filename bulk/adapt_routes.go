@@ -96,10 +96,14 @@ func (p *Platform) wireRoutes(ctx context.Context) error {
 		return err
 	}
 	p.fleet = newFleet(p)
-	p.routes, err = route.OpenBook(ctx, route.BookOptions{
+	o := route.BookOptions{
 		Store: routeStore{p.store}, Changed: p.fleet.Reroute, Logger: p.log,
 		Known: func(name string) bool { return p.connector.Named(name) != nil },
-	})
+	}
+	if p.node != nil {
+		o.Alone = p.node.alone
+	}
+	p.routes, err = route.OpenBook(ctx, o)
 	return err
 }
 

@@ -9,8 +9,9 @@ import (
 	"protei-bulk/bulk/store"
 )
 
-// Locks of the nodes: what an empty store begins with is written by one of them, and numbers of
-// accounts and connectors are given by one at a time.
+// Locks of the nodes: what an empty store begins with is written by one of them. Accounts, connectors, routes and
+// contact lists are created by one at a time, which has read what the others created: numbers and names are given once.
+// Accounts and routes are changed so as well: no change undoes another.
 const (
 	firstStartLock = "lock/first start"
 	creationLock   = "lock/creation"
@@ -31,10 +32,11 @@ func (p *Platform) unlockFirstStart(context.Context) error {
 	return nil
 }
 
-// creationWait bounds the wait for other nodes that create accounts or connectors.
+// creationWait bounds the wait for other nodes that create or change.
 const creationWait = 10 * time.Second
 
-func (n *node) creating(ctx context.Context) (release func(), err error) {
+// alone waits until no other node creates or changes, and keeps them from it until release.
+func (n *node) alone(ctx context.Context) (release func(), err error) {
 	ctx, cancel := context.WithTimeout(ctx, creationWait)
 	defer cancel()
 	return n.member.Lock(ctx, creationLock)

@@ -88,6 +88,14 @@ func (a announcing) PutObject(ctx context.Context, kind, key string, value []byt
 	return a.told(a.Store.PutObject(ctx, kind, key, value), kind)
 }
 
+func (a announcing) CreateObject(ctx context.Context, kind, key string, value []byte) error {
+	return a.told(a.Store.CreateObject(ctx, kind, key, value), kind)
+}
+
+func (a announcing) SwapObject(ctx context.Context, kind, key string, old, value []byte) error {
+	return a.told(a.Store.SwapObject(ctx, kind, key, old, value), kind)
+}
+
 func (a announcing) ReplaceObjects(ctx context.Context, kind string, values map[string][]byte) error {
 	return a.told(a.Store.ReplaceObjects(ctx, kind, values), kind)
 }

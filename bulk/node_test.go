@@ -5,12 +5,16 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	"protei-bulk/bulk/account"
+	"protei-bulk/bulk/money"
+	"protei-bulk/bulk/route"
 	"protei-bulk/internal/servers"
 	"protei-bulk/smpp"
 	"protei-bulk/smsc"
@@ -255,4 +259,84 @@ func TestWhatANodeRefuses(t *testing.T) {
 		}
 		cancel()
 	}
+}
+
+// TestTwoNodesCreateAndChangeAtOnce: of two nodes that are asked at the same moment for the same name one creates it
+// and the other one answers as if it had been asked later, other names do not get in each other's way, and of two
+// changes of one thing none is lost.
+func TestTwoNodesCreateAndChangeAtOnce(t *testing.T) {
+	url := sharedStore(t)
+	nodes := []*site{openNode(t, url, "a", nil), openNode(t, url, "b", nil)}
+	// both sends one body to each node at the same moment, and returns the answers.
+	both := func(method, path string, bodies ...string) (codes [2]int, texts [2]string) {
+		start := make(chan struct{})
+		var joined sync.WaitGroup
+		for i, s := range nodes {
+			joined.Go(func() {
+				<-start
+				codes[i], texts[i] = s.call(method, path, bodies[i])
+			})
+		}
+		close(start)
+		joined.Wait()
+		return codes, texts
+	}
+	nodes[0].must(201, "POST", "/connectors", `{"name":"base","url":"smpp://x:y@127.0.0.1:1"}`)
+	eventually(t, "the connector on both nodes", func() bool { return nodes[1].connector.Named("base") != nil })
+	const rounds = 8
+	for what, c := range map[string]struct{ path, body string }{
+		"user":         {"/users", `{"name":"%s","role":"admin","password":"` + userPassword + `"}`},
+		"account":      {"/accounts", `{"name":"%s"}`},
+		"connector":    {"/connectors", `{"name":"%s","url":"smpp://x:y@127.0.0.1:1"}`},
+		"route":        {"/routes", `{"name":"%s","targets":[{"connector":"base"}]}`},
+		"contact list": {"/lists", `{"name":"%s"}`},
+	} {
+		t.Run(what, func(t *testing.T) {
+			for i := range rounds {
+				body := fmt.Sprintf(c.body, fmt.Sprint("same", i))
+				if codes, texts := both("POST", c.path, body, body); codes != [2]int{201, 409} && codes != [2]int{409, 201} {
+					t.Errorf("one name on two nodes: %v %q", codes, texts)
+				}
+				if codes, texts := both("POST", c.path, fmt.Sprintf(c.body, fmt.Sprint("one", i)), fmt.Sprintf(c.body, fmt.Sprint("other", i))); codes != [2]int{201, 201} {
+					t.Errorf("two names on two nodes: %v %q", codes, texts)
+				}
+			}
+			for _, s := range nodes {
+				eventually(t, "what was created", func() bool {
+					_, text := s.call("GET", c.path+"?limit=1000", "")
+					for i := range rounds {
+						for _, name := range []string{"same", "one", "other"} {
+							if !strings.Contains(text, fmt.Sprintf(`"name":"%s%d"`, name, i)) {
+								return false
+							}
+						}
+					}
+					return true
+				})
+			}
+		})
+	}
+	t.Run("changes", func(t *testing.T) {
+		id := nodes[0].accounts.ByName("one0").ID
+		for i := 1; i <= rounds; i++ {
+			for path, bodies := range map[string][2]string{
+				fmt.Sprint("/accounts/", id): {fmt.Sprintf(`{"tps":%d}`, i), fmt.Sprintf(`{"max_binds":%d}`, i)},
+				"/routes/one0":               {fmt.Sprintf(`{"price":"%d"}`, i), fmt.Sprintf(`{"priority":%d}`, i)},
+			} {
+				if codes, texts := both("PATCH", path, bodies[0], bodies[1]); codes != [2]int{200, 200} {
+					t.Fatalf("%s: %v %q", path, codes, texts)
+				}
+			}
+			rows, _, err := accountStore{nodes[0].store, nodes[0].vault}.LoadAccounts(t.Context())
+			k := slices.IndexFunc(rows, func(r account.Row) bool { return r.ID == id })
+			if err != nil || k < 0 || rows[k].TPS != float64(i) || rows[k].MaxBinds != i {
+				t.Fatalf("of two changes of an account one is lost: %+v, %v", rows, err)
+			}
+			rules, err := routeStore{nodes[0].store}.LoadRoutes(t.Context())
+			k = slices.IndexFunc(rules, func(r route.Row) bool { return r.Name == "one0" })
+			if err != nil || k < 0 || rules[k].Priority != i || rules[k].Price == nil || *rules[k].Price != money.Amount(i)*money.Unit {
+				t.Fatalf("of two changes of a route one is lost: %+v, %v", rules, err)
+			}
+		}
+	})
 }

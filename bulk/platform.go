@@ -274,7 +274,7 @@ func (p *Platform) openAccounts(ctx context.Context) error {
 	}
 	o := account.Options{Store: accounts, Meter: p.store, Logger: p.log}
 	if p.node != nil {
-		o.Alone, o.Pool = p.node.creating, p.node.ratePool()
+		o.Alone, o.Pool = p.node.alone, p.node.ratePool()
 	}
 	d, err := account.Open(ctx, o)
 	if err != nil {
@@ -395,9 +395,11 @@ func (p *Platform) startCampaigns(ctx context.Context) error {
 	}
 	p.campaigns = m
 	p.onStop("campaigns", m.Stop)
-	p.lists, err = contact.OpenLists(ctx, contact.ListOptions{
-		Store: listStore{campaignStore{p}}, IDs: p.store.IDs(), Check: intake.CheckRecipient,
-	})
+	lists := contact.ListOptions{Store: listStore{campaignStore{p}}, IDs: p.store.IDs(), Check: intake.CheckRecipient}
+	if p.node != nil {
+		lists.Alone = p.node.alone
+	}
+	p.lists, err = contact.OpenLists(ctx, lists)
 	if err != nil {
 		return err
 	}

@@ -80,16 +80,18 @@ func (s userStore) LoadUsers(ctx context.Context) ([]user.User, error) {
 	return all, err
 }
 
-// SaveUser seals the secret of the second factor.
-func (s userStore) SaveUser(ctx context.Context, u user.User) error {
+// CreateUser seals the secret of the second factor.
+func (s userStore) CreateUser(ctx context.Context, u user.User) error {
 	value, err := s.marshal(u)
 	if err != nil {
 		return err
 	}
-	if err := noteObject(ctx, s.store, userKind, u.Name, userPlace(u.Name), value); err != nil {
-		return err
+	audit.From(ctx).Note(userPlace(u.Name), nil, json.RawMessage(value))
+	err = s.store.CreateObject(ctx, userKind, u.Name, value)
+	if errors.Is(err, store.ErrTaken) {
+		return user.ErrTaken
 	}
-	return s.store.PutObject(ctx, userKind, u.Name, value)
+	return err
 }
 
 // ChangeUser reads and changes until nobody has changed the user between.

@@ -117,6 +117,9 @@ func TestUsersOfNodes(t *testing.T) {
 	eventually(t, "the other node knows the session", func() bool { _, err := b.users.Session(t.Context(), s.Token); return err == nil })
 	a.must(201, "POST", "/users", `{"name":"ann","role":"admin","password":"`+userPassword+`"}`)
 	eventually(t, "the other node knows the user", func() bool { _, err := b.users.Find("ann"); return err == nil })
+	b.must(200, "PATCH", "/users/ann", `{"disabled":true}`) // who has no session that would end
+	eventually(t, "the other node knows that the user is disabled", func() bool { u, err := a.users.Find("ann"); return err == nil && u.Disabled })
+	b.must(200, "PATCH", "/users/ann", `{"disabled":false}`)
 	b.must(200, "PATCH", "/users/dev", `{"disabled":true}`)
 	eventually(t, "the session has ended", func() bool { _, err := a.users.Session(t.Context(), s.Token); return err != nil })
 }

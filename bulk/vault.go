@@ -48,7 +48,8 @@ func (p *Platform) openVault(ctx context.Context, fresh bool) (*vault, error) {
 	if errors.Is(err, store.ErrNotFound) && fresh {
 		key = make([]byte, vaultBytes)
 		_, _ = rand.Read(key)
-		if err := p.node.store.AddObject(ctx, vaultObjects, vaultKey, key); err != nil { // another node may have been first
+		err = p.node.store.CreateObject(ctx, vaultObjects, vaultKey, key)
+		if err != nil && !errors.Is(err, store.ErrTaken) { // another node was first
 			return nil, fmt.Errorf("key of the store's secrets: %w", err)
 		}
 		key, err = p.store.Object(ctx, vaultObjects, vaultKey)

@@ -24,18 +24,11 @@ func (d *Directory) create(ctx context.Context, spec Spec, s Secrets) (*Account,
 	if err := errors.Join(spec.Validate(), validatePassword(s.Password)); err != nil {
 		return nil, Secrets{}, err
 	}
-	if d.alone != nil {
-		release, err := d.alone(ctx)
-		if err != nil {
-			return nil, Secrets{}, err
-		}
-		defer release()
-		if err := d.Reload(ctx); err != nil {
-			return nil, Secrets{}, err
-		}
+	end, err := d.begin(ctx)
+	if err != nil {
+		return nil, Secrets{}, err
 	}
-	d.mu.Lock()
-	defer d.mu.Unlock()
+	defer end()
 	if err := errors.Join(d.free(spec, 0), d.related(&spec, 0)); err != nil {
 		return nil, Secrets{}, err
 	}
@@ -63,11 +56,32 @@ func (d *Directory) create(ctx context.Context, spec Spec, s Secrets) (*Account,
 	return a, s, nil
 }
 
+// begin begins a change, which sees what others who use the Store have changed and keeps them from changing until end.
+func (d *Directory) begin(ctx context.Context) (end func(), err error) {
+	if d.alone == nil {
+		d.mu.Lock()
+		return d.mu.Unlock, nil
+	}
+	release, err := d.alone(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if err := d.Reload(ctx); err != nil {
+		release()
+		return nil, err
+	}
+	d.mu.Lock()
+	return func() { d.mu.Unlock(); release() }, nil
+}
+
 // Update replaces what change makes of the account's Spec, durably. change may be called
 // with the lock held: it must not call the Directory.
 func (d *Directory) Update(ctx context.Context, id uint32, change func(*Spec)) (*Account, error) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
+	end, err := d.begin(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer end()
 	old := d.ByID(id)
 	if old == nil {
 		return nil, ErrUnknown
@@ -92,15 +106,18 @@ func (d *Directory) SetPassword(ctx context.Context, id uint32, password string)
 	if password == "" {
 		password = newPassword()
 	}
-	d.mu.Lock()
-	defer d.mu.Unlock()
+	end, err := d.begin(ctx)
+	if err != nil {
+		return "", err
+	}
+	defer end()
 	old := d.ByID(id)
 	if old == nil {
 		return "", ErrUnknown
 	}
 	row := old.Row
 	row.PasswordHash = HashPassword(password)
-	_, err := d.replace(ctx, old, row)
+	_, err = d.replace(ctx, old, row)
 	return password, err
 }
 

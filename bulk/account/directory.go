@@ -28,7 +28,7 @@ type Store interface {
 type Options struct {
 	Store Store
 	Meter Meter // nil: quotas are not looked at
-	// Alone, when others use the Store too, keeps them from creating accounts until release.
+	// Alone, when others use the Store too, keeps them from creating and changing accounts until release.
 	Alone  func(context.Context) (release func(), err error)
 	Pool   Pool             // of rates, when several nodes share them; nil: this one is alone
 	Now    func() time.Time // nil: time.Now

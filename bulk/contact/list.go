@@ -63,6 +63,8 @@ type ListOptions struct {
 	IDs   interface{ Next() message.ID }
 	Check func(to string) (number, detail string) // see Importer
 	Now   func() time.Time                        // nil: time.Now
+	// Alone, when others use the Store too, keeps them from creating lists until release; nil: nobody does.
+	Alone func(context.Context) (release func(), err error)
 }
 
 // Lists are the contact lists of all accounts. It is safe for concurrent use.
@@ -98,6 +100,16 @@ func (l *Lists) Create(ctx context.Context, account uint32, name string) (List, 
 	}
 	if c, ok := message.Steering(name); ok {
 		return List{}, &ImportError{"invalid_name", fmt.Sprintf("name: has the character %U, which cannot be shown", c)}
+	}
+	if l.opts.Alone != nil {
+		release, err := l.opts.Alone(ctx)
+		if err != nil {
+			return List{}, err
+		}
+		defer release()
+		if err := l.Reload(ctx); err != nil {
+			return List{}, err
+		}
 	}
 	now := l.opts.Now().UnixMilli()
 	row := List{ID: l.opts.IDs.Next(), Account: account, Name: name, CreatedAt: now, UpdatedAt: now}

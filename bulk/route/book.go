@@ -41,6 +41,8 @@ type BookOptions struct {
 	Store Store
 	// Known says whether there is a connector of that name; nil: all are known.
 	Known func(connector string) bool
+	// Alone, when others use the Store too, keeps them from changing routes until release; nil: nobody does.
+	Alone func(context.Context) (release func(), err error)
 	// Changed puts the rules in force; nil: nobody does.
 	Changed func() error
 	Now     func() time.Time // nil: time.Now
@@ -125,10 +127,31 @@ func (b *Book) Using(connector string) (n int) {
 	return n
 }
 
+// begin begins a change, which sees what others who use the Store have changed and keeps them from changing until end.
+func (b *Book) begin(ctx context.Context) (end func(), err error) {
+	if b.o.Alone == nil {
+		b.mu.Lock()
+		return b.mu.Unlock, nil
+	}
+	release, err := b.o.Alone(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if err := b.Reload(ctx); err != nil {
+		release()
+		return nil, err
+	}
+	b.mu.Lock()
+	return func() { b.mu.Unlock(); release() }, nil
+}
+
 // Create adds a rule and puts it in force.
 func (b *Book) Create(ctx context.Context, rule Rule) (Row, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
+	end, err := b.begin(ctx)
+	if err != nil {
+		return Row{}, err
+	}
+	defer end()
 	if err := b.check(&rule, 0); err != nil {
 		return Row{}, err
 	}
@@ -146,8 +169,11 @@ func (b *Book) Create(ctx context.Context, rule Rule) (Row, error) {
 
 // Update replaces what change makes of a rule. change is called with the lock held.
 func (b *Book) Update(ctx context.Context, key string, change func(*Rule)) (Row, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
+	end, err := b.begin(ctx)
+	if err != nil {
+		return Row{}, err
+	}
+	defer end()
 	row, err := b.Find(key)
 	if err != nil {
 		return Row{}, err
@@ -167,8 +193,11 @@ func (b *Book) Update(ctx context.Context, key string, change func(*Rule)) (Row,
 
 // Delete removes a rule. Messages that it has placed go their way.
 func (b *Book) Delete(ctx context.Context, key string) error {
-	b.mu.Lock()
-	defer b.mu.Unlock()
+	end, err := b.begin(ctx)
+	if err != nil {
+		return err
+	}
+	defer end()
 	row, err := b.Find(key)
 	if err != nil {
 		return err

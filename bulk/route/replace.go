@@ -25,8 +25,11 @@ const maxFaults = 100
 // nothing changes, and the error names up to 100 faults by the rule's place in the list,
 // routes/3/strategy.
 func (b *Book) Replace(ctx context.Context, rules []Rule) (Difference, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
+	end, err := b.begin(ctx)
+	if err != nil {
+		return Difference{}, err
+	}
+	defer end()
 	rows, last, d, err := b.plan(rules)
 	if err != nil {
 		return Difference{}, err

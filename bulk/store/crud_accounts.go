@@ -33,10 +33,7 @@ func (e *Embedded) PutAccount(ctx context.Context, row *AccountRow) error {
 			password_hash = excluded.password_hash, settings = excluded.settings, created_at = excluded.created_at`,
 			int64(id), row.Name, systemID, row.PasswordHash, row.Settings, row.CreatedAt)
 	})
-	if sqlite.ErrCode(err) == sqlite.ResultConstraintUnique {
-		err = ErrTaken
-	}
-	if err == nil {
+	if err = unique(err); err == nil {
 		row.ID = id
 	}
 	return wrap(err, "save account %q", row.Name)
@@ -108,6 +105,27 @@ func (e *Embedded) PutObject(ctx context.Context, kind, key string, value []byte
 		return exec(conn, "INSERT OR REPLACE INTO objects (kind, key, value) VALUES (?,?,?)", kind, key, value)
 	})
 	return wrap(err, "save %s %q", kind, key)
+}
+
+// CreateObject stores a value under a key that has none: of several that do so at once, on whichever node, one
+// does. ErrTaken: there is a value.
+func (e *Embedded) CreateObject(ctx context.Context, kind, key string, value []byte) error {
+	if value == nil {
+		value = []byte{}
+	}
+	err := e.write1(ctx, func(conn *database) error {
+		return exec(conn, "INSERT INTO objects (kind, key, value) VALUES (?,?,?)", kind, key, value)
+	})
+	return wrap(unique(err), "create %s %q", kind, key)
+}
+
+// unique makes ErrTaken of a key that is there already.
+func unique(err error) error {
+	switch sqlite.ErrCode(err) {
+	case sqlite.ResultConstraintUnique, sqlite.ResultConstraintPrimaryKey:
+		return ErrTaken
+	}
+	return err
 }
 
 // ErrChanged is returned when somebody else has changed what was read.

@@ -116,6 +116,7 @@ type Admin interface {
 	Object(ctx context.Context, kind, key string) ([]byte, error)
 	Objects(ctx context.Context, kind string) (map[string][]byte, error)
 	PutObject(ctx context.Context, kind, key string, value []byte) error
+	CreateObject(ctx context.Context, kind, key string, value []byte) error
 	SwapObject(ctx context.Context, kind, key string, old, value []byte) error
 	ReplaceObjects(ctx context.Context, kind string, values map[string][]byte) error
 	DeleteObject(ctx context.Context, kind, key string) error

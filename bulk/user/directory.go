@@ -16,7 +16,8 @@ import (
 // Store keeps users and sessions. A call returns when the change is durable.
 type Store interface {
 	LoadUsers(ctx context.Context) ([]User, error)
-	SaveUser(ctx context.Context, u User) error
+	// CreateUser stores a new user; ErrTaken: another process has stored one of this name.
+	CreateUser(ctx context.Context, u User) error
 	// ChangeUser changes what is stored of a user in one step: change is called with it, again when another node has
 	// changed the user meanwhile, and its error ends it. It returns what is then stored; ErrUnknown.
 	ChangeUser(ctx context.Context, name string, change func(*User) error) (User, error)
@@ -134,8 +135,10 @@ func (d *Directory) Create(ctx context.Context, u User, password string) (*User,
 	u.PasswordHash = account.HashPassword(password)
 	u.CreatedAt = d.now().UTC()
 	u.UpdatedAt = u.CreatedAt
-	if err := d.store.SaveUser(ctx, u); err != nil {
-		return nil, fmt.Errorf("save user %s: %w", u.Name, err)
+	if err := d.store.CreateUser(ctx, u); errors.Is(err, ErrTaken) {
+		return nil, ErrTaken
+	} else if err != nil {
+		return nil, fmt.Errorf("create user %s: %w", u.Name, err)
 	}
 	return d.keep(u), nil
 }

@@ -29,10 +29,10 @@ func (s *Store) SwapObject(ctx context.Context, kind, key string, old, value []b
 	return wrap(err, "save %s %q", kind, key)
 }
 
-// AddObject stores a value unless there is one.
-func (s *Store) AddObject(ctx context.Context, kind, key string, value []byte) error {
-	err := s.exec(ctx, "INSERT INTO objects (kind, key, value) VALUES ($1,$2,$3) ON CONFLICT (kind, key) DO NOTHING", kind, key, notNil(value))
-	return wrap(err, "add %s %q", kind, key)
+// CreateObject implements store.Store.
+func (s *Store) CreateObject(ctx context.Context, kind, key string, value []byte) error {
+	err := s.exec(ctx, "INSERT INTO objects (kind, key, value) VALUES ($1,$2,$3)", kind, key, notNil(value))
+	return wrap(taken(err), "create %s %q", kind, key)
 }
 
 func notNil(value []byte) []byte {

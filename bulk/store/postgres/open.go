@@ -197,7 +197,7 @@ func (s *Store) SetNode(ctx context.Context, node uint16) error {
 // Name returns what tells this database from all others.
 func (s *Store) Name(ctx context.Context) (string, error) {
 	const kind, key = "store", "name"
-	if err := s.AddObject(ctx, kind, key, []byte(rand.Text())); err != nil {
+	if err := s.CreateObject(ctx, kind, key, []byte(rand.Text())); err != nil && !errors.Is(err, store.ErrTaken) {
 		return "", err
 	}
 	name, err := s.Object(ctx, kind, key)

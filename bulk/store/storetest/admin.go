@@ -62,6 +62,46 @@ func objects(s *suite) {
 	}
 }
 
+// createObject: of many who create what is not there one does, and the others change nothing.
+func createObject(s *suite) {
+	ctx := context.Background()
+	entries := 0
+	logged := store.Alongside(ctx, store.AuditLog, func() store.LogEntry {
+		entries++
+		return store.LogEntry{Key: fmt.Sprintf("%02d", entries), Value: []byte("{}")}
+	})
+	s.must(s.PutObject(ctx, "user", "bob", []byte("0")), s.CreateObject(logged, "key", "bob", []byte("1")), s.CreateObject(ctx, "user", "nil", nil))
+	if err := s.CreateObject(logged, "user", "bob", []byte("2")); !errors.Is(err, store.ErrTaken) {
+		s.Errorf("what is there was created: %v", err)
+	}
+	if log, err := s.Log(ctx, store.AuditLog, "", 10); err != nil || len(log) != 1 {
+		s.Errorf("one of two was created, and the log has %d (%v)", len(log), err)
+	}
+	done := make(chan string, 20)
+	for i := range cap(done) {
+		go func() {
+			value := string(rune('a' + i))
+			switch err := s.CreateObject(ctx, "user", "ann", []byte(value)); {
+			case errors.Is(err, store.ErrTaken):
+				value = ""
+			case err != nil:
+				value = err.Error()
+			}
+			done <- value
+		}()
+	}
+	created := ""
+	for range cap(done) {
+		created += <-done
+	}
+	s.reopen()
+	got, err := s.Objects(ctx, "user")
+	want := map[string][]byte{"ann": []byte(created), "bob": []byte("0"), "nil": {}}
+	if diff := cmp.Diff(want, got); err != nil || len(created) != 1 || diff != "" {
+		s.Errorf("%q were created, %v (-want +got):\n%s", created, err, diff)
+	}
+}
+
 // swapObject: only who knows the value replaces it, and of many who know it one does.
 func swapObject(s *suite) {
 	ctx := context.Background()

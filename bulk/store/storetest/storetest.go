@@ -55,6 +55,7 @@ func Run(t *testing.T, place func(t *testing.T) Place) {
 		"receipt of another receiver":                receiptOfAnother,
 		"accounts and keys survive reopening":        accountsAndKeys,
 		"objects":                                    objects,
+		"one of many creates an object":              createObject,
 		"one of many swaps an object":                swapObject,
 		"log entry goes with its change":             logWithChange,
 		"log is read in pages":                       logInPages,

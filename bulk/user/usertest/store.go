@@ -25,12 +25,15 @@ func (s *Store) LoadUsers(context.Context) ([]user.User, error) {
 	return slices.Collect(maps.Values(s.users)), nil
 }
 
-// SaveUser implements user.Store.
-func (s *Store) SaveUser(_ context.Context, u user.User) error {
+// CreateUser implements user.Store.
+func (s *Store) CreateUser(_ context.Context, u user.User) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.users == nil {
 		s.users = map[string]user.User{}
+	}
+	if _, there := s.users[u.Name]; there {
+		return user.ErrTaken
 	}
 	s.users[u.Name] = u
 	return nil
