@@ -74,10 +74,12 @@ type Window struct {
 
 // Campaign is a campaign and how far it is.
 type Campaign struct {
-	ID     string `json:"campaign_id"` // 16 hex digits, which sort by time
-	Name   string `json:"name"`
-	Status string `json:"status"` // DRAFT, PENDING_APPROVAL, SCHEDULED, RUNNING, PAUSED, COMPLETED, CANCELLED
-	Reason string `json:"reason,omitempty"`
+	ID   string `json:"campaign_id"` // 16 hex digits, which sort by time
+	Name string `json:"name"`
+	// AccountID is whose it is.
+	AccountID uint32 `json:"account_id"`
+	Status    string `json:"status"` // DRAFT, PENDING_APPROVAL, SCHEDULED, RUNNING, PAUSED, COMPLETED, CANCELLED
+	Reason    string `json:"reason,omitempty"`
 	// Waiting is what a running campaign waits for.
 	Waiting         string    `json:"waiting,omitempty"`
 	From            string    `json:"sender_id,omitempty"`

@@ -125,6 +125,7 @@ type Message struct {
 	DLRURL            string      `json:"dlr_url,omitempty"`
 	BatchID           string      `json:"batch_id,omitempty"`
 	CampaignID        string      `json:"campaign_id,omitempty"`
+	AccountID         uint32      `json:"account_id"`     // whose it is
 	SMSC              string      `json:"smsc,omitempty"` // the connector
 	Route             string      `json:"route,omitempty"`
 	Price             json.Number `json:"price,omitempty"`   // of a part; "": it costs nothing

@@ -156,7 +156,7 @@ func TestParentAndChild(t *testing.T) {
 	// Its messages are seen, and not touched.
 	f.do(t, "GET", m.Header.Get("Location"), "", as(f.parent)...).want(t, 200, "")
 	f.do(t, "DELETE", m.Header.Get("Location"), "", as(f.parent)...).want(t, 403, "forbidden")
-	if a := f.do(t, "GET", "/api/v1/messages?account_id="+f.childID, "", as(f.parent)...); a.Status != 200 || len(a.JSON["messages"].([]any)) != 1 {
+	if a := f.do(t, "GET", "/api/v1/messages?account_id="+f.childID, "", as(f.parent)...); a.Status != 200 || len(a.JSON["messages"].([]any)) != 1 || fmt.Sprint(a.JSON["messages"].([]any)[0].(map[string]any)["account_id"]) != f.childID {
 		t.Errorf("messages of the child: %s", a.Body)
 	}
 	// With the parent's balance it needs none of its own.

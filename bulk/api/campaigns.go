@@ -21,6 +21,7 @@ type campaignView struct {
 	Status          string            `json:"status"`
 	Reason          string            `json:"reason,omitempty"`
 	Waiting         string            `json:"waiting,omitempty"`
+	AccountID       uint32            `json:"account_id"`
 	SenderID        string            `json:"sender_id,omitempty"`
 	MessageContent  string            `json:"message_content"`
 	Encoding        string            `json:"encoding,omitempty"`
@@ -85,7 +86,7 @@ type importView struct {
 func viewCampaign(c *campaign.Campaign) campaignView {
 	set := &c.Settings
 	v := campaignView{
-		ID: c.ID, CampaignID: c.ID.String(), Name: c.Name, Status: string(c.Status), Reason: set.Reason, Waiting: set.Waiting,
+		ID: c.ID, CampaignID: c.ID.String(), AccountID: c.Account, Name: c.Name, Status: string(c.Status), Reason: set.Reason, Waiting: set.Waiting,
 		SenderID: c.SenderID, MessageContent: c.MessageContent, Encoding: set.Encoding, Flash: set.Flash,
 		Transliterate: set.Transliterate, UDH: set.UDH, DestPort: set.DestPort, SourcePort: set.SourcePort,
 		RecipientType: c.RecipientType, TotalRecipients: c.TotalRecipients, Recipients: set.Added, RefusedRows: set.RefusedRows,

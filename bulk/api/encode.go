@@ -133,6 +133,7 @@ func (a *API) appendMessage(dst []byte, m *message.Message, whole bool) []byte {
 	dst = optString(dst, `,"dlr_url":`, m.WrittenDLRURL())
 	dst = optID(dst, `,"batch_id":`, m.Batch)
 	dst = optID(dst, `,"campaign_id":`, m.Campaign)
+	dst = appendInt(dst, `,"account_id":`, int64(m.Account))
 	dst = optString(dst, `,"smsc":`, a.smsc(m.Connector))
 	if a.opts.Route != nil {
 		dst = optString(dst, `,"route":`, a.opts.Route(m.Route))

@@ -68,7 +68,7 @@ func messageMembers() shape {
 func messageAnswer(whole bool) shape {
 	all := shape{
 		"message_id": "", "status": statuses(), "from": "", "to": "", "text": "", "encoding": encodings, "priority": priorities, "parts": 0,
-		"client_ref?": "", "dlr_url?": "", "batch_id?": "", "campaign_id?": "", "smsc?": "", "route?": "", "price?": 0.5, "charged?": 0.5,
+		"client_ref?": "", "dlr_url?": "", "batch_id?": "", "campaign_id?": "", "account_id": uint32(0), "smsc?": "", "route?": "", "price?": 0.5, "charged?": 0.5,
 		"submitted_at": "", "schedule_at?": "", "valid_until?": "", "sent_at?": "", "done_at?": "", "delivered_at?": "", "attempts": 0,
 		"error_code?": 0, "possible_duplicate?": false,
 	}

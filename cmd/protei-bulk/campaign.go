@@ -38,7 +38,7 @@ func newCampaignCommand(env *environment) *cobra.Command {
 }
 
 func (c *restClient) showCampaign(r *client.Campaign) error {
-	return c.fields("campaign", r.ID, "name", r.Name, "status", r.Status, "recipients", fmt.Sprint(r.TotalRecipients), "scheduled for", whole(r.ScheduleAt),
+	return c.fields("campaign", r.ID, "name", r.Name, "account", orEmpty(int64(r.AccountID)), "status", r.Status, "recipients", fmt.Sprint(r.TotalRecipients), "scheduled for", whole(r.ScheduleAt),
 		"rows refused", orEmpty(r.RowsRefused), "processed", fmt.Sprint(r.Progress.Processed), "accepted", fmt.Sprint(r.Progress.Accepted),
 		"refused", fmt.Sprint(r.Progress.Refused), "sent", fmt.Sprint(r.Progress.Sent), "delivered", orEmpty(r.Progress.Messages["DELIVERED"]),
 		"failed", orEmpty(r.Progress.Messages["FAILED"]+r.Progress.Messages["REJECTED"]), "cancelled", orEmpty(r.Progress.Messages["CANCELLED"]),

@@ -218,6 +218,7 @@ func TestConsoleInABrowser(t *testing.T) {
 	b.Click("#accepted a")
 	b.Has(".badge", "DELIVERED")
 	b.Has("#text", "Привет")
+	b.Has(".facts", "Account")
 	b.Has(".steps", "DELIVERED")
 	b.answer("messages?limit=1", "d.messages[0].status === 'DELIVERED'")
 	b.visit("messages")

@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"protei-bulk/client"
+	"protei-bulk/smpp"
 )
 
 func pathEscape(s string) string { return url.PathEscape(s) }
@@ -90,9 +91,20 @@ func messageSend(c *restClient) *cobra.Command {
 
 func (c *restClient) showMessage(m *client.Message) error {
 	return c.fields("message", m.ID, "status", string(m.Status), "from", m.From, "to", m.To, "text", m.Text, "encoding", m.Encoding,
-		"priority", m.Priority, "parts", orEmpty(int64(m.Parts)), "client_ref", m.ClientRef, "smsc", m.SMSC, "submitted", stamp(m.SubmittedAt),
+		"priority", m.Priority, "parts", orEmpty(int64(m.Parts)), "client_ref", m.ClientRef, "account", orEmpty(int64(m.AccountID)),
+		"campaign", m.CampaignID, "smsc", m.SMSC, "route", m.Route, "price", m.Price.String(), "charged", m.Charged.String(), "submitted", stamp(m.SubmittedAt),
 		"scheduled for", stamp(m.ScheduleAt), "sent", stamp(m.SentAt), "done", stamp(m.DoneAt), "attempts", orEmpty(int64(m.Attempts)),
-		"error code", orEmpty(int64(m.ErrorCode)))
+		"error code", errorText(m))
+}
+
+// errorText is the error of m with its name, when it is an answer of the SMSC: what the network says in a receipt has codes of
+// its own.
+func errorText(m *client.Message) string {
+	text := orEmpty(int64(m.ErrorCode))
+	if name := smpp.Status(m.ErrorCode).Name(); name != "" && m.ErrorCode != 0 && m.SentAt.IsZero() {
+		text += " " + name
+	}
+	return text
 }
 
 // showChange shows what a call made of a message.

@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"protei-bulk/bulk"
 	"protei-bulk/client"
@@ -75,7 +76,7 @@ func TestMessageAndCampaignCommands(t *testing.T) {
 	if id == "" || !strings.Contains(out, "PENDING") || !strings.Contains(out, "r-1") {
 		t.Fatalf("send printed\n%s", out)
 	}
-	if out := c.ok("message", "status", id); !strings.Contains(out, "hello") || !strings.Contains(out, "+4915112345678") {
+	if out := c.ok("message", "status", id); !strings.Contains(out, "hello") || !regexp.MustCompile(`account +1\n`).MatchString(out) || !strings.Contains(out, "+4915112345678") {
 		t.Errorf("status printed\n%s", out)
 	}
 	var m client.Message
@@ -117,6 +118,19 @@ func TestMessageAndCampaignCommands(t *testing.T) {
 	c.fails(2, "no such file", "campaign", "create", "x", "--text", "y", "--recipients", filepath.Join(t.TempDir(), "none"))
 	c.fails(2, "exclude each other", "campaign", "create", "x", "--text", "y", "--recipients", "-", "--list", "vip")
 	c.fails(2, "days=from-to", "campaign", "create", "x", "--text", "y", "--window", "someday=9-10")
+}
+
+func TestErrorsOfTheSMSCHaveNames(t *testing.T) {
+	for want, m := range map[string]client.Message{
+		"":                   {},
+		"11 ESME_RINVDSTADR": {ErrorCode: 11},
+		"11":                 {ErrorCode: 11, SentAt: time.Now()}, // of a receipt
+		"404":                {ErrorCode: 404},                    // of an aggregator
+	} {
+		if got := errorText(&m); got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
 }
 
 func TestCampaignFileCommands(t *testing.T) {

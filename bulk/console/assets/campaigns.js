@@ -3,13 +3,14 @@ import { html, Ask, count, share, useState } from './ui.js';
 import { Table } from './table.js';
 import { named, t } from './strings.js';
 import { ask, useAsked } from './net.js';
-import { Badge, Field, Loading, Nothing, When, Wrong, may, restOf, useForm } from './parts.js';
+import { Badge, Field, Loading, Nothing, When, Wrong, may, restOf, seesAll, useForm } from './parts.js';
 
 const done = c => c.total_recipients > 0 ? Math.min(1, c.progress.processed / c.total_recipients) : 0;
 const Progress = ({ of, label }) => html`<span class="progress"><progress max="1" value=${of} aria-label=${label}></progress> <bdi dir="ltr">${share(of)}</bdi></span>`;
-const columns = [
+const columns = () => [
   { key: 'created', label: t('created'), width: 23, get: c => c.created_at, show: v => html`<${When} at=${v}/>` }, { key: 'name', label: t('name'), width: 22, grow: true, get: c => c.name, show: (v, c) => html`<a href=${'#/campaigns/' + c.campaign_id}><bdi>${v}</bdi></a>` },
   { key: 'status', label: t('status'), width: 16, get: c => named('status', c.status), show: (v, c) => html`<${Badge} state=${c.status}/>` }, { key: 'progress', label: t('progress'), width: 20, get: done, show: (v, c) => html`<${Progress} of=${v} label=${c.name}/>` },
+  ...(seesAll() ? [{ key: 'account', label: t('account'), num: true, width: 9, get: c => c.account_id }] : []),
   { key: 'recipients', label: t('recipients'), num: true, width: 13, get: c => c.total_recipients, show: count }, { key: 'sent', label: t('sent'), num: true, width: 12, get: c => c.progress.sent, show: count },
   { key: 'delivered', label: t('delivered'), num: true, width: 14, get: c => c.progress.messages?.DELIVERED ?? 0, show: count },
 ];
@@ -20,7 +21,7 @@ export function Campaigns({ rest }) {
   if (rest[0]) return html`<${Campaign} id=${rest[0]} key=${rest[0]}/>`;
   return html`<div class="stack">${may('campaigns') && !making && html`<div class="row"><button class="primary" id="new" onClick=${() => make(true)}>${t('newCampaign')}</button></div>`}
     ${making && html`<${Create} onClose=${() => { make(false); again(); }}/>`}<${Wrong} error=${error} again=${again}/>
-    <section class="card">${!data ? !error && html`<${Loading} tall/>` : html`<${Table} id="campaigns" columns=${columns} rows=${data.campaigns} noun="campaigns" rowKey=${c => c.campaign_id} onRow=${c => { location.hash = '#/campaigns/' + c.campaign_id; }} empty=${html`<${Nothing} title=${t('noCampaigns')} hint=${t('noCampaignsHint')}/>`}/>`}</section></div>`;
+    <section class="card">${!data ? !error && html`<${Loading} tall/>` : html`<${Table} id="campaigns" columns=${columns()} rows=${data.campaigns} noun="campaigns" rowKey=${c => c.campaign_id} onRow=${c => { location.hash = '#/campaigns/' + c.campaign_id; }} empty=${html`<${Nothing} title=${t('noCampaigns')} hint=${t('noCampaignsHint')}/>`}/>`}</section></div>`;
 }
 
 const types = { csv: 'text/csv', txt: 'text/csv', xlsx: 'application/vnd.openxmlformats-officedocument.spreadsheetml.sheet', ndjson: 'application/x-ndjson', jsonl: 'application/x-ndjson' };

@@ -1,24 +1,30 @@
 // Messages: find one, look at it, cancel it; send one.
-import { html, Ask, CopyButton, count, none, useState } from './ui.js';
+import { html, Ask, CopyButton, count, none, useMemo, useState } from './ui.js';
 import { Table } from './table.js';
 import { named, t } from './strings.js';
 import { ask, query, useAsked, usePages } from './net.js';
-import { Badge, Fact, Field, Id, Loading, More, Nothing, When, Wrong, amount, may, measure, moment, restOf, useForm } from './parts.js';
+import { Badge, Fact, Field, Id, Loading, More, Nothing, When, Wrong, amount, may, measure, moment, restOf, seesAll, useForm } from './parts.js';
 
 const statuses = ['PENDING', 'SCHEDULED', 'SENT', 'DELIVERED', 'FAILED', 'REJECTED', 'EXPIRED', 'CANCELLED', 'HELD', 'UNKNOWN'];
-const columns = [
+const columns = () => [
   { key: 'at', label: t('submitted'), width: 23, get: m => m.submitted_at, show: v => html`<${When} at=${v}/>` },
   { key: 'status', label: t('status'), width: 15, get: m => named('status', m.status), show: (v, m) => html`<${Badge} state=${m.status}/>` },
   { key: 'to', label: t('recipient'), width: 16, get: m => m.to, show: v => html`<${Id}>${v}</${Id}>` },
   { key: 'from', label: t('sender'), width: 12, get: m => m.from, show: v => html`<bdi dir="ltr">${v}</bdi>` },
   { key: 'text', label: t('text'), width: 20, grow: true, get: m => m.text, show: v => html`<bdi>${v}</bdi>` },
   { key: 'parts', label: t('parts'), num: true, width: 7, get: m => m.parts, show: count },
+  ...(seesAll() ? [{ key: 'account', label: t('account'), num: true, width: 9, get: m => m.account_id }] : []),
   { key: 'smsc', label: t('smsc'), width: 14, get: m => m.smsc ?? '', hidden: true },
   { key: 'error', label: t('error'), num: true, width: 8, get: m => m.error_code ?? null, show: v => v ?? none },
   { key: 'id', label: t('id'), width: 20, get: m => m.message_id, show: v => html`<a href=${'#/messages/' + encodeURIComponent(v)}><${Id}>${v}</${Id}></a>` },
 ];
 
+// The answers with which SMSCs refuse a message, by their command_status. What the network says in a receipt has codes of its own.
+const answers = { 1: 'RINVMSGLEN', 8: 'RSYSERR', 10: 'RINVSRCADR', 11: 'RINVDSTADR', 20: 'RMSGQFUL', 67: 'RINVESMCLASS', 69: 'RSUBMITFAIL', 88: 'RTHROTTLED', 97: 'RINVSCHED', 98: 'RINVEXPIRY', 100: 'RX_T_APPN', 101: 'RX_P_APPN', 102: 'RX_R_APPN', 254: 'RDELIVERYFAILURE', 255: 'RUNKNOWNERR' };
+const errorText = m => !m.sent_at && answers[m.error_code] ? m.error_code + ' ESME_' + answers[m.error_code] : m.error_code;
+
 export function Messages({ rest }) {
+  const shown = useMemo(columns, []);
   const form = useForm({ to: '', from: '', id: '', status: '' });
   const [asked, setAsked] = useState({});
   const list = usePages(rest[0] ? null : '/messages' + query({ ...asked, limit: 100 }), 'messages', 5000);
@@ -35,7 +41,7 @@ export function Messages({ rest }) {
       <${Field} id="status" label=${t('status')}><select id="status" ...${form.field('status')}><option value="">${t('all')}</option>${statuses.map(s => html`<option key=${s} value=${s}>${named('status', s)}</option>`)}</select></${Field}></div>
       <div class="row"><button class="primary" id="search">${t('search')}</button></div></form>
     <${Wrong} error=${list.error} again=${list.again}/>
-    <section class="card">${list.rows == null ? !list.error && html`<${Loading} tall/>` : html`<${Table} id="messages" columns=${columns} rows=${list.rows} noun="messages" rowKey=${m => m.message_id} onRow=${m => open(m.message_id)}
+    <section class="card">${list.rows == null ? !list.error && html`<${Loading} tall/>` : html`<${Table} id="messages" columns=${shown} rows=${list.rows} noun="messages" rowKey=${m => m.message_id} onRow=${m => open(m.message_id)}
       empty=${html`<${Nothing} title=${t('noMessages')} hint=${t('noMessagesHint')}/>`} tools=${html`<button onClick=${list.again}>${t('refresh')}</button>`}/>`}
       <${More} of=${list}/></section></div>`;
 }
@@ -54,7 +60,7 @@ function Message({ id }) {
       ${may('messages') && m.status === 'HELD' && html`<button onClick=${() => act('POST', path + '/release')}>${t('release')}</button>`}</div></div>
     <blockquote class="text" id="text" dir="auto">${m.text}</blockquote>
     <dl class="facts two"><${Fact} name=${t('recipient')}><${Id}>${m.to}</${Id}></${Fact}><${Fact} name=${t('sender')}><bdi dir="ltr">${m.from}</bdi></${Fact}><${Fact} name=${t('encoding')}>${m.encoding}, ${t('parts')}: ${m.parts}</${Fact}><${Fact} name=${t('priority')}>${named('priority', m.priority)}</${Fact}>
-      <${Fact} name=${t('smsc')}>${m.smsc}</${Fact}><${Fact} name=${t('route')}>${m.route}</${Fact}><${Fact} name=${t('attempts')}>${count(m.attempts)}</${Fact}><${Fact} name=${t('error')}>${m.error_code}</${Fact}><${Fact} name=${t('price')}>${m.price != null ? amount(m.price) : null}</${Fact}>
+      <${Fact} name=${t('account')}>${seesAll() ? m.account_id : null}</${Fact}><${Fact} name=${t('smsc')}>${m.smsc}</${Fact}><${Fact} name=${t('route')}>${m.route}</${Fact}><${Fact} name=${t('attempts')}>${count(m.attempts)}</${Fact}><${Fact} name=${t('error')}>${m.error_code && html`<bdi dir="ltr">${errorText(m)}</bdi>`}</${Fact}><${Fact} name=${t('price')}>${m.price != null ? amount(m.price) : null}</${Fact}>
       <${Fact} name=${t('reference')}>${m.client_ref && html`<bdi>${m.client_ref}</bdi>`}</${Fact}><${Fact} name=${t('validUntil')}>${m.valid_until && html`<${When} at=${m.valid_until}/>`}</${Fact}></dl></section>
     <div class="pair"><section class="card"><div class="head"><h2>${t('history')}</h2></div><ol class="steps">${steps.map(s => html`<li key=${s.key}><${When} at=${s.at}/> <span>${s.label}</span></li>`)}</ol>${m.possible_duplicate && html`<p class="acceptable small">${t('possibleDuplicate')}</p>`}</section>
     <section class="card"><div class="head"><h2>${t('parts')}</h2></div><${Table} id="parts" columns=${partColumns} rows=${m.segments ?? []} noun="parts" filter=${false} rowKey=${p => p.part}/></section></div>
