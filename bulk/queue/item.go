@@ -27,7 +27,7 @@ func (s *PartSet) Add(i int) { s[i>>6&3] |= 1 << (i & 63) }
 func (s *PartSet) Has(i int) bool { return s == nil || s[i>>6&3]&(1<<(i&63)) != 0 }
 
 // ItemOf copies from m what a lane needs. It reads m's state, so it must run where
-// that cannot change: on the store's applier goroutine, or in Store.View.
+// that cannot change: in Store.View.
 func ItemOf(m *message.Message) Item {
 	it := Item{Msg: m, Seq: m.LaneSeq, Due: m.DueAt, Dup: m.PossibleDuplicate, Ordered: m.Flags&message.Ordered != 0}
 	if len(m.Parts) == 1 {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"maps"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -78,6 +79,7 @@ type Lanes struct {
 	queues atomic.Pointer[map[uint16]*Queue] // replaced as a whole
 	homed  atomic.Int64                      // messages applied for a connector that has no queue
 	order  *order
+	seen   []seen // Applied's, which one goroutine runs
 
 	poked   chan struct{} // 1: wakes the loader
 	due     chan struct{} // 1: wakes the promoter
@@ -189,23 +191,25 @@ func (q *Queue) restore(s LaneState) {
 func (l *Lanes) Applied(evs []message.Event) {
 	var q *Queue
 	var turn []freed
+	l.look(evs)
+	defer clear(l.seen)
 	for i := range evs {
-		ev := &evs[i]
+		ev, now := &evs[i], &l.seen[i]
 		if ev.Msg.Flags&message.Ordered != 0 {
-			turn = l.order.applied(ev, turn)
+			turn = l.order.applied(ev, now.waits, turn)
 		}
-		if !ours(ev) {
+		if !now.ours {
 			continue
 		}
-		if q == nil || q.connector != ev.Msg.Connector {
+		if q == nil || q.connector != now.connector {
 			q.release()
-			if q = (*l.queues.Load())[ev.Msg.Connector]; q == nil {
+			if q = (*l.queues.Load())[now.connector]; q == nil {
 				l.homed.Add(1)
 				continue
 			}
 			q.mu.Lock()
 		}
-		if due := q.applied(ev); due != 0 {
+		if due := q.applied(ev, now); due != 0 {
 			l.noteDue(due)
 		}
 	}
@@ -213,15 +217,50 @@ func (l *Lanes) Applied(evs []message.Event) {
 	deliver(turn)
 }
 
-// ours reports whether ev may concern a lane. CANCELLED and EXPIRED end what Cancel took out.
-func ours(ev *message.Event) bool {
+// seen is what Applied has to know of the state of an event's message.
+type seen struct {
+	item      Item // of Accept and Requeue
+	connector uint16
+	scheduled bool
+	waits     bool
+	ours      bool // the event may concern a lane
+}
+
+// look reads into l.seen what the events' messages are now, before a queue is locked: a Store lets those into Cancel
+// that hold the lock of View.
+func (l *Lanes) look(evs []message.Event) {
+	l.seen = slices.Grow(l.seen[:0], len(evs))[:len(evs)]
+	var ev *message.Event
+	var now *seen
+	read := func(m *message.Message) { now.read(ev, m) }
+	for i := range evs {
+		ev, now = &evs[i], &l.seen[i]
+		if ev.Msg.Flags&message.Ordered != 0 || concerns(ev) {
+			l.o.Store.View(ev.Msg, read)
+		}
+	}
+}
+
+// concerns reports whether ev may concern a lane, as far as can be told without the state of its message. CANCELLED and
+// EXPIRED end what Cancel took out.
+func concerns(ev *message.Event) bool {
 	switch ev.Kind {
 	case message.Accept, message.Requeue:
-		return ev.Seq != 0 || ev.Msg.Status == message.Scheduled // without a place it waits elsewhere
+		return true
 	case message.Settle:
 		return ev.Status == message.Cancelled || ev.Status == message.Expired
 	}
 	return false
+}
+
+// read runs in Store.View.
+func (now *seen) read(ev *message.Event, m *message.Message) {
+	now.connector, now.scheduled, now.waits = m.Connector, m.Status == message.Scheduled, m.Waits()
+	now.ours = concerns(ev)
+	if ev.Kind == message.Accept || ev.Kind == message.Requeue {
+		now.ours = ev.Seq != 0 || now.scheduled // without a place it waits elsewhere
+		now.item = ItemOf(m)
+	}
 }
 
 // release unlocks q after Applied used it, and wakes its taker.
@@ -237,7 +276,7 @@ func (q *Queue) release() {
 }
 
 // applied needs mu. It returns the due time of a message that the store keeps until then.
-func (q *Queue) applied(ev *message.Event) (scheduled int64) {
+func (q *Queue) applied(ev *message.Event, now *seen) (scheduled int64) {
 	if q.closed {
 		return 0 // nothing is handed out any more, and a store that gives the connector up changes its messages
 	}
@@ -249,8 +288,8 @@ func (q *Queue) applied(ev *message.Event) (scheduled int64) {
 	if !ev.Changed {
 		return 0
 	}
-	if m.LaneSeq == ev.Seq && m.Status != message.Scheduled {
-		q.push(ItemOf(m))
+	if now.item.Seq == ev.Seq && !now.scheduled {
+		q.push(now.item)
 		return 0
 	}
 	// It stays in the store, or another event in the same group came after this one.
@@ -258,8 +297,8 @@ func (q *Queue) applied(ev *message.Event) (scheduled int64) {
 	if lane.appended < ev.Seq {
 		lane.appended = ev.Seq
 	}
-	if m.Status == message.Scheduled {
-		return m.DueAt
+	if now.scheduled {
+		return now.item.Due
 	}
 	return 0
 }

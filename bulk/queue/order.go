@@ -153,14 +153,14 @@ func (o *order) next(c *chain, turn []freed) []freed {
 
 // applied takes what an event of an ordered message means, and adds whose turn it is then
 // to turn. It runs on the applier goroutine.
-func (o *order) applied(ev *message.Event, turn []freed) []freed {
+func (o *order) applied(ev *message.Event, waits bool, turn []freed) []freed {
 	if !ev.Changed || ev.Kind == message.Notified {
 		return turn
 	}
 	m := ev.Msg
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if !m.Waits() {
+	if !waits {
 		c, turn := o.leave(m, turn)
 		return o.next(c, turn)
 	}

@@ -455,3 +455,65 @@ func TestExpiredLooksAtDelayedItems(t *testing.T) {
 		}
 	}
 }
+
+// hiding is a store in which the state of a message is what it is in View only, as if others changed it at any other
+// time. While View runs, somebody who holds its lock cancels.
+type hiding struct {
+	queue.Store
+	states map[*message.Message]message.Message
+	locked func()
+}
+
+func (h hiding) View(m *message.Message, f func(*message.Message)) {
+	h.locked()
+	h.show(m)
+	f(m)
+	h.hide(m)
+}
+
+func (h hiding) show(m *message.Message) {
+	s := h.states[m]
+	m.Connector, m.LaneSeq, m.Status, m.DueAt = s.Connector, s.LaneSeq, s.Status, s.DueAt
+}
+
+func (hiding) hide(m *message.Message) {
+	m.Connector, m.LaneSeq, m.Status, m.DueAt = 9, 99, message.Failed, 0
+}
+
+// TestAppliedReadsStatesInView, and before it locks a queue: who cancels holds the lock of View.
+func TestAppliedReadsStatesInView(t *testing.T) {
+	h := hiding{states: make(map[*message.Message]message.Message)}
+	l, err := queue.New(queue.Options{Store: &h})
+	if err != nil {
+		t.Fatal(err)
+	}
+	q := l.Connector(1)
+	h.locked = func() { l.Cancel(message.Lane{Connector: 1}, 1000, 1000, message.Pending) }
+	msgs := messages(1, 4, message.Normal)
+	scheduled := msgs[3]
+	scheduled.Status, scheduled.DueAt = message.Scheduled, time.Now().Add(time.Hour).UnixMilli()
+	msgs[2].Flags |= message.Ordered
+	evs := make([]message.Event, len(msgs))
+	for i, m := range msgs {
+		evs[i] = message.Event{Kind: message.Accept, Msg: m, Part: message.AllParts, Changed: true}
+		if m != scheduled {
+			m.LaneSeq, evs[i].Seq = uint64(i+1), uint64(i+1)
+		}
+		h.states[m] = *m
+		h.hide(m)
+	}
+	applied := make(chan struct{})
+	go func() { defer close(applied); l.Applied(evs) }()
+	select {
+	case <-applied:
+	case <-time.After(30 * time.Second):
+		t.Fatal("the lock of View is taken while a queue is locked")
+	}
+	waiting := int64(0)
+	for _, d := range q.Depths(nil) {
+		waiting += d.Waiting
+	}
+	if waiting != 3 || l.Homeless() != 0 {
+		t.Errorf("%d of 3 messages wait, %d have no lane", waiting, l.Homeless())
+	}
+}
