@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"protei-bulk/bulk/message"
 	"protei-bulk/bulk/money"
@@ -84,6 +85,46 @@ var upsertLedger = func() string {
 		strings.Join(values, ",") + ") ON CONFLICT (account, campaign, node, writer) DO UPDATE SET accepted = ledger.accepted + excluded.accepted, top = greatest(ledger.top, excluded.top), " +
 		strings.Join(sums, ", ")
 }()
+
+// maxFolded bounds the rows that foldBooks takes at once.
+const maxFolded = 10_000
+
+var foldLedger = func() string {
+	var columns, sums []string
+	for _, name := range append([]string{"accepted"}, ledgerColumns...) {
+		columns = append(columns, "sum("+name+")")
+		sums = append(sums, name+" = ledger."+name+" + excluded."+name)
+	}
+	return `WITH old AS (SELECT account, campaign, node, writer FROM ledger l WHERE campaign > 0 AND campaign < $1
+AND NOT EXISTS (SELECT FROM campaigns c WHERE c.id = l.campaign) LIMIT $2),
+gone AS (DELETE FROM ledger l USING old o WHERE (l.account, l.campaign, l.node, l.writer) = (o.account, o.campaign, o.node, o.writer) RETURNING l.*)
+INSERT INTO ledger (account, campaign, node, writer, top, accepted, ` + strings.Join(ledgerColumns, ", ") + `)
+SELECT account, 0, node, writer, 0, ` + strings.Join(columns, ", ") + ` FROM gone GROUP BY account, node, writer
+ON CONFLICT (account, campaign, node, writer) DO UPDATE SET ` + strings.Join(sums, ", ")
+}()
+
+// foldBooks counts the messages of campaigns that were deleted, and are older than messages are kept, as messages of
+// none: nobody asks for them by campaign any more. The sums of an account stay what they are, also for nodes that have
+// them in memory. What is counted of such a campaign later makes a row again, which is folded the next time.
+func (s *Store) foldBooks(ctx context.Context) error {
+	if s.opts.Retention == 0 {
+		return nil
+	}
+	err := pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
+		// A writer may have one of the rows and wait for another. It is not the one that gives up: this is below
+		// PostgreSQL's deadlock_timeout.
+		if _, err := tx.Exec(ctx, "SET LOCAL lock_timeout = '200ms'"); err != nil {
+			return err
+		}
+		_, err := tx.Exec(ctx, foldLedger, int64(message.FirstID(s.opts.Now().Add(-s.opts.Retention))), maxFolded)
+		return err
+	})
+	var pg *pgconn.PgError
+	if errors.As(err, &pg) && pg.Code == "55P03" { // lock_not_available
+		return nil // the next time
+	}
+	return wrap(err, "fold the ledger")
+}
 
 // write puts the changes into a transaction of a writer.
 func (p pages) write(b *pgx.Batch, node, writer int16) {

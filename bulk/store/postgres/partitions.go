@@ -109,7 +109,7 @@ func (s *Store) keepHouse(ctx context.Context) error {
 	defer func() {
 		_, _ = conn.Exec(context.WithoutCancel(ctx), "SELECT pg_advisory_unlock($1)", int64(keeperLock))
 	}()
-	for _, step := range []func(context.Context) error{s.makePartitions, s.dropPartitions, s.purgeParked, s.purgeLogs, s.adoptDoubtful} {
+	for _, step := range []func(context.Context) error{s.makePartitions, s.dropPartitions, s.purgeParked, s.purgeLogs, s.foldBooks, s.adoptDoubtful} {
 		if err := step(ctx); err != nil {
 			return err
 		}
