@@ -175,6 +175,9 @@ func (b visitor) visitAll(language string) {
 			if latin := b.JS(`[...document.querySelectorAll('main .badge bdi, #me .dim')].map(e => e.textContent).filter(text => /[a-z]/i.test(text))`); language == "arabic" && latin != "" {
 				b.t.Errorf("%s: not in Arabic: %s", page, latin)
 			}
+			if cut := b.JS(`[...document.querySelectorAll('main .scroll')].filter(e => e.scrollWidth > e.clientWidth + 4).map(e => e.scrollWidth + ' > ' + e.clientWidth)`); cut != "" && s == screens[0] && page != "webhooks" { // URLs and why they fail are long
+				b.t.Errorf("%s: a desk does not show a whole table: %s", page, cut)
+			}
 			b.see(fmt.Sprintf("%s-%s-%d", strings.ReplaceAll(page, "/", "-"), language, s.width))
 		}
 	}

@@ -8,7 +8,7 @@ import { Badge, Field, Loading, Nothing, When, Wrong, may, restOf, seesAll, useF
 const done = c => c.total_recipients > 0 ? Math.min(1, c.progress.processed / c.total_recipients) : 0;
 const Progress = ({ of, label }) => html`<span class="progress"><progress max="1" value=${of} aria-label=${label}></progress> <bdi dir="ltr">${share(of)}</bdi></span>`;
 const columns = () => [
-  { key: 'created', label: t('created'), width: 23, get: c => c.created_at, show: v => html`<${When} at=${v}/>` }, { key: 'name', label: t('name'), width: 22, grow: true, get: c => c.name, show: (v, c) => html`<a href=${'#/campaigns/' + c.campaign_id}><bdi>${v}</bdi></a>` },
+  { key: 'created', label: t('created'), width: 23, get: c => c.created_at, show: v => html`<${When} at=${v}/>` }, { key: 'name', label: t('name'), width: 13, grow: true, get: c => c.name, show: (v, c) => html`<a href=${'#/campaigns/' + c.campaign_id}><bdi>${v}</bdi></a>` },
   { key: 'status', label: t('status'), width: 16, get: c => named('status', c.status), show: (v, c) => html`<${Badge} state=${c.status}/>` }, { key: 'progress', label: t('progress'), width: 20, get: done, show: (v, c) => html`<${Progress} of=${v} label=${c.name}/>` },
   ...(seesAll() ? [{ key: 'account', label: t('account'), num: true, width: 9, get: c => c.account_id }] : []),
   { key: 'recipients', label: t('recipients'), num: true, width: 13, get: c => c.total_recipients, show: count }, { key: 'sent', label: t('sent'), num: true, width: 12, get: c => c.progress.sent, show: count },

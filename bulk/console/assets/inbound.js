@@ -10,7 +10,7 @@ const open = id => { location.hash = '#/inbound/' + encodeURIComponent(id); };
 const columns = () => [
   { key: 'at', label: t('receivedAt'), width: 23, get: m => m.received_at, show: v => html`<${When} at=${v}/>` }, { key: 'status', label: t('status'), width: 16, get: m => named('status', m.status), show: (v, m) => html`<${Badge} state=${m.status}/>` },
   { key: 'from', label: t('mobile'), width: 17, get: m => m.from, show: v => html`<${Id}>${v}</${Id}>` }, { key: 'to', label: t('to'), width: 14, get: m => m.to, show: v => html`<bdi dir="ltr">${v}</bdi>` },
-  { key: 'text', label: t('text'), width: 26, grow: true, get: m => m.text, show: v => html`<bdi>${v}</bdi>` },
+  { key: 'text', label: t('text'), width: 20, grow: true, get: m => m.text, show: v => html`<bdi>${v}</bdi>` },
   ...(seesAll() ? [{ key: 'account', label: t('account'), num: true, width: 10, get: m => m.account_id ?? null, show: v => v ?? none }] : []),
   { key: 'id', label: t('id'), width: 20, get: m => m.message_id, show: v => html`<a href=${'#/inbound/' + encodeURIComponent(v)}><${Id}>${v}</${Id}></a>` },
 ];

@@ -11,7 +11,7 @@ const columns = () => [
   { key: 'status', label: t('status'), width: 15, get: m => named('status', m.status), show: (v, m) => html`<${Badge} state=${m.status}/>` },
   { key: 'to', label: t('recipient'), width: 16, get: m => m.to, show: v => html`<${Id}>${v}</${Id}>` },
   { key: 'from', label: t('sender'), width: 12, get: m => m.from, show: v => html`<bdi dir="ltr">${v}</bdi>` },
-  { key: 'text', label: t('text'), width: 20, grow: true, get: m => m.text, show: v => html`<bdi>${v}</bdi>` },
+  { key: 'text', label: t('text'), width: 12, grow: true, get: m => m.text, show: v => html`<bdi>${v}</bdi>` },
   { key: 'parts', label: t('parts'), num: true, width: 7, get: m => m.parts, show: count },
   ...(seesAll() ? [{ key: 'account', label: t('account'), num: true, width: 9, get: m => m.account_id }] : []),
   { key: 'smsc', label: t('smsc'), width: 14, get: m => m.smsc ?? '', hidden: true },

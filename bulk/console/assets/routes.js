@@ -20,9 +20,9 @@ function takes(m = {}) {
 const ruleColumns = (edit, remove) => [
   { key: 'priority', label: t('priority'), num: true, width: 11, get: r => r.priority }, { key: 'name', label: t('name'), width: 14, get: r => r.name, show: v => html`<bdi>${v}</bdi>` },
   ...(may('routes') ? [{ key: 'act', label: '', width: 17, get: () => '', show: (v, r) => html`<span class="row"><button class="small" data-act="edit" onClick=${() => edit(r)}>${t('edit')}</button><button class="small danger" data-act="delete" onClick=${() => remove(r)}>${t('delete')}</button></span>` }] : []),
-  { key: 'match', label: t('matches'), width: 24, grow: true, get: r => takes(r.match), show: v => html`<bdi>${v}</bdi>` },
+  { key: 'match', label: t('matches'), width: 18, grow: true, get: r => takes(r.match), show: v => html`<bdi>${v}</bdi>` },
   { key: 'strategy', label: t('strategy'), width: 22, get: r => t('strategy_' + r.strategy) }, { key: 'targets', label: t('targets'), width: 16, get: r => r.targets.map(a => a.connector).join(', '), show: v => html`<bdi dir="ltr">${v}</bdi>` },
-  { key: 'price', label: t('price'), num: true, width: 11, get: r => r.price, show: v => amount(v) },
+  { key: 'price', label: t('price'), num: true, width: 9, get: r => r.price, show: v => amount(v) },
   { key: 'state', label: t('state'), width: 13, get: r => t(r.disabled ? 'disabled' : 'active'), show: (v, r) => html`<${Badge} state=${r.disabled ? 'disabled' : 'active'}/>` },
 ];
 const judgedColumns = [
