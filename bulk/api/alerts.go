@@ -38,7 +38,7 @@ func (c *call) listAlerts() error {
 	if v := c.r.URL.Query().Get("limit"); v != "" {
 		var detail string
 		if limit, detail = parseCount(v, defaultLimit, maxLimit); detail != "" {
-			return wrong("invalid_parameter", "limit "+detail)
+			return wrongParameter("limit", detail)
 		}
 	}
 	history, err := c.api.opts.Alerts.History(c.r.Context(), limit)

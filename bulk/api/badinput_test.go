@@ -87,6 +87,7 @@ var badInput = []struct {
 	{"bulk-lines-many", "POST", "/api/v1/messages/bulk", strings.Repeat("{}\n", 10_001), []string{"Content-Type", "application/x-ndjson"}, 413, "too_many_items"},
 
 	{"list-limit", "GET", "/api/v1/messages?limit=1001", "", nil, 400, "invalid_parameter"},
+	{"live-once", "GET", "/api/v1/live?once=maybe", "", nil, 400, "invalid_parameter"},
 	{"list-many-faults", "GET", "/api/v1/messages?limit=0&page=-1&status=GONE&since=yesterday&cursor=zz&batch_id=1", "", nil, 400, "invalid_parameter"},
 	{"list-twice", "GET", "/api/v1/messages?limit=1&limit=2", "", nil, 400, "invalid_parameter"},
 	{"list-period", "GET", "/api/v1/messages?since=2030-01-02T00:00:00Z&until=2030-01-01T00:00:00Z", "", nil, 400, "invalid_parameter"},

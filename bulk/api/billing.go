@@ -103,12 +103,12 @@ func (c *call) listMovements() error {
 	q := c.r.URL.Query()
 	if text := q.Get("limit"); text != "" {
 		if limit, err = strconv.Atoi(text); err != nil || limit < 1 || limit > movementsMax {
-			return wrong("invalid_parameter", fmt.Sprintf("limit is between 1 and %d", movementsMax))
+			return wrongParameter("limit", fmt.Sprintf("is not a number between 1 and %d", movementsMax))
 		}
 	}
 	if text := q.Get("cursor"); text != "" {
 		if below, err = message.ParseID(text); err != nil {
-			return wrong("invalid_parameter", "cursor: "+err.Error())
+			return wrongParameter("cursor", "is not an id: 16 hex digits")
 		}
 	}
 	list, err := c.api.opts.Billing.Movements(c.r.Context(), a, below, limit)

@@ -105,8 +105,13 @@ func TestMoneyNamesWhatIsWrong(t *testing.T) {
 			t.Errorf("%s: %s", body, a.Body)
 		}
 	}
-	p.do(t, "GET", p.path("movements")+"?limit=0", "").want(t, 400, "invalid_parameter")
-	p.do(t, "GET", p.path("movements")+"?cursor=x", "").want(t, 400, "invalid_parameter")
+	for query, pointer := range map[string]string{"?limit=0": "?limit", "?cursor=x": "?cursor"} {
+		a := p.do(t, "GET", p.path("movements")+query, "")
+		a.want(t, 400, "invalid_parameter")
+		if !strings.Contains(a.Body, `"pointer":"`+pointer+`"`) {
+			t.Errorf("%s: %s", query, a.Body)
+		}
+	}
 }
 
 // family is a reseller with a child, and a stranger who has one, too.

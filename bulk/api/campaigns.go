@@ -219,7 +219,7 @@ func (c *call) listCampaigns() error {
 		var ok bool
 		if want.Status, ok = campaign.ParseStatus(status); !ok {
 			detail := "is none of DRAFT, PENDING_APPROVAL, SCHEDULED, RUNNING, PAUSED, COMPLETED, CANCELLED"
-			return &problem{code: "invalid_parameter", detail: "status " + detail, faults: []fault{{"?status", "invalid_parameter", detail}}}
+			return wrongParameter("status", detail)
 		}
 	}
 	if !q.Since.IsZero() {

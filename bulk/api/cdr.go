@@ -41,7 +41,7 @@ func (c *call) listCDR() error {
 	}
 	files, err := c.api.opts.CDR.List(before)
 	if errors.Is(err, fs.ErrInvalid) {
-		return wrong("invalid_parameter", "cursor is not a next_cursor of this list")
+		return wrongParameter("cursor", "is not a next_cursor of this list")
 	}
 	if err != nil {
 		return err

@@ -184,7 +184,14 @@ func (v *liveView) alerts(firing []alert.Alert) {
 
 // live is GET /api/v1/live: figures each second as server-sent events, or once as JSON.
 func (c *call) live() error {
-	if once, _ := strconv.ParseBool(c.r.URL.Query().Get("once")); once {
+	once := false
+	if v := c.r.URL.Query().Get("once"); v != "" {
+		var err error
+		if once, err = strconv.ParseBool(v); err != nil {
+			return wrongParameter("once", "is neither true nor false")
+		}
+	}
+	if once {
 		text, err := c.api.figures(c.who)
 		if err == nil {
 			c.reply(200, text)

@@ -105,6 +105,12 @@ var problems = map[string]problemKind{
 
 func wrong(code, detail string) *problem { return &problem{code: code, detail: detail} }
 
+// wrongParameter names the parameter of the query that is wrong.
+func wrongParameter(name, detail string) *problem {
+	const code = "invalid_parameter"
+	return &problem{code: code, detail: name + " " + detail, faults: []fault{{"?" + name, code, detail}}}
+}
+
 // asProblem is the one place where errors become problem documents. An unknown error
 // becomes internal_error, without its text.
 func asProblem(err error) *problem {

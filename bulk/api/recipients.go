@@ -116,7 +116,7 @@ func (c *call) uploadDone() {
 func uploadOptions(query url.Values) (*campaign.Upload, sheet.Options, error) {
 	up, opts := &campaign.Upload{To: query.Get("to")}, sheet.Options{Charset: query.Get("charset"), Sheet: query.Get("sheet")}
 	bad := func(name, detail string) (*campaign.Upload, sheet.Options, error) {
-		return nil, opts, &problem{code: "invalid_parameter", detail: name + " " + detail, faults: []fault{{"?" + name, "invalid_parameter", detail}}}
+		return nil, opts, wrongParameter(name, detail)
 	}
 	switch v := strings.ToLower(query.Get("header")); v {
 	case "", "auto":
@@ -300,13 +300,13 @@ func memberQuery(raw string) (after uint32, limit int, err error) {
 	if v := values.Get("limit"); v != "" {
 		var detail string
 		if limit, detail = parseCount(v, limit, maxListed); detail != "" {
-			return 0, 0, &problem{code: "invalid_parameter", detail: "limit " + detail, faults: []fault{{"?limit", "invalid_parameter", detail}}}
+			return 0, 0, wrongParameter("limit", detail)
 		}
 	}
 	if v := values.Get("after"); v != "" {
 		n, err := strconv.ParseUint(v, 10, 32)
 		if err != nil {
-			return 0, 0, &problem{code: "invalid_parameter", detail: "after is not an ordinal", faults: []fault{{"?after", "invalid_parameter", "is not an ordinal"}}}
+			return 0, 0, wrongParameter("after", "is not an ordinal")
 		}
 		after = uint32(n)
 	}
@@ -401,7 +401,7 @@ func (c *call) previewCampaign() error {
 	if v := c.r.URL.Query().Get("limit"); v != "" {
 		var detail string
 		if limit, detail = parseCount(v, limit, maxSamples); detail != "" {
-			return &problem{code: "invalid_parameter", detail: "limit " + detail, faults: []fault{{"?limit", "invalid_parameter", detail}}}
+			return wrongParameter("limit", detail)
 		}
 	}
 	samples, err := c.api.opts.Campaigns.Samples(c.r.Context(), c.who, id, limit)
