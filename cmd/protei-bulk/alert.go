@@ -45,7 +45,7 @@ func alertList(c *restClient) *cobra.Command {
 			var rows [][]string
 			for when, list := range [][]alertReply{reply.Firing, reply.History} {
 				for _, a := range list {
-					rows = append(rows, []string{[]string{"now", "history"}[when], a.State, a.Rule, dash(a.Subject), a.At, a.Summary})
+					rows = append(rows, []string{[]string{"now", "history"}[when], a.State, a.Rule, dash(a.Subject), moment(a.At), a.Summary})
 				}
 			}
 			return c.table("WHEN STATE RULE SUBJECT AT SUMMARY", rows)

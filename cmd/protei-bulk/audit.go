@@ -66,7 +66,7 @@ func auditCommandList(c *restClient) *cobra.Command {
 					who += " (" + e.Key + ")"
 				}
 				for _, text := range e.lines() {
-					rows = append(rows, []string{e.At, who, e.Address, e.Method + " " + strings.TrimPrefix(e.Path, "/api/v1"), text})
+					rows = append(rows, []string{moment(e.At), who, e.Address, e.Method + " " + strings.TrimPrefix(e.Path, "/api/v1"), text})
 				}
 			}
 			if err := c.table("AT WHO FROM CALL CHANGE", rows); err != nil {

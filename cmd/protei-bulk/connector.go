@@ -9,7 +9,6 @@ import (
 	"sort"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -91,7 +90,7 @@ func (c *restClient) showConnector(r *client.Connector) error {
 			state += ", throttled"
 		}
 		rows = append(rows, []string{
-			strconv.Itoa(b.Index), b.Type, state, b.Since.Format(time.RFC3339Nano), fmt.Sprintf("%d/%d", b.InFlight, b.Window),
+			strconv.Itoa(b.Index), b.Type, state, stamp(b.Since), fmt.Sprintf("%d/%d", b.InFlight, b.Window),
 			strconv.FormatUint(b.Pauses, 10), dash(b.Error),
 		})
 	}

@@ -89,7 +89,13 @@ func (c *restClient) showList(answer []byte) error {
 	if r.Import != nil {
 		pairs = append(pairs, "rows read", fmt.Sprint(r.Import.Rows), "added", fmt.Sprint(r.Import.Added), "duplicates", orEmpty(r.Import.Duplicates))
 	}
-	return c.fields(pairs...)
+	if err := c.fields(pairs...); err != nil {
+		return err
+	}
+	if r.Import != nil && r.Import.Refused > 0 {
+		fmt.Fprintf(c.env.Stderr, "`contacts errors %s` has the refused rows\n", r.ID)
+	}
+	return nil
 }
 
 func listAll(c *restClient) *cobra.Command {

@@ -222,6 +222,14 @@ func stamp(t time.Time) string {
 	return t.UTC().Format("2006-01-02T15:04:05.000Z")
 }
 
+// moment shows a time of an answer as stamp does, and what is none as it is.
+func moment(text string) string {
+	if t, err := time.Parse(time.RFC3339Nano, text); err == nil {
+		return stamp(t)
+	}
+	return text
+}
+
 // harmless writes out what a terminal would obey or turn rather than show: texts and names come from customers
 // and mobiles.
 func harmless(s string) string {

@@ -256,6 +256,12 @@ func TestAccountCommands(t *testing.T) {
 		t.Errorf("remove printed\n%s", out)
 	}
 	c.fails(2, "no such file", "blacklist", "import", filepath.Join(t.TempDir(), "none"))
+	if out := c.ok("audit", "list", "--limit", "1"); !regexp.MustCompile(`(?m)^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z `).MatchString(out) {
+		t.Errorf("times to the millisecond:\n%s", out)
+	}
+	if code, _, hint := c.run("contacts", "create", "friends", "--file", numbers); code != 0 || !regexp.MustCompile("`contacts errors [0-9a-f]{16}` has the refused rows").MatchString(hint) {
+		t.Errorf("exit code %d, and of the refused row: %q", code, hint)
+	}
 	if out := c.ok("audit", "list", "--what", "account 2"); !strings.Contains(out, "new ") || !strings.Contains(out, "127.0.0.1") || strings.Contains(out, key) {
 		t.Errorf("audit printed\n%s", out)
 	}

@@ -43,7 +43,7 @@ func webhookEndpoints(c *restClient) *cobra.Command {
 			for _, e := range reply.Endpoints {
 				rows = append(rows, []string{
 					strconv.FormatInt(e.Account, 10), e.Kind, strconv.FormatInt(e.Pending, 10), strconv.FormatInt(e.Failures, 10),
-					dash(e.RetryAt), e.URL, dash(e.Error),
+					dash(moment(e.RetryAt)), e.URL, dash(e.Error),
 				})
 			}
 			return c.table("ACCOUNT KIND PENDING FAILURES RETRY_AT URL ERROR", rows)
@@ -74,7 +74,7 @@ func webhookFailed(c *restClient) *cobra.Command {
 			}
 			var rows [][]string
 			for _, f := range reply.Failed {
-				rows = append(rows, []string{f.MessageID, strconv.FormatInt(f.Account, 10), f.Kind, dash(f.Status), f.FailedAt, f.URL, dash(f.Error)})
+				rows = append(rows, []string{f.MessageID, strconv.FormatInt(f.Account, 10), f.Kind, dash(f.Status), moment(f.FailedAt), f.URL, dash(f.Error)})
 			}
 			if err := c.table("ID ACCOUNT KIND STATUS FAILED_AT URL ERROR", rows); err != nil {
 				return err
