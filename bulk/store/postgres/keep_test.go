@@ -9,7 +9,8 @@ import (
 	"protei-bulk/bulk/store"
 )
 
-// TestNewerSchemaIsRefused: an older program keeps its hands off.
+// TestNewerSchemaIsRefused: an older program keeps its hands off at its start; one that runs when the schema becomes
+// newer goes on.
 func TestNewerSchemaIsRefused(t *testing.T) {
 	url := database(t)
 	n := open(t, url, 1)
@@ -18,6 +19,14 @@ func TestNewerSchemaIsRefused(t *testing.T) {
 	}
 	if _, err := Open(t.Context(), Options{URL: url}); !errors.Is(err, store.ErrNewerSchema) {
 		t.Errorf("a schema of version 9999: %v", err)
+	}
+	n.own(1)
+	msgs := n.make(2, 1)
+	n.accept(msgs)
+	n.until("they are in the lane", func() bool { return len(n.standingIn(1)) == len(msgs) })
+	n.must(submitted(msgs[0], "1"), delivered(msgs[0]))
+	if m := n.row(msgs[0].ID); m.Status != message.Delivered {
+		t.Errorf("a message of the node that runs is %v", m.Status)
 	}
 }
 

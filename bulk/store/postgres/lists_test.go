@@ -202,6 +202,32 @@ func TestDropRows(t *testing.T) {
 	}
 }
 
+// TestAfterAnOlderOwner: an owner of the schema before knows no lists and puts what it accepts into rows. What others
+// accept for it meanwhile waits until its lease ends, and goes then, together with its own.
+func TestAfterAnOlderOwner(t *testing.T) {
+	url := database(t)
+	older, newer := open(t, url, 1), open(t, url, 2)
+	older.lease(1) // and it looks at no list
+	var all []message.ID
+	for range 3 {
+		rows := older.make(2, 1)
+		older.accept(rows)
+		tx := "WITH l AS (DELETE FROM waiting_lists WHERE first = $1 RETURNING *) INSERT INTO waiting SELECT connector, priority, unnest(ids) FROM l"
+		if _, err := older.pool.Exec(t.Context(), tx, int64(rows[0].ID)); err != nil {
+			t.Fatal(err)
+		}
+		lists := newer.make(2, 1)
+		newer.accept(lists)
+		all = append(all, idsOf(append(rows, lists...))...)
+	}
+	if rows, lists := newer.rows("waiting"), newer.rows("waiting_lists"); rows != 6 || lists != 3 {
+		t.Fatalf("%d rows and %d lists wait, want 6 and 3", rows, lists)
+	}
+	newer.own(1)
+	slices.Sort(all)
+	newer.until("all stand in a lane", func() bool { return slices.Equal(newer.standingIn(1), all) })
+}
+
 // TestListsMigrate: what is in lists waits by rows of its own in the schema before, and goes on doing so.
 func TestListsMigrate(t *testing.T) {
 	n := open(t, database(t), 1)
