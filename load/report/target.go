@@ -332,6 +332,8 @@ func (i metricInfo) parse(s string) (float64, error) {
 	switch {
 	case err != nil, math.IsNaN(v), math.IsInf(v, 0), v < 0, i.unit == unitLatency && v >= math.MaxInt64/1e9: // 292 years
 		return 0, fmt.Errorf("%q is no limit for %s; write it like %s", s, i.metric, i.example())
+	case i.unit == unitLatency:
+		return time.Duration(math.Round(v * 1e9)).Seconds(), nil // as one that is written with its unit
 	case (i.unit == unitShare || i.unit == unitRatio) && v > 1:
 		return 0, fmt.Errorf("%q is more than 100%%; write it like %s", s, i.example())
 	}

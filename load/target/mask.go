@@ -23,6 +23,9 @@ func Mask(text string) string {
 		}
 		return text
 	}
+	if strings.ContainsAny(scheme, ":@/?#") {
+		return hidden // the slashes are those of a password
+	}
 	source := text
 	if m := prefixed.FindStringSubmatch(text); m != nil {
 		source = m[2]
