@@ -40,8 +40,12 @@ func (c *Config) Shared() bool { return c.Store != storeEmbedded }
 func (c *Config) has(role string) bool { return !c.Shared() || slices.Contains(c.Roles, role) }
 
 func (c *Config) validateShared(bad func(key, format string, args ...any)) {
-	if u, err := url.Parse(c.Store); c.Shared() && (err != nil || u.Scheme != "postgres" && u.Scheme != "postgresql" || u.Host == "") {
+	switch u, err := url.Parse(c.Store); {
+	case !c.Shared():
+	case err != nil || u.Scheme != "postgres" && u.Scheme != "postgresql" || u.Host == "":
 		bad("store", "%q is neither embedded nor postgres://user:password@host/database", redactURL(c.Store))
+	case strings.Count(authority(c.Store), "@") > 1: // PostgreSQL's driver would take the rest of the password for a host, and show it
+		bad("store", "%q has more than one @: in a password it is written %%40", redactURL(c.Store))
 	}
 	if c.Queue != queueMemory {
 		switch u, err := url.Parse(c.Queue); {
@@ -68,4 +72,13 @@ func (c *Config) validateShared(bad func(key, format string, args ...any)) {
 	if c.Drain < 0 || c.Postgres.StatementTimeout < 0 {
 		bad("drain", "a time cannot be negative")
 	}
+}
+
+// authority is what stands between the slashes of an address: user, password, hosts and ports.
+func authority(address string) string {
+	_, rest, _ := strings.Cut(address, "://")
+	if end := strings.IndexAny(rest, "/?#"); end >= 0 {
+		rest = rest[:end]
+	}
+	return rest
 }

@@ -159,3 +159,17 @@ func write(t *testing.T, text string) string {
 	}
 	return path
 }
+
+// TestAPasswordWithAnAt: PostgreSQL's driver reads such an address in another way than net/url, and its errors would
+// show half of the password.
+func TestAPasswordWithAnAt(t *testing.T) {
+	c := DefaultConfig()
+	c.Store = "postgres://user:half@hunter%002@127.0.0.1:1/db"
+	err := c.Validate()
+	if err == nil || !strings.Contains(err.Error(), "in a password it is written %40") || strings.Contains(err.Error(), "hunter") {
+		t.Errorf("%v: want that @ is written %%40, and no password", err)
+	}
+	if c.Store = "postgres://user:half%40hunter@127.0.0.1:1/db?application_name=a@b"; c.Validate() != nil {
+		t.Errorf("a password as it should be: %v", c.Validate())
+	}
+}

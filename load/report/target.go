@@ -209,12 +209,10 @@ func (t Target) String() string {
 }
 
 func (t Target) flagValue(v float64) string {
-	i, _ := t.Metric.info()
-	s := strconv.FormatFloat(v, 'f', -1, 64)
-	if i.unit == unitLatency {
-		return s + "s"
+	if i, _ := t.Metric.info(); i.unit == unitLatency {
+		return time.Duration(math.Round(v * 1e9)).String()
 	}
-	return s
+	return strconv.FormatFloat(v, 'f', -1, 64)
 }
 
 // GuideTargets is the set "guide": what decides a demo.
@@ -312,13 +310,16 @@ func (i metricInfo) example() string {
 	return [...]string{"10000:5000", "100ms:200ms", "0.1%:1%", "0.99:0.95", "0"}[i.unit]
 }
 
+// longestLimit of a latency is far above what is waited for.
+const longestLimit = 1000 * time.Hour
+
 // parse reads a limit; it is finite, not negative, and a share at most 1.
 func (i metricInfo) parse(s string) (float64, error) {
 	s = strings.TrimSpace(s)
 	number, divisor := s, 1.0
 	switch i.unit {
 	case unitLatency:
-		if d, err := time.ParseDuration(s); err == nil && !strings.HasPrefix(s, "-") {
+		if d, err := time.ParseDuration(s); err == nil && d >= 0 && d <= longestLimit {
 			return d.Seconds(), nil
 		}
 		divisor = 1000
@@ -330,7 +331,7 @@ func (i metricInfo) parse(s string) (float64, error) {
 	v, err := strconv.ParseFloat(strings.ReplaceAll(number, ",", ""), 64)
 	v /= divisor
 	switch {
-	case err != nil, math.IsNaN(v), math.IsInf(v, 0), v < 0, i.unit == unitLatency && v >= math.MaxInt64/1e9: // 292 years
+	case err != nil, math.IsNaN(v), math.IsInf(v, 0), v < 0, i.unit == unitLatency && v > longestLimit.Seconds():
 		return 0, fmt.Errorf("%q is no limit for %s; write it like %s", s, i.metric, i.example())
 	case i.unit == unitLatency:
 		return time.Duration(math.Round(v * 1e9)).Seconds(), nil // as one that is written with its unit

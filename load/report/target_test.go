@@ -79,7 +79,7 @@ func FuzzParseTarget(f *testing.F) {
 	for _, t := range GuideTargets() {
 		f.Add(t.String())
 	}
-	for _, s := range []string{"p95=100ms:200ms", "errors=0.1%", "tps=1,2,3", "p50==1", "avg=1h", "lost=0:0", "cpu=1e-7", "p99=9223372036s", "p99=9223372037255", "p99=.227"} {
+	for _, s := range []string{"p95=100ms:200ms", "errors=0.1%", "tps=1,2,3", "p50==1", "avg=1h", "lost=0:0", "cpu=1e-7", "p99=9223372036s", "p99=1000h", "p99=9223372037255", "p99=.227", "p99=2236"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {

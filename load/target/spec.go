@@ -109,8 +109,13 @@ func (s *Spec) parsePID(text string) error {
 }
 
 func (s *Spec) parsePostgres() error {
-	if _, err := s.parseURL(); err != nil {
+	u, err := s.parseURL()
+	if err != nil {
 		return err
+	}
+	// Its driver would take what follows the first @ of a password for a host, and show it.
+	if user, _, _ := strings.Cut(s.text, "@"+u.Host); strings.Contains(user, "@") {
+		return errors.New("this has more than one @; in a password it is written %40")
 	}
 	if fragmentOf(s.text) != "" {
 		return errors.New("a PostgreSQL source has no selection; a # in a password is written %23")

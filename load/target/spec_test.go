@@ -112,7 +112,7 @@ func TestCheckSpecs(t *testing.T) {
 
 // FuzzSecretsStayHidden puts a password into every place that has one, raw, as people forget to escape it.
 func FuzzSecretsStayHidden(f *testing.F) {
-	for _, s := range []string{"simple-word", "pa#ss-word", "p@ss/w?rd#x@y", `%zz"quoted`, "a=b&c=d", "sec\nret", "//000:", "000://"} {
+	for _, s := range []string{"simple-word", "pa#ss-word", "p@ss/w?rd#x@y", `%zz"quoted`, "a=b&c=d", "sec\nret", "//000:", "000://", "@!0%00"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, password string) {
