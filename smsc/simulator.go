@@ -240,6 +240,7 @@ func (s *Simulator) authenticate(_ context.Context, b smpp.BindInfo) (any, smpp.
 		s.binds.refused.Add(1)
 		return nil, st
 	}
+	s.binds.total.Add(1) // before the answer: who has it finds itself counted
 	no := s.nextNo.Add(1)
 	p := &peer{
 		sim: s, no: no, tally: &s.tallies[no%tallyShards],
@@ -267,7 +268,6 @@ func (s *Simulator) admit(b smpp.BindInfo) smpp.Status {
 func (s *Simulator) bound(sess *smpp.Session) {
 	p := sess.UserData().(*peer)
 	p.session = sess
-	s.binds.total.Add(1)
 	s.spool.join(p)
 	s.log.Debug("smsc: bound", "system_id", p.systemID, "type", sess.BindType(), "peer", sess.RemoteAddr())
 	s.flush(p)
