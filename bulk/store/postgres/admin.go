@@ -12,7 +12,7 @@ import (
 
 // change runs do in a transaction, with the entry of a log that ctx carries (store.Alongside).
 func (s *Store) change(ctx context.Context, do func(tx pgx.Tx) error) error {
-	return pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
+	err := pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
 		if err := do(tx); err != nil {
 			return err
 		}
@@ -23,6 +23,10 @@ func (s *Store) change(ctx context.Context, do func(tx pgx.Tx) error) error {
 		_, err := tx.Exec(ctx, putObject, kind, entry.Key, entry.Value)
 		return err
 	})
+	if diskFull(err) {
+		s.lacksRoom(err)
+	}
+	return err
 }
 
 // exec is change with one statement.

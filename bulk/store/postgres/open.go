@@ -268,10 +268,14 @@ func (s *Store) each(ctx context.Context, query string, args, to []any, f func()
 	return err
 }
 
-// wrap names the action of an error; errors that callers branch on keep their identity.
+// wrap names the action of an error; errors that callers branch on keep their identity, and a disk that
+// is full becomes store.ErrDiskFull.
 func wrap(err error, format string, args ...any) error {
-	if err == nil || errors.Is(err, store.ErrNotFound) || errors.Is(err, store.ErrTaken) {
+	switch {
+	case err == nil || errors.Is(err, store.ErrNotFound) || errors.Is(err, store.ErrTaken):
 		return err
+	case diskFull(err) && !errors.Is(err, store.ErrDiskFull):
+		err = fmt.Errorf("%w: %w", store.ErrDiskFull, err)
 	}
 	return fmt.Errorf(format+": %w", append(args, err)...)
 }
