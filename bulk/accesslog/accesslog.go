@@ -8,6 +8,7 @@
 package accesslog
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"io"
@@ -49,6 +50,10 @@ type Log struct {
 
 	mu   sync.Mutex
 	held []byte // guarded by mu: lines to write
+
+	// Of the goroutine that writes.
+	failing bool
+	cut     bool // the file ends within a line
 }
 
 // Open returns a log whose goroutine runs. The file is made with the first line.
@@ -84,7 +89,6 @@ func (l *Log) run() {
 	tick := time.NewTicker(flushEvery)
 	defer tick.Stop()
 	var spare []byte
-	failing := false
 	for last := false; !last; {
 		select {
 		case <-tick.C:
@@ -97,17 +101,29 @@ func (l *Log) run() {
 		l.held = spare[:0]
 		l.mu.Unlock()
 		if len(lines) > 0 {
-			_, err := l.out.Write(lines)
-			if err != nil {
-				l.dropped.Add(uint64(strings.Count(string(lines), "\n")))
-				if !failing {
-					l.log.Error("access log cannot be written", "error", err)
-				}
-			}
-			failing = err != nil
+			l.write(lines)
 		}
 		spare = lines
 	}
+}
+
+// write appends lines to the file. What a full disk cut off begins anew on a line of its own when there is
+// room, so that all others can be read.
+func (l *Log) write(lines []byte) {
+	if l.cut {
+		lines = append([]byte{'\n'}, lines...)
+	}
+	n, err := l.out.Write(lines)
+	if n > 0 {
+		l.cut = lines[n-1] != '\n'
+	}
+	if err != nil {
+		l.dropped.Add(uint64(bytes.Count(bytes.TrimPrefix(lines[n:], []byte("\n")), []byte("\n"))))
+		if !l.failing {
+			l.log.Error("access log cannot be written", "error", err)
+		}
+	}
+	l.failing = err != nil
 }
 
 // record is what a request is known by, beside what the server says of it.

@@ -3,6 +3,7 @@ package accesslog
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"log/slog"
 	"net/http"
@@ -63,5 +64,46 @@ func BenchmarkHandler(b *testing.B) {
 	}
 	if err := l.Stop(context.Background()); err != nil {
 		b.Fatal(err)
+	}
+}
+
+// small is a disk with room for so many octets.
+type small struct {
+	bytes.Buffer
+	room int
+}
+
+func (s *small) Write(b []byte) (int, error) {
+	n := min(len(b), s.room)
+	s.room -= n
+	s.Buffer.Write(b[:n])
+	if n < len(b) {
+		return n, errors.New("no space left")
+	}
+	return n, nil
+}
+
+func (s *small) Close() error { return nil }
+
+// TestFullDiskCutsNoOtherLine: lines after one that was cut off stand by themselves, wherever it was cut.
+func TestFullDiskCutsNoOtherLine(t *testing.T) {
+	const text = "{\"n\":1}\n{\"n\":2}\n{\"n\":3}\n"
+	for room := range len(text) + 1 {
+		disk := &small{room: room}
+		l := &Log{out: disk, log: slog.New(slog.DiscardHandler)}
+		l.write([]byte(text))
+		l.write([]byte("{\"n\":4}\n")) // no room either, but for the whole
+		disk.room = 1000
+		l.write([]byte("{\"n\":5}\n"))
+		whole := 0
+		for line := range strings.Lines(disk.String()) {
+			var v struct{ N int }
+			if json.Unmarshal([]byte(line), &v) == nil {
+				whole++
+			}
+		}
+		if !strings.HasSuffix(disk.String(), "\n{\"n\":5}\n") && room > 0 || whole+int(l.Dropped()) != 5 {
+			t.Errorf("room for %d octets: %d lines can be read, %d dropped of 5: %q", room, whole, l.Dropped(), disk.String())
+		}
 	}
 }
