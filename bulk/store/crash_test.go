@@ -141,9 +141,25 @@ func (m *machine) whileFull(pages int64, f func()) {
 		m.t.Fatalf("a large object on a full disk: %v", err)
 	}
 	f()
-	for range 3 { // the first may be an old one, the second undid the object, and the third all else
-		<-m.undone
+	// The first may be an old one, the second undid the object, and the third all else, if that does not fit
+	// into the pages.
+	deadline := time.Now().Add(20 * time.Second)
+	for n := 0; n < 3 && !m.written(); {
+		if time.Now().After(deadline) {
+			m.t.Fatalf("on a full disk %d transactions were undone, and not all is written: %+v", n, m.s.Stats())
+		}
+		select {
+		case <-m.undone:
+			n++
+		case <-time.After(5 * time.Millisecond):
+		}
 	}
+}
+
+// written reports whether the database has all that the journal has.
+func (m *machine) written() bool {
+	s := m.s.Stats()
+	return s.Queued == 0 && s.Backlog == 0 && s.Released == s.Record
 }
 
 func copyDatabase(t testing.TB, from, to string) {
