@@ -24,7 +24,7 @@ func (d *Directory) create(ctx context.Context, spec Spec, s Secrets) (*Account,
 	if err := errors.Join(spec.Validate(), validatePassword(s.Password)); err != nil {
 		return nil, Secrets{}, err
 	}
-	end, err := d.begin(ctx)
+	end, err := d.alone.Begin(ctx, d.Reload, &d.mu)
 	if err != nil {
 		return nil, Secrets{}, err
 	}
@@ -56,28 +56,10 @@ func (d *Directory) create(ctx context.Context, spec Spec, s Secrets) (*Account,
 	return a, s, nil
 }
 
-// begin begins a change, which sees what others who use the Store have changed and keeps them from changing until end.
-func (d *Directory) begin(ctx context.Context) (end func(), err error) {
-	if d.alone == nil {
-		d.mu.Lock()
-		return d.mu.Unlock, nil
-	}
-	release, err := d.alone(ctx)
-	if err != nil {
-		return nil, err
-	}
-	if err := d.Reload(ctx); err != nil {
-		release()
-		return nil, err
-	}
-	d.mu.Lock()
-	return func() { d.mu.Unlock(); release() }, nil
-}
-
 // Update replaces what change makes of the account's Spec, durably. change may be called
 // with the lock held: it must not call the Directory.
 func (d *Directory) Update(ctx context.Context, id uint32, change func(*Spec)) (*Account, error) {
-	end, err := d.begin(ctx)
+	end, err := d.alone.Begin(ctx, d.Reload, &d.mu)
 	if err != nil {
 		return nil, err
 	}
@@ -106,7 +88,7 @@ func (d *Directory) SetPassword(ctx context.Context, id uint32, password string)
 	if password == "" {
 		password = newPassword()
 	}
-	end, err := d.begin(ctx)
+	end, err := d.alone.Begin(ctx, d.Reload, &d.mu)
 	if err != nil {
 		return "", err
 	}

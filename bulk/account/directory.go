@@ -10,6 +10,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"protei-bulk/bulk/alone"
 )
 
 // Store keeps accounts and keys. A call returns when the change is durable.
@@ -29,7 +31,7 @@ type Options struct {
 	Store Store
 	Meter Meter // nil: quotas are not looked at
 	// Alone, when others use the Store too, keeps them from creating and changing accounts until release.
-	Alone  func(context.Context) (release func(), err error)
+	Alone  alone.Lock
 	Pool   Pool             // of rates, when several nodes share them; nil: this one is alone
 	Now    func() time.Time // nil: time.Now
 	Logger *slog.Logger     // nil: silent
@@ -61,7 +63,7 @@ type Directory struct {
 	pool  Pool
 	now   func() time.Time
 	log   *slog.Logger
-	alone func(context.Context) (release func(), err error) // nil: it is
+	alone alone.Lock // nil: it is
 	snap  atomic.Pointer[Snapshot]
 	anon  atomic.Pointer[Account] // whom requests without credentials act as, or nil
 	check verifier

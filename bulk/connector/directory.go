@@ -12,6 +12,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"protei-bulk/bulk/alone"
 )
 
 // Secrets are what a connector presents to its SMSC. They are never shown.
@@ -80,7 +82,7 @@ type Options struct {
 	Taken uint16               // highest number that messages may carry already
 	// When others use the Store too: Alone keeps them from creating connectors until release, and
 	// Mode keeps the mode of Fixed, which then outlives a restart.
-	Alone  func(context.Context) (release func(), err error)
+	Alone  alone.Lock
 	Mode   ModeStore
 	Now    func() time.Time // nil: time.Now
 	Logger *slog.Logger     // nil: silent
@@ -212,18 +214,11 @@ func (d *Directory) Create(ctx context.Context, spec Spec) (*Connector, error) {
 	if err := spec.Validate(); err != nil {
 		return nil, err
 	}
-	if d.o.Alone != nil {
-		release, err := d.o.Alone(ctx)
-		if err != nil {
-			return nil, err
-		}
-		defer release()
-		if err := d.Reload(ctx); err != nil {
-			return nil, err
-		}
+	end, err := d.o.Alone.Begin(ctx, d.Reload, &d.mu)
+	if err != nil {
+		return nil, err
 	}
-	d.mu.Lock()
-	defer d.mu.Unlock()
+	defer end()
 	if err := d.free(spec.Name, 0); err != nil {
 		return nil, err
 	}

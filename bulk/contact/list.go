@@ -11,6 +11,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"protei-bulk/bulk/alone"
 	"protei-bulk/bulk/contact/sheet"
 	"protei-bulk/bulk/message"
 )
@@ -64,7 +65,7 @@ type ListOptions struct {
 	Check func(to string) (number, detail string) // see Importer
 	Now   func() time.Time                        // nil: time.Now
 	// Alone, when others use the Store too, keeps them from creating lists until release; nil: nobody does.
-	Alone func(context.Context) (release func(), err error)
+	Alone alone.Lock
 }
 
 // Lists are the contact lists of all accounts. It is safe for concurrent use.
@@ -101,20 +102,13 @@ func (l *Lists) Create(ctx context.Context, account uint32, name string) (List, 
 	if c, ok := message.Steering(name); ok {
 		return List{}, &ImportError{"invalid_name", fmt.Sprintf("name: has the character %U, which cannot be shown", c)}
 	}
-	if l.opts.Alone != nil {
-		release, err := l.opts.Alone(ctx)
-		if err != nil {
-			return List{}, err
-		}
-		defer release()
-		if err := l.Reload(ctx); err != nil {
-			return List{}, err
-		}
+	end, err := l.opts.Alone.Begin(ctx, l.Reload, &l.mu)
+	if err != nil {
+		return List{}, err
 	}
+	defer end()
 	now := l.opts.Now().UnixMilli()
 	row := List{ID: l.opts.IDs.Next(), Account: account, Name: name, CreatedAt: now, UpdatedAt: now}
-	l.mu.Lock()
-	defer l.mu.Unlock()
 	for _, have := range l.all {
 		if have.Account == account && strings.EqualFold(have.Name, name) {
 			return List{}, ErrListExists

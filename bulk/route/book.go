@@ -10,6 +10,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"protei-bulk/bulk/alone"
 )
 
 // Row is a rule as the store keeps it.
@@ -42,7 +44,7 @@ type BookOptions struct {
 	// Known says whether there is a connector of that name; nil: all are known.
 	Known func(connector string) bool
 	// Alone, when others use the Store too, keeps them from changing routes until release; nil: nobody does.
-	Alone func(context.Context) (release func(), err error)
+	Alone alone.Lock
 	// Changed puts the rules in force; nil: nobody does.
 	Changed func() error
 	Now     func() time.Time // nil: time.Now
@@ -127,27 +129,9 @@ func (b *Book) Using(connector string) (n int) {
 	return n
 }
 
-// begin begins a change, which sees what others who use the Store have changed and keeps them from changing until end.
-func (b *Book) begin(ctx context.Context) (end func(), err error) {
-	if b.o.Alone == nil {
-		b.mu.Lock()
-		return b.mu.Unlock, nil
-	}
-	release, err := b.o.Alone(ctx)
-	if err != nil {
-		return nil, err
-	}
-	if err := b.Reload(ctx); err != nil {
-		release()
-		return nil, err
-	}
-	b.mu.Lock()
-	return func() { b.mu.Unlock(); release() }, nil
-}
-
 // Create adds a rule and puts it in force.
 func (b *Book) Create(ctx context.Context, rule Rule) (Row, error) {
-	end, err := b.begin(ctx)
+	end, err := b.o.Alone.Begin(ctx, b.Reload, &b.mu)
 	if err != nil {
 		return Row{}, err
 	}
@@ -169,7 +153,7 @@ func (b *Book) Create(ctx context.Context, rule Rule) (Row, error) {
 
 // Update replaces what change makes of a rule. change is called with the lock held.
 func (b *Book) Update(ctx context.Context, key string, change func(*Rule)) (Row, error) {
-	end, err := b.begin(ctx)
+	end, err := b.o.Alone.Begin(ctx, b.Reload, &b.mu)
 	if err != nil {
 		return Row{}, err
 	}
@@ -193,7 +177,7 @@ func (b *Book) Update(ctx context.Context, key string, change func(*Rule)) (Row,
 
 // Delete removes a rule. Messages that it has placed go their way.
 func (b *Book) Delete(ctx context.Context, key string) error {
-	end, err := b.begin(ctx)
+	end, err := b.o.Alone.Begin(ctx, b.Reload, &b.mu)
 	if err != nil {
 		return err
 	}

@@ -25,7 +25,7 @@ const maxFaults = 100
 // nothing changes, and the error names up to 100 faults by the rule's place in the list,
 // routes/3/strategy.
 func (b *Book) Replace(ctx context.Context, rules []Rule) (Difference, error) {
-	end, err := b.begin(ctx)
+	end, err := b.o.Alone.Begin(ctx, b.Reload, &b.mu)
 	if err != nil {
 		return Difference{}, err
 	}
