@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"slices"
 	"strconv"
@@ -11,38 +10,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"protei-bulk/bulk"
+	"protei-bulk/client"
 )
-
-// accountReply is an account as REST shows it.
-type accountReply struct {
-	ID       uint32  `json:"account_id"`
-	Name     string  `json:"name"`
-	Role     string  `json:"role"`
-	SystemID string  `json:"system_id"`
-	TPS      float64 `json:"tps"`
-	Disabled bool    `json:"disabled"`
-	DLRURL   string  `json:"dlr_url"`
-
-	Burst         int         `json:"burst"`
-	DailyQuota    int64       `json:"daily_quota"`
-	MonthlyQuota  int64       `json:"monthly_quota"`
-	TimeZone      string      `json:"time_zone"`
-	MaxBinds      int         `json:"max_binds"`
-	Window        int         `json:"window"`
-	Sender        string      `json:"default_sender"`
-	Senders       []string    `json:"senders"`
-	SMPPAllow     []string    `json:"smpp_allow"`
-	Billing       string      `json:"billing"`
-	Currency      string      `json:"currency"`
-	Price         json.Number `json:"price"`
-	CreditLimit   json.Number `json:"credit_limit"`
-	Parent        uint32      `json:"parent"`
-	SharedBalance bool        `json:"shared_balance"`
-
-	APIKey   string `json:"api_key"`
-	Password string `json:"password"`
-	Secret   string `json:"webhook_secret"`
-}
 
 func newAccountCommand(env *environment) *cobra.Command {
 	cmd := &cobra.Command{
@@ -67,7 +36,7 @@ func accountList(c *restClient) *cobra.Command {
 		Use: "list", Short: "List the accounts", Args: cobra.NoArgs,
 		Example: "  protei-bulk account list",
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			var reply struct{ Accounts []accountReply }
+			var reply struct{ Accounts []client.Account }
 			if err := c.do(cmd.Context(), "GET", "/api/v1/accounts", nil, &reply); err != nil {
 				return err
 			}
@@ -103,10 +72,7 @@ func stateText(disabled bool) string {
 
 func accountCreate(c *restClient) *cobra.Command {
 	body := map[string]any{}
-	var role, systemID, password, sender, dlrURL, ids, outbind, outbindPassword string
-	var allow []string
-	var tps float64
-	var binds int
+	var role, systemID, password, ids, outbind, outbindPassword string
 	var ordered bool
 	limits, money := newLimitFlags(), new(moneyFlags)
 	cmd := &cobra.Command{
@@ -117,28 +83,19 @@ func accountCreate(c *restClient) *cobra.Command {
 		RunE: func(cmd *cobra.Command, args []string) error {
 			body["name"] = args[0]
 			for name, v := range map[string]string{
-				"role": role, "system_id": systemID, "password": password, "default_sender": sender, "dlr_url": dlrURL,
+				"role": role, "system_id": systemID, "password": password,
 				"message_ids": ids, "outbind": outbind, "outbind_password": outbindPassword,
 			} {
 				if v != "" {
 					body[name] = v
 				}
 			}
-			if tps != 0 {
-				body["tps"] = tps
-			}
-			if len(allow) != 0 {
-				body["smpp_allow"] = allow
-			}
-			if binds != 0 {
-				body["max_binds"] = binds
-			}
 			if ordered {
 				body["ordered"] = true
 			}
 			limits.addTo(body, cmd)
 			money.addTo(body, cmd)
-			var a accountReply
+			var a client.Account
 			if err := c.do(cmd.Context(), "POST", "/api/v1/accounts", body, &a); err != nil {
 				return err
 			}
@@ -155,16 +112,11 @@ func accountCreate(c *restClient) *cobra.Command {
 	f.StringVar(&role, "role", "", "a `name`: customer (default), reseller or admin")
 	f.StringVar(&systemID, "system-id", "", "SMPP `system_id`, up to 15 characters; none: no SMPP")
 	f.StringVar(&password, "password", "", "SMPP and Basic `password`, up to 8 characters for SMPP; none: a random one")
-	f.StringVar(&sender, "default-sender", "", "`sender` of messages that name none")
-	f.StringVar(&dlrURL, "dlr-url", "", "webhook `URL` for final states")
 	f.StringVar(&ids, "message-ids", "", "`form` of message_id over SMPP: hex (default) or dec")
-	f.StringSliceVar(&allow, "smpp-allow", nil, "`addresses` and networks that SMPP binds may come from; none: any")
 	f.StringVar(&outbind, "outbind", "", "`host:port` that is asked to bind while something waits for it")
 	f.StringVar(&outbindPassword, "outbind-password", "", "`password` in the outbind, up to 8 characters")
-	f.Float64Var(&tps, "tps", 0, "`messages` a second; 0: no limit")
 	limits.register(f)
 	money.register(f)
-	f.IntVar(&binds, "max-binds", 0, "`count` of SMPP binds at once; 0: 100")
 	f.BoolVar(&ordered, "ordered", false, "its messages to one number leave in the order in which they were accepted")
 	return cmd
 }
@@ -183,7 +135,7 @@ func (c *restClient) onAccount(cmd *cobra.Command, method, account, path string,
 
 // accountIDs turns names into numbers, and leaves numbers as they are.
 func (c *restClient) accountIDs(ctx context.Context, names ...string) (ids []uint32, err error) {
-	var reply struct{ Accounts []accountReply }
+	var reply struct{ Accounts []client.Account }
 	for _, name := range names {
 		if id, err := strconv.ParseUint(name, 10, 32); err == nil {
 			ids = append(ids, uint32(id))
@@ -198,7 +150,7 @@ func (c *restClient) accountIDs(ctx context.Context, names ...string) (ids []uin
 				return nil, err
 			}
 		}
-		i := slices.IndexFunc(reply.Accounts, func(a accountReply) bool { return a.Name == name })
+		i := slices.IndexFunc(reply.Accounts, func(a client.Account) bool { return a.Name == name })
 		if i < 0 {
 			return nil, usageError("there is no account of the name %q: protei-bulk account list shows them", name)
 		}
@@ -207,7 +159,7 @@ func (c *restClient) accountIDs(ctx context.Context, names ...string) (ids []uin
 	return ids, nil
 }
 
-func (c *restClient) showAccount(a accountReply) error {
+func (c *restClient) showAccount(a client.Account) error {
 	quotaZone, shared := "", ""
 	if a.DailyQuota+a.MonthlyQuota > 0 {
 		quotaZone = a.TimeZone
@@ -218,9 +170,9 @@ func (c *restClient) showAccount(a accountReply) error {
 	return c.fields("account", strconv.Itoa(int(a.ID)), "name", a.Name, "role", a.Role, "state", stateText(a.Disabled), "tps", limitText(a.TPS),
 		"burst", orEmpty(int64(a.Burst)), "daily quota", orEmpty(a.DailyQuota), "monthly quota", orEmpty(a.MonthlyQuota), "time zone", quotaZone,
 		"max binds", orEmpty(int64(a.MaxBinds)), "window", orEmpty(int64(a.Window)), "smpp allow", strings.Join(a.SMPPAllow, ","),
-		"sender", a.Sender, "senders", strings.Join(a.Senders, ","), "billing", a.Billing, "currency", a.Currency, "price", a.Price.String(),
+		"sender", a.DefaultSender, "senders", strings.Join(a.Senders, ","), "billing", a.Billing, "currency", a.Currency, "price", a.Price.String(),
 		"credit limit", a.CreditLimit.String(), "parent", orEmpty(int64(a.Parent)), "shared balance", shared,
-		"system_id", a.SystemID, "password", a.Password, "api key", a.APIKey, "dlr_url", a.DLRURL, "webhook secret", a.Secret)
+		"system_id", a.SystemID, "password", a.Password, "api key", a.APIKey, "dlr_url", a.DLRURL, "webhook secret", a.WebhookSecret)
 }
 
 func accountShow(c *restClient) *cobra.Command {
@@ -229,7 +181,7 @@ func accountShow(c *restClient) *cobra.Command {
 		Example: `  protei-bulk account show 3
   protei-bulk account show me`,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			var a accountReply
+			var a client.Account
 			if err := c.onAccount(cmd, "GET", args[0], "", nil, &a); err != nil {
 				return err
 			}
@@ -247,7 +199,7 @@ func accountDisable(c *restClient, disable bool) *cobra.Command {
 		Use: use, Short: short, Args: wants("ID"),
 		Example: "  protei-bulk account " + strings.Replace(use, "ID", "3", 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			var a accountReply
+			var a client.Account
 			err := c.onAccount(cmd, "PATCH", args[0], "", map[string]any{"disabled": disable}, &a)
 			if err != nil {
 				return err
@@ -263,7 +215,7 @@ func accountPassword(c *restClient) *cobra.Command {
 		Use: "password ID", Short: "Set the SMPP and Basic password and show it, once", Args: wants("ID"),
 		Example: "  protei-bulk account password 3",
 		RunE: func(cmd *cobra.Command, args []string) error {
-			var a accountReply
+			var a client.Account
 			err := c.onAccount(cmd, "POST", args[0], "/password", map[string]any{"password": password}, &a)
 			if err != nil {
 				return err

@@ -7,18 +7,25 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// limitFlags are the flags of an account's limits besides --tps and --max-binds, and of its senders.
+// limitFlags are the flags of an account's limits, of its senders and of where its receipts go.
 type limitFlags struct {
-	burst, window  int
-	daily, monthly int64
-	counts, zone   string
-	senders        []string
-	types, policy  string
+	tps                  float64
+	burst, window, binds int
+	daily, monthly       int64
+	counts, zone         string
+	senders, allow       []string
+	sender, types        string
+	policy, dlrURL       string
 }
 
 func newLimitFlags() *limitFlags { return new(limitFlags) }
 
 func (l *limitFlags) register(f *pflag.FlagSet) {
+	f.Float64Var(&l.tps, "tps", 0, "`messages` a second; 0: no limit")
+	f.IntVar(&l.binds, "max-binds", 0, "`count` of SMPP binds at once; 0: 100")
+	f.StringSliceVar(&l.allow, "smpp-allow", nil, "`addresses` and networks that SMPP binds may come from; none: any")
+	f.StringVar(&l.sender, "default-sender", "", "`sender` of messages that name none")
+	f.StringVar(&l.dlrURL, "dlr-url", "", "webhook `URL` for final states")
 	f.IntVar(&l.burst, "burst", 0, "`count` that --tps lets through at once; 0: one second's")
 	f.StringVar(&l.counts, "tps-counts", "", "`what` --tps counts: messages (default) or parts")
 	f.Int64Var(&l.daily, "daily-quota", 0, "`parts` a day; 0: no limit")
@@ -33,6 +40,7 @@ func (l *limitFlags) register(f *pflag.FlagSet) {
 // addTo puts the flags that were given into the body of a request.
 func (l *limitFlags) addTo(body map[string]any, cmd *cobra.Command) {
 	for flag, value := range map[string]any{
+		"tps": l.tps, "max-binds": l.binds, "smpp-allow": l.allow, "default-sender": l.sender, "dlr-url": l.dlrURL,
 		"burst": l.burst, "tps-counts": l.counts, "daily-quota": l.daily, "monthly-quota": l.monthly, "time-zone": l.zone, "window": l.window,
 		"senders": l.senders, "sender-types": l.types, "sender-policy": l.policy,
 	} {

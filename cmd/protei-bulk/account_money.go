@@ -8,6 +8,8 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+
+	"protei-bulk/client"
 )
 
 // moneyFlags are the flags of what an account pays.
@@ -172,10 +174,6 @@ func accountMoney(c *restClient) []*cobra.Command {
 // accountSet changes what an account pays and its limits.
 func accountSet(c *restClient) *cobra.Command {
 	money, limits := new(moneyFlags), newLimitFlags()
-	var tps float64
-	var binds int
-	var sender, dlrURL string
-	var allow []string
 	cmd := &cobra.Command{
 		Use: "set ID", Short: "Change an account's limits, senders and billing", Args: wants("ID"),
 		Example: `  protei-bulk account set 3 --billing prepaid --credit-limit 50
@@ -185,28 +183,17 @@ func accountSet(c *restClient) *cobra.Command {
 			body := map[string]any{}
 			money.addTo(body, cmd)
 			limits.addTo(body, cmd)
-			for flag, value := range map[string]any{"tps": tps, "max-binds": binds, "default-sender": sender, "dlr-url": dlrURL, "smpp-allow": allow} {
-				if cmd.Flags().Changed(flag) {
-					body[underscored(flag)] = value
-				}
-			}
 			if len(body) == 0 {
 				return usageError("what shall change? see protei-bulk account set --help")
 			}
-			var a accountReply
+			var a client.Account
 			if err := c.onAccount(cmd, "PATCH", args[0], "", body, &a); err != nil {
 				return err
 			}
 			return c.showAccount(a)
 		},
 	}
-	f := cmd.Flags()
-	money.register(f)
-	limits.register(f)
-	f.Float64Var(&tps, "tps", 0, "`messages` a second; 0: no limit")
-	f.IntVar(&binds, "max-binds", 0, "`count` of SMPP binds at once; 0: 100")
-	f.StringVar(&sender, "default-sender", "", "`sender` of messages that name none")
-	f.StringVar(&dlrURL, "dlr-url", "", "webhook `URL` for final states")
-	f.StringSliceVar(&allow, "smpp-allow", nil, "`addresses` and networks that SMPP binds may come from; none: any")
+	money.register(cmd.Flags())
+	limits.register(cmd.Flags())
 	return cmd
 }
